@@ -1,0 +1,63 @@
+//! Condition types and reasons, in one place: tools and people rely on these strings.
+
+/// Condition types.
+pub mod types {
+    /// Pipeline: an image really went through at this generation.
+    pub const READY: &str = "Ready";
+    /// Pipeline: the broker answers.
+    pub const KAFKA_READY: &str = "KafkaReady";
+    /// Pipeline: the topics exist with their partitions.
+    pub const TOPICS_READY: &str = "TopicsReady";
+    /// Pipeline: the database answers.
+    pub const DATABASE_READY: &str = "DatabaseReady";
+    /// Pipeline: the classifier is available.
+    pub const INFERENCE_READY: &str = "InferenceReady";
+    /// Pipeline: the db-consumer is available.
+    pub const ARCHIVE_READY: &str = "ArchiveReady";
+    /// LoadTest: its Pipeline exists and is ready, and nothing else runs on it.
+    pub const ACCEPTED: &str = "Accepted";
+    /// LoadTest: it is over, whatever came of it; `kubectl wait --for=condition=Finished` always returns.
+    pub const FINISHED: &str = "Finished";
+    /// LoadTest: it finished and its result is valid.
+    pub const SUCCEEDED: &str = "Succeeded";
+    /// LoadTest: the numbers mean what they say.
+    pub const RESULTS_VALID: &str = "ResultsValid";
+    /// kstatus: still working towards the end.
+    pub const RECONCILING: &str = "Reconciling";
+    /// kstatus: ended without success.
+    pub const STALLED: &str = "Stalled";
+}
+
+/// Reasons, which are also the reasons of the events.
+pub mod reasons {
+    /// The Pipeline named by `pipelineRef` does not exist.
+    pub const PIPELINE_NOT_FOUND: &str = "PipelineNotFound";
+    /// The Pipeline exists and is not Ready.
+    pub const PIPELINE_NOT_READY: &str = "PipelineNotReady";
+    /// Another LoadTest runs on the Pipeline.
+    pub const QUEUED: &str = "Queued";
+    /// The LoadTest was accepted.
+    pub const ACCEPTED: &str = "Accepted";
+    /// Producers are being started.
+    pub const STARTING: &str = "Starting";
+    /// Load is being sent.
+    pub const RUNNING: &str = "Running";
+    /// Finished, and every gate passed.
+    pub const COMPLETED: &str = "Completed";
+    /// The Pipeline did not become ready within `startTimeout`.
+    pub const START_TIMEOUT: &str = "StartTimeout";
+    /// The producers did not become ready within `readyTimeout`.
+    pub const READY_TIMEOUT: &str = "ReadyTimeout";
+    /// A producer failed or did not report.
+    pub const PRODUCER_FAILED: &str = "ProducerFailed";
+    /// Less than 99 % of the target rate was offered.
+    pub const OFFERED_RATE_TOO_LOW: &str = "OfferedRateTooLow";
+    /// The producers were too slow for their own schedule.
+    pub const GENERATOR_SATURATED: &str = "GeneratorSaturated";
+    /// Counts and histograms do not add up.
+    pub const COUNTS_DISAGREE: &str = "CountsDisagree";
+    /// No image was measured.
+    pub const NO_SAMPLES: &str = "NoSamples";
+    /// The gates of validity were passed.
+    pub const VALID: &str = "Valid";
+}

@@ -1,0 +1,26 @@
+//! The custom resources of Tailrace (group `tailrace.dev`, version `v1alpha1`).
+//!
+//! * [`Pipeline`]: the system under test.
+//! * [`LoadTest`]: one measurement of a Pipeline with a fixed number of producers.
+//! * [`ProducerReport`]: internal; what one producer of a LoadTest reports.
+//!
+//! The doc comments of the fields are what `kubectl explain` shows. `crds/manifests/` is generated from these types by
+//! `cargo run -p tailrace-crds --bin crdgen`, and a test keeps both equal.
+
+pub mod conditions;
+pub mod duration;
+pub mod load_test;
+pub mod pipeline;
+pub mod producer_report;
+
+pub use load_test::LoadTest;
+pub use pipeline::Pipeline;
+pub use producer_report::ProducerReport;
+
+use kube::CustomResourceExt;
+
+/// The three custom resource definitions, by file name stem.
+pub fn definitions()
+-> Vec<(&'static str, k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition)> {
+    vec![("pipelines", Pipeline::crd()), ("loadtests", LoadTest::crd()), ("producerreports", ProducerReport::crd())]
+}

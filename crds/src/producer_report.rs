@@ -1,0 +1,82 @@
+//! `ProducerReport`: what one producer of a LoadTest reports. Made by the operator, filled in by the producer.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::load_test::Messages;
+
+/// Internal: the report of one producer, owned by its LoadTest.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "tailrace.dev",
+    version = "v1alpha1",
+    kind = "ProducerReport",
+    doc = "Internal: the report of one producer, owned by its LoadTest.",
+    namespaced,
+    status = "ProducerReportStatus",
+    derive = "PartialEq",
+    printcolumn(name = "LoadTest", type_ = "string", json_path = ".spec.loadTest"),
+    printcolumn(name = "Index", type_ = "integer", json_path = ".spec.index"),
+    printcolumn(name = "Ready", type_ = "date", json_path = ".status.readyAt"),
+    printcolumn(name = "Sent", type_ = "integer", json_path = ".status.progress.sent"),
+    printcolumn(name = "Received", type_ = "integer", json_path = ".status.progress.received")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerReportSpec {
+    /// The name of the LoadTest.
+    pub load_test: String,
+    /// The index of the producer, from 0.
+    pub index: i32,
+}
+
+/// What the producer has reported. The first pod that writes its UID owns the report; the API server refuses any other.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[x_kube(validation = Rule::new("!has(oldSelf.podUid) || (has(self.podUid) && self.podUid == oldSelf.podUid)")
+    .message("this report belongs to another pod"))]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerReportStatus {
+    /// The UID of the pod that owns the report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// The node of that pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// When the producer was ready: images encoded, partition assigned, connection warm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<MicroTime>,
+    /// Counts on the way, of warm-up and measurement together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Messages>,
+    /// The end: counts and histograms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("the result of a producer is written once"))]
+    pub result: Option<ProducerResult>,
+    /// Why the producer gave up, in one sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// The final counts and histograms of one producer.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerResult {
+    /// The images of the measurement.
+    pub messages: Messages,
+    /// The images of the warm-up.
+    pub warmup_messages: Messages,
+    /// Answers of the measurement with the right label.
+    pub correct: i64,
+    /// When the producer began, later than the common start by its own host's clock, in microseconds.
+    pub start_delay_micros: i64,
+    /// From the intended send to the answer, in microseconds: HdrHistogram V2, DEFLATE, base64; 1 µs to 1 h, 3 digits.
+    pub latency: String,
+    /// From the actual send to the answer, in the same form.
+    pub service_latency: String,
+    /// From the intended to the actual send, in the same form.
+    pub send_delay: String,
+    /// The Kafka client settings.
+    pub client_settings: BTreeMap<String, String>,
+}
