@@ -1,0 +1,15 @@
+# Cluster DNS with eight plugins.
+FROM scratch AS runtime
+USER 65532:65532
+ENTRYPOINT ["/coredns"]
+
+# What the host has built already (images/build).
+FROM runtime AS prebuilt
+COPY coredns /coredns
+
+FROM golang:1.26-bookworm AS compile
+COPY third-party/coredns /source
+RUN /source/recipe /out
+
+FROM runtime
+COPY --from=compile /out/bin/coredns /coredns

@@ -1,0 +1,39 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# Image archives (OCI, one image each) into the nodes' containerd.
+
+# load_into NODE ARCHIVE...: skips what the node has already.
+load_into() {
+	local node=$1 archive name digest present
+	shift
+	present=$(containerd_images "$node" list | awk 'NR > 1 { print $1, $3 }')
+	for archive in "$@"; do
+		read -r name digest < <(archive_identity "$archive")
+		grep -qxF "$name $digest" <<<"$present" && continue
+		containerd_images "$node" import --digests=false - <"$archive" >/dev/null ||
+			fail "$node did not take $archive: see $(node_var "$node")/log/containerd.log"
+	done
+}
+
+containerd_images() {
+	local node=$1
+	shift
+	enter "$node" ctr --namespace k8s.io images "$@"
+}
+
+# Prints the full name and the digest of the image in an archive.
+archive_identity() {
+	tar -xOf "$1" index.json |
+		jq -r '.manifests[0] | [.annotations["org.opencontainers.image.ref.name"], .digest] | join(" ")'
+}
+
+# Every node takes the archives at the same time.
+load_into_all() {
+	local node worker workers=()
+	for node in $(existing_nodes); do
+		load_into "$node" "$@" &
+		workers+=($!)
+	done
+	for worker in "${workers[@]}"; do
+		wait "$worker" || exit 1
+	done
+}
