@@ -1,0 +1,35 @@
+# The commands of the README. Each sets up what it needs; what is built once is not built again.
+#
+#   make demo     a cluster, a Pipeline, six LoadTests, and the table of their percentiles
+#   make test     formatting, lints, unit, API, worker and end-to-end tests
+#   make bench    the figures of the README, from runs of its own
+#   make up       only the local cluster (NODES=4 CLUSTER=tailrace); make down takes it away without a trace
+#   make install  Tailrace in the local cluster
+#   make train    the model of the classifier, from the data set
+
+export CLUSTER ?= tailrace
+
+.PHONY: demo test bench up down install train
+
+demo:
+	@examples/demo
+
+test:
+	@tests/run
+
+bench:
+	@bench/run
+
+up:
+	@third-party/packages
+	@third-party/build
+	@localcluster/up
+
+down:
+	@localcluster/down
+
+install: up
+	@localcluster/install
+
+train:
+	@models/train

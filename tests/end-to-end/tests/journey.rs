@@ -1,0 +1,217 @@
+//! A user's way: a Pipeline, load tests on it, their numbers, the database, and the end of it all.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::TryStreamExt;
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{PersistentVolumeClaim, Pod},
+};
+use mongodb::bson::{Bson, Document, doc};
+use tailrace_crds::{
+    LoadTest, Pipeline,
+    load_test::{LoadTestStatus, Messages, Phase},
+};
+use tailrace_end_to_end::{
+    Cluster,
+    cluster::holds,
+    database::Database,
+};
+
+const PIPELINE: &str = include_str!("../../../examples/pipeline.yaml");
+
+const CLOSED: &str = "
+apiVersion: tailrace.dev/v1alpha1
+kind: LoadTest
+metadata: {name: closed}
+spec:
+  pipelineRef: {name: cifar}
+  producers: 2
+  load: {closed: {}}
+  warmup: 2s
+  duration: 8s
+";
+
+const OPEN: &str = "
+apiVersion: tailrace.dev/v1alpha1
+kind: LoadTest
+metadata: {name: open}
+spec:
+  pipelineRef: {name: cifar}
+  producers: 2
+  load: {open: {ratePerProducer: 20}}
+  warmup: 2s
+  duration: 8s
+";
+
+const LONG: &str = "
+apiVersion: tailrace.dev/v1alpha1
+kind: LoadTest
+metadata: {name: long}
+spec:
+  pipelineRef: {name: cifar}
+  producers: 2
+  load: {closed: {}}
+  duration: 10m
+";
+
+#[tokio::test]
+async fn a_pipeline_is_measured_archived_and_deleted() -> Result<()> {
+    let cluster = Cluster::with_namespace("end-to-end").await?;
+
+    let begun = Instant::now();
+    cluster.apply::<Pipeline>(PIPELINE).await?;
+    let pipeline = cluster.ready("cifar").await?;
+    println!("Pipeline ready after {:.1?}", begun.elapsed());
+    says_what_it_runs(&pipeline)?;
+
+    let closed = a_closed_load_is_measured_although_the_operator_is_killed(&cluster).await?;
+    let open = an_open_load_keeps_its_schedule(&cluster).await?;
+    the_database_holds_what_the_producers_count(&cluster, &[&closed, &open]).await?;
+
+    a_load_test_deleted_in_flight_leaves_no_producer(&cluster).await?;
+    a_deleted_pipeline_leaves_only_its_volumes(&cluster).await
+}
+
+fn says_what_it_runs(pipeline: &Pipeline) -> Result<()> {
+    let status = pipeline.status.as_ref().context("a ready Pipeline has a status")?;
+    ensure!(status.observed_generation == pipeline.metadata.generation, "the status is of an older generation");
+    ensure!(status.model.as_ref().is_some_and(|m| m.name == "resnet20" && m.sha256.len() == 64), "{:?}", status.model);
+    let images = status.topics.iter().find(|t| t.name == "iot_images").context("iot_images is missing")?;
+    ensure!(images.partitions == 12, "{images:?}");
+    Ok(())
+}
+
+async fn a_closed_load_is_measured_although_the_operator_is_killed(cluster: &Cluster) -> Result<LoadTestStatus> {
+    cluster.apply::<LoadTest>(CLOSED).await?;
+    let running = |t: &LoadTest| t.status.as_ref().is_some_and(|s| s.phase == Phase::Running);
+    cluster.wait::<LoadTest>("closed", Duration::from_secs(60), running).await?;
+    cluster.kill_operator().await?;
+
+    let status = finished(cluster, "closed").await?;
+    ensure!(status.display.as_ref().is_some_and(|d| d.load.starts_with("closed")), "{:?}", status.display);
+    has_sound_numbers(&status)?;
+    Ok(status)
+}
+
+async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<LoadTestStatus> {
+    cluster.apply::<LoadTest>(OPEN).await?;
+    let status = finished(cluster, "open").await?;
+    has_sound_numbers(&status)?;
+    let messages = status.messages.clone().context("no counts")?;
+    ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
+    ensure!(status.display.as_ref().is_some_and(|d| d.load == "open 20/s"), "{:?}", status.display);
+    Ok(status)
+}
+
+async fn finished(cluster: &Cluster, name: &str) -> Result<LoadTestStatus> {
+    let load_test = cluster.finished(name, Duration::from_secs(120)).await?;
+    let status = load_test.status.context("a finished LoadTest has a status")?;
+    ensure!(status.phase == Phase::Succeeded, "{name} did not succeed: {status:#?}");
+    ensure!(holds(&status.conditions, "Succeeded") && holds(&status.conditions, "ResultsValid"), "{status:#?}");
+    Ok(status)
+}
+
+/// Every image is accounted for, the percentiles are in order, and the answers are mostly right.
+fn has_sound_numbers(status: &LoadTestStatus) -> Result<()> {
+    let messages = status.messages.as_ref().context("no counts")?;
+    ensure!(messages.scheduled > 100, "too few images for a measurement: {messages:?}");
+    ensure!(messages.lost == 0 && messages.send_errors == 0 && messages.answer_errors == 0, "{messages:?}");
+    for counts in [messages, status.warmup_messages.as_ref().context("no counts of the warm-up")?] {
+        adds_up(counts)?;
+    }
+
+    let latency = status.latency_micros.as_ref().context("no latency")?;
+    ensure!(latency.count == messages.received, "{} values of {} answers", latency.count, messages.received);
+    let ascending = [latency.min, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max];
+    let ascending = ascending.into_iter().collect::<Option<Vec<i64>>>().context("a percentile is missing")?;
+    ensure!(ascending.is_sorted() && ascending[0] > 0, "{ascending:?}");
+    ensure!(latency.p50 < Some(1_000_000), "half of the images took more than a second: {latency:?}");
+
+    let accuracy: f64 = status.accuracy_percent.as_ref().context("no accuracy")?.parse()?;
+    ensure!((80.0..=100.0).contains(&accuracy), "{accuracy} % of the answers were right");
+    Ok(())
+}
+
+fn adds_up(counts: &Messages) -> Result<()> {
+    ensure!(counts.scheduled == counts.sent + counts.send_errors, "{counts:?}");
+    ensure!(counts.sent == counts.received + counts.lost, "{counts:?}");
+    Ok(())
+}
+
+async fn the_database_holds_what_the_producers_count(cluster: &Cluster, tests: &[&LoadTestStatus]) -> Result<()> {
+    let counts = tests.iter().flat_map(|t| [t.messages.as_ref(), t.warmup_messages.as_ref()]).flatten();
+    let sent = usize::try_from(counts.map(|c| c.sent).sum::<i64>())?;
+
+    let database = Database::connect(cluster, "cifar-database", "iot").await?;
+    let of_producers = doc! {"source": {"$regex": "^[0-9a-f-]{36}-[0-9]+$"}};
+    let images = documents_when_archived(&database, "images", &of_producers, sent).await?;
+    let ids: BTreeSet<&str> = images.iter().filter_map(|d| d.get_str("_id").ok()).collect();
+    ensure!(ids.len() == sent, "{} different _id in images, {sent} images sent", ids.len());
+
+    let answers = documents(&database, "inferences", doc! {}).await?;
+    let answered: BTreeSet<&str> = answers.iter().filter_map(|d| d.get_str("_id").ok()).collect();
+    let unanswered: Vec<_> = ids.difference(&answered).take(3).collect();
+    ensure!(unanswered.is_empty(), "no document in inferences for {unanswered:?}");
+    images.iter().try_for_each(is_an_image)
+}
+
+/// The archive runs behind the answers: waits until it has caught up.
+async fn documents_when_archived(
+    database: &Database,
+    collection: &str,
+    filter: &Document,
+    wanted: usize,
+) -> Result<Vec<Document>> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let found = documents(database, collection, filter.clone()).await?;
+        if found.len() >= wanted || Instant::now() > deadline {
+            ensure!(found.len() == wanted, "{} documents in {collection}, {wanted} images sent", found.len());
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn documents(database: &Database, collection: &str, filter: Document) -> Result<Vec<Document>> {
+    Ok(database.collection(collection).find(filter).await?.try_collect().await?)
+}
+
+fn is_an_image(document: &Document) -> Result<()> {
+    ensure!(document.get_str("contentType")? == "image/png", "{:?}", document.get("contentType"));
+    ensure!(matches!(document.get("time"), Some(Bson::DateTime(_))), "{:?}", document.get("time"));
+    let picture = document.get_binary_generic("picture")?;
+    ensure!(picture.starts_with(b"\x89PNG"), "the picture is not a PNG");
+    let size = document.get("size").and_then(|s| s.as_i64().or(s.as_i32().map(i64::from)));
+    ensure!(size == Some(i64::try_from(picture.len())?), "size {size:?}, picture of {} bytes", picture.len());
+    Ok(())
+}
+
+async fn a_load_test_deleted_in_flight_leaves_no_producer(cluster: &Cluster) -> Result<()> {
+    cluster.apply::<LoadTest>(LONG).await?;
+    let running = |t: &LoadTest| t.status.as_ref().is_some_and(|s| s.phase == Phase::WarmingUp);
+    cluster.wait::<LoadTest>("long", Duration::from_secs(60), running).await?;
+    ensure!(cluster.names::<Pod>("tailrace.dev/load-test=long").await?.len() == 2, "two producers run");
+    cluster.delete::<LoadTest>("long").await?;
+    cluster.gone::<Job>("tailrace.dev/load-test=long", Duration::from_secs(60)).await?;
+    cluster.gone::<Pod>("tailrace.dev/load-test=long", Duration::from_secs(60)).await
+}
+
+async fn a_deleted_pipeline_leaves_only_its_volumes(cluster: &Cluster) -> Result<()> {
+    let volumes = cluster.names::<PersistentVolumeClaim>("").await?;
+    ensure!(volumes.len() == 2, "Kafka and the database have a volume each: {volumes:?}");
+    cluster.delete::<Pipeline>("cifar").await?;
+    let (of_pipeline, limit) = ("tailrace.dev/pipeline=cifar", Duration::from_secs(90));
+    cluster.gone::<StatefulSet>(of_pipeline, limit).await?;
+    cluster.gone::<Deployment>(of_pipeline, limit).await?;
+    cluster.gone::<Job>(of_pipeline, limit).await?;
+    cluster.gone::<Pod>(of_pipeline, limit).await?;
+    ensure!(cluster.names::<PersistentVolumeClaim>("").await? == volumes, "deletionPolicy Retain keeps the volumes");
+    Ok(())
+}
