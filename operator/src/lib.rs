@@ -1,0 +1,30 @@
+//! The operator of Tailrace: makes what a [`Pipeline`](tailrace_crds::Pipeline) and a
+//! [`LoadTest`](tailrace_crds::LoadTest) ask for, and says in their status what came of it.
+//!
+//! Each kind has a folder: validate -> build (pure) -> apply -> status. Everything is a function of what the API server
+//! holds, so an operator that is killed at any point goes on where it was.
+
+pub mod apply;
+pub mod conditions;
+pub mod context;
+pub mod health;
+pub mod labels;
+pub mod leader;
+pub mod load_test;
+pub mod pipeline;
+pub mod pod_security;
+pub mod settings;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+
+/// Runs the controllers until `shutdown` is cancelled and their reconciliations in flight are over.
+pub async fn run_controllers(context: Arc<Context>, shutdown: CancellationToken) {
+    tokio::join!(
+        pipeline::controller(context.clone(), shutdown.clone()),
+        load_test::controller(context.clone(), shutdown.clone()),
+    );
+}
