@@ -1,1 +1,15 @@
-//! Placeholder
+//! What the numbers mean: schedules, accounting, histograms, percentiles, validity. Pure: no clock, no I/O.
+//!
+//! * [`schedule`]: when each image is to be sent.
+//! * [`accounting`]: what became of each image.
+//! * [`histogram`]: latencies, which are merged and never averaged.
+//! * [`summary`]: percentiles over all images scheduled; one without an answer has an infinite latency.
+//! * [`validity`]: whether the numbers mean what they say.
+//! * [`display`]: how people read them.
+
+pub mod accounting;
+pub mod display;
+pub mod histogram;
+pub mod schedule;
+pub mod summary;
+pub mod validity;

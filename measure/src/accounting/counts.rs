@@ -1,0 +1,128 @@
+use std::ops::AddAssign;
+
+use serde::Serialize;
+
+/// What became of the images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Images whose time to be sent came.
+    pub scheduled: u64,
+    /// Images that Kafka took: it acknowledged them, or they were answered.
+    pub sent: u64,
+    /// Images that Kafka did not take, or of which it did not say so in time.
+    pub send_errors: u64,
+    /// Images that were answered, with a label or with an error.
+    pub received: u64,
+    /// Images that were sent and not answered in time.
+    pub lost: u64,
+    /// Answers beyond the first one of an image.
+    pub duplicates: u64,
+    /// Answers that say that the image could not be classified; they are part of `received`.
+    pub answer_errors: u64,
+}
+
+/// Images appear in the counts that came from nowhere, or vanish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CountsDisagree {
+    /// scheduled ≠ sent + send errors
+    #[error(
+        "of {scheduled} images scheduled, {sent} were sent and {send_errors} were not, which is not the same number"
+    )]
+    Sending {
+        /// Images scheduled.
+        scheduled: u64,
+        /// Images sent.
+        sent: u64,
+        /// Images not sent.
+        send_errors: u64,
+    },
+    /// sent ≠ received + lost
+    #[error("of {sent} images sent, {received} were answered and {lost} were lost, which is not the same number")]
+    Receiving {
+        /// Images sent.
+        sent: u64,
+        /// Images answered.
+        received: u64,
+        /// Images lost.
+        lost: u64,
+    },
+    /// answer errors > received
+    #[error("{answer_errors} answers were errors, of only {received} answers")]
+    AnswerErrors {
+        /// Answers that were errors.
+        answer_errors: u64,
+        /// All answers.
+        received: u64,
+    },
+}
+
+impl Counts {
+    /// Whether the counts of a finished run close. On the way they do not: images are under way.
+    ///
+    /// # Errors
+    /// The first sum that does not hold.
+    pub fn check(&self) -> Result<(), CountsDisagree> {
+        let Self { scheduled, sent, send_errors, received, lost, answer_errors, .. } = *self;
+        if sent.checked_add(send_errors) != Some(scheduled) {
+            return Err(CountsDisagree::Sending { scheduled, sent, send_errors });
+        }
+        if received.checked_add(lost) != Some(sent) {
+            return Err(CountsDisagree::Receiving { sent, received, lost });
+        }
+        if answer_errors > received {
+            return Err(CountsDisagree::AnswerErrors { answer_errors, received });
+        }
+        Ok(())
+    }
+
+    /// Images answered with a label: those that have a finite latency.
+    pub fn labelled(&self) -> u64 {
+        self.received.saturating_sub(self.answer_errors)
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.scheduled += other.scheduled;
+        self.sent += other.sent;
+        self.send_errors += other.send_errors;
+        self.received += other.received;
+        self.lost += other.lost;
+        self.duplicates += other.duplicates;
+        self.answer_errors += other.answer_errors;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOSED: Counts =
+        Counts { scheduled: 10, sent: 9, send_errors: 1, received: 7, lost: 2, duplicates: 3, answer_errors: 1 };
+
+    #[test]
+    fn counts_that_close_are_accepted() {
+        assert_eq!(CLOSED.check(), Ok(()));
+        assert_eq!(CLOSED.labelled(), 6);
+    }
+
+    #[test]
+    fn counts_that_do_not_close_are_refused() {
+        let vanished = Counts { sent: 8, ..CLOSED };
+        assert_eq!(vanished.check(), Err(CountsDisagree::Sending { scheduled: 10, sent: 8, send_errors: 1 }));
+        let unanswered = Counts { lost: 1, ..CLOSED };
+        assert_eq!(unanswered.check(), Err(CountsDisagree::Receiving { sent: 9, received: 7, lost: 1 }));
+        let too_many = Counts { answer_errors: 8, ..CLOSED };
+        assert_eq!(too_many.check(), Err(CountsDisagree::AnswerErrors { answer_errors: 8, received: 7 }));
+        let huge = Counts { send_errors: u64::MAX, ..CLOSED };
+        assert!(huge.check().is_err());
+    }
+
+    #[test]
+    fn the_sum_of_counts_that_close_closes() {
+        let mut sum = CLOSED;
+        sum += CLOSED;
+        assert_eq!(sum.check(), Ok(()));
+        assert_eq!((sum.scheduled, sum.duplicates), (20, 6));
+    }
+}

@@ -1,0 +1,227 @@
+//! Whether the numbers mean what they say. An invalid result is shown, and is never called a success.
+
+use std::time::Duration;
+
+use crate::{accounting::Counts, display, histogram::LatencyHistogram, summary::summarize};
+
+/// A result of all producers together.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What became of the images of the measurement.
+    pub counts: &'a Counts,
+    /// From the intended send to the answer.
+    pub latency: &'a LatencyHistogram,
+    /// From the actual send to the answer.
+    pub service_latency: &'a LatencyHistogram,
+    /// From the intended to the actual send.
+    pub send_delay: &'a LatencyHistogram,
+    /// The length of the measurement.
+    pub duration: Duration,
+    /// Images a second of all producers together; none for a closed load, which has no target and whose producers
+    /// cannot be too slow for a schedule.
+    pub target_per_second: Option<u64>,
+}
+
+/// The judgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// The numbers mean what they say.
+    Valid,
+    /// They do not.
+    Invalid {
+        /// The kind of defect.
+        reason: Reason,
+        /// One sentence with the numbers.
+        message: String,
+    },
+}
+
+/// Kinds of defects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Counts and histograms do not add up.
+    CountsDisagree,
+    /// No image was answered with a label.
+    NoSamples,
+    /// Less than 99 % of the target rate was sent.
+    OfferedRateTooLow,
+    /// The producers were too slow for their own schedule.
+    GeneratorSaturated,
+}
+
+/// Sends may be this late without a word.
+const SEND_DELAY_THAT_IS_NO_MATTER_MICROS: u64 = 1_000;
+
+/// Judges a result; the first defect found is named, the worst kind first.
+pub fn judge(evidence: &Evidence) -> Validity {
+    let defect = counts_disagree(evidence)
+        .map(|message| (Reason::CountsDisagree, message))
+        .or_else(|| no_samples(evidence).map(|message| (Reason::NoSamples, message)))
+        .or_else(|| offered_rate_too_low(evidence).map(|message| (Reason::OfferedRateTooLow, message)))
+        .or_else(|| generator_saturated(evidence).map(|message| (Reason::GeneratorSaturated, message)));
+    match defect {
+        Some((reason, message)) => Validity::Invalid { reason, message },
+        None => Validity::Valid,
+    }
+}
+
+fn counts_disagree(evidence: &Evidence) -> Option<String> {
+    let Evidence { counts, latency, service_latency, send_delay, .. } = evidence;
+    if let Err(disagreement) = counts.check() {
+        return Some(disagreement.to_string());
+    }
+    for (name, histogram) in [("latency", latency), ("service latency", service_latency)] {
+        if histogram.count() != counts.labelled() {
+            return Some(format!(
+                "{} images were answered with a label, but the histogram of the {name} holds {} values (it takes none above 1 h)",
+                counts.labelled(),
+                histogram.count()
+            ));
+        }
+    }
+    (send_delay.count() < counts.sent || send_delay.count() > counts.scheduled).then(|| {
+        format!(
+            "{} images were sent of {} scheduled, but the histogram of the send delay holds {} values (it takes none above 1 h)",
+            counts.sent,
+            counts.scheduled,
+            send_delay.count()
+        )
+    })
+}
+
+fn no_samples(evidence: &Evidence) -> Option<String> {
+    let Counts { scheduled, send_errors, lost, answer_errors, .. } = evidence.counts;
+    (evidence.latency.count() == 0).then(|| {
+        format!(
+            "no image was answered with a label: of {scheduled} scheduled, {send_errors} could not be sent, {lost} were lost and {answer_errors} were answered with an error"
+        )
+    })
+}
+
+fn offered_rate_too_low(evidence: &Evidence) -> Option<String> {
+    let target = evidence.target_per_second?;
+    let sent = u128::from(evidence.counts.sent) * 1_000_000_000;
+    let wanted = u128::from(target) * evidence.duration.as_nanos();
+    (sent * 100 < wanted * 99).then(|| {
+        let offered = display::rate(evidence.counts.sent, evidence.duration);
+        format!("{offered} images/s were sent of {target} wanted, less than 99 %: see the send errors")
+    })
+}
+
+fn generator_saturated(evidence: &Evidence) -> Option<String> {
+    evidence.target_per_second?;
+    let delay = summarize(evidence.send_delay, evidence.send_delay.count()).p99?;
+    let p95 = summarize(evidence.latency, evidence.counts.scheduled).p95?;
+    (delay > SEND_DELAY_THAT_IS_NO_MATTER_MICROS && delay > p95 / 10).then(|| {
+        format!(
+            "the producers were too slow for their schedule: 1 % of the images were sent {} late or more, at a p95 latency of {}; use more producers with a lower rate each, or give them more CPU",
+            display::micros(delay),
+            display::micros(p95)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram(count: u64, micros: u64) -> LatencyHistogram {
+        let mut histogram = LatencyHistogram::new();
+        (0..count).for_each(|_| histogram.record(micros).unwrap());
+        histogram
+    }
+
+    fn counts(scheduled: u64, sent: u64, received: u64) -> Counts {
+        Counts { scheduled, sent, send_errors: scheduled - sent, received, lost: sent - received, ..Counts::default() }
+    }
+
+    fn judged(
+        counts: &Counts,
+        latency: &LatencyHistogram,
+        send_delay: &LatencyHistogram,
+        target: Option<u64>,
+    ) -> Validity {
+        judge(&Evidence {
+            counts,
+            latency,
+            service_latency: latency,
+            send_delay,
+            duration: Duration::from_secs(10),
+            target_per_second: target,
+        })
+    }
+
+    fn reason(validity: Validity) -> Option<Reason> {
+        match validity {
+            Validity::Valid => None,
+            Validity::Invalid { reason, message } => {
+                assert!(!message.is_empty());
+                Some(reason)
+            }
+        }
+    }
+
+    #[test]
+    fn a_clean_run_is_valid() {
+        let (latency, delay) = (histogram(1_000, 20_000), histogram(1_000, 50));
+        assert_eq!(judged(&counts(1_000, 1_000, 1_000), &latency, &delay, Some(100)), Validity::Valid);
+    }
+
+    #[test]
+    fn a_run_with_losses_is_valid_since_they_count_as_infinite() {
+        let (latency, delay) = (histogram(500, 20_000), histogram(1_000, 50));
+        assert_eq!(judged(&counts(1_000, 1_000, 500), &latency, &delay, Some(100)), Validity::Valid);
+    }
+
+    #[test]
+    fn a_histogram_that_misses_an_answer_disagrees_with_the_counts() {
+        let (latency, delay) = (histogram(999, 20_000), histogram(1_000, 50));
+        let validity = judged(&counts(1_000, 1_000, 1_000), &latency, &delay, None);
+        assert_eq!(reason(validity), Some(Reason::CountsDisagree));
+    }
+
+    #[test]
+    fn a_send_delay_for_each_image_sent_is_wanted() {
+        let latency = histogram(1_000, 20_000);
+        for delays in [999, 1_001] {
+            let validity = judged(&counts(1_000, 1_000, 1_000), &latency, &histogram(delays, 50), None);
+            assert_eq!(reason(validity), Some(Reason::CountsDisagree));
+        }
+    }
+
+    #[test]
+    fn error_answers_are_in_no_histogram() {
+        let counts = Counts { answer_errors: 10, ..counts(1_000, 1_000, 1_000) };
+        let (latency, delay) = (histogram(990, 20_000), histogram(1_000, 50));
+        assert_eq!(judged(&counts, &latency, &delay, None), Validity::Valid);
+    }
+
+    #[test]
+    fn without_any_answer_there_is_nothing_to_say() {
+        let validity = judged(&counts(1_000, 1_000, 0), &histogram(0, 1), &histogram(1_000, 50), None);
+        assert_eq!(reason(validity), Some(Reason::NoSamples));
+    }
+
+    #[test]
+    fn an_open_load_must_offer_99_percent_of_its_target() {
+        let delay = histogram(1_000, 50);
+        let enough = judged(&counts(1_000, 990, 990), &histogram(990, 20_000), &delay, Some(100));
+        assert_eq!(enough, Validity::Valid);
+        let latency = histogram(989, 20_000);
+        let too_few = counts(1_000, 989, 989);
+        assert_eq!(reason(judged(&too_few, &latency, &delay, Some(100))), Some(Reason::OfferedRateTooLow));
+        assert_eq!(judged(&too_few, &latency, &delay, None), Validity::Valid, "a closed load has no target");
+    }
+
+    #[test]
+    fn sends_that_are_late_for_the_latency_saturate_the_generator() {
+        let counts = counts(1_000, 1_000, 1_000);
+        let saturated = |latency, delay, target| {
+            reason(judged(&counts, &histogram(1_000, latency), &histogram(1_000, delay), target))
+        };
+        assert_eq!(saturated(20_000, 3_000, Some(100)), Some(Reason::GeneratorSaturated));
+        assert_eq!(saturated(40_000, 3_000, Some(100)), None, "less than a tenth of the p95");
+        assert_eq!(saturated(2_000, 900, Some(100)), None, "less than a millisecond");
+        assert_eq!(saturated(20_000, 3_000, None), None, "a closed load has no schedule");
+    }
+}

@@ -1,0 +1,225 @@
+//! What holds for any input. A failure prints its seed; `TAILRACE_TEST_SEED=<seed>` repeats it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proptest::{
+    prelude::*,
+    test_runner::{RngSeed, TestRunner},
+};
+use tailrace_measure::{
+    accounting::{Answered, Counts, Ledger, Outcome, Windows},
+    histogram::{HIGHEST_MICROS, LatencyHistogram},
+    schedule::Constant,
+    summary::summarize,
+};
+
+fn holds<S: Strategy>(inputs: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let seed = match std::env::var("TAILRACE_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("TAILRACE_TEST_SEED is a whole number"),
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
+    };
+    println!("TAILRACE_TEST_SEED={seed}");
+    let config =
+        ProptestConfig { rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..ProptestConfig::default() };
+    if let Err(failure) = TestRunner::new(config).run(&inputs, property) {
+        panic!("{failure}");
+    }
+}
+
+fn latencies() -> impl Strategy<Value = Vec<u64>> {
+    prop::collection::vec(prop_oneof![0..100_000u64, 0..=HIGHEST_MICROS], 0..300)
+}
+
+fn histogram(values: &[u64]) -> LatencyHistogram {
+    let mut histogram = LatencyHistogram::new();
+    values.iter().for_each(|value| histogram.record(*value).unwrap());
+    histogram
+}
+
+#[test]
+fn merging_is_associative_commutative_and_loses_nothing() {
+    holds((latencies(), latencies(), latencies()), |(a, b, c)| {
+        let all = histogram(&[a.clone(), b.clone(), c.clone()].concat());
+        let [a, b, c] = [a, b, c].map(|values| histogram(&values));
+        let sum = |parts: [&LatencyHistogram; 3]| {
+            let mut sum = LatencyHistogram::new();
+            parts.into_iter().for_each(|part| sum.add(part));
+            sum
+        };
+        let mut right_first = b.clone();
+        right_first.add(&c);
+        let mut nested = a.clone();
+        nested.add(&right_first);
+        prop_assert_eq!(&sum([&a, &b, &c]), &all);
+        prop_assert_eq!(&sum([&c, &a, &b]), &all);
+        prop_assert_eq!(&nested, &all);
+        Ok(())
+    });
+}
+
+#[test]
+fn encoding_loses_nothing() {
+    holds(latencies(), |values| {
+        let histogram = histogram(&values);
+        prop_assert_eq!(LatencyHistogram::decode(&histogram.encode().unwrap()).unwrap(), histogram);
+        Ok(())
+    });
+}
+
+#[test]
+fn decoding_never_panics() {
+    holds((latencies(), prop::collection::vec((any::<usize>(), any::<u8>()), 0..8)), |(values, edits)| {
+        let mut text = histogram(&values).encode().unwrap().into_bytes();
+        for (place, byte) in edits {
+            let place = place % text.len();
+            text[place] = byte;
+        }
+        let _ = LatencyHistogram::decode(&String::from_utf8_lossy(&text));
+        Ok(())
+    });
+}
+
+#[test]
+fn percentiles_equal_those_of_the_sorted_values_with_infinity_for_the_missing() {
+    holds((latencies(), 0..200u64), |(mut values, missing)| {
+        let total = values.len() as u64 + missing;
+        let summary = summarize(&histogram(&values), total);
+        values.sort();
+        for (permille, found) in
+            [(500, summary.p50), (900, summary.p90), (950, summary.p95), (990, summary.p99), (999, summary.p999)]
+        {
+            let rank = (total * permille).div_ceil(1_000).max(1);
+            let exact = values.get(rank as usize - 1).copied();
+            prop_assert_eq!(found.is_some(), exact.is_some());
+            if let (Some(found), Some(exact)) = (found, exact) {
+                prop_assert!(found >= exact && found <= exact.max(1) + exact / 1_000, "{} for {}", found, exact);
+            }
+        }
+        prop_assert_eq!(summary.max.is_some(), missing == 0 && !values.is_empty());
+        Ok(())
+    });
+}
+
+#[test]
+fn schedules_are_exact() {
+    let inputs = (1..2_000u32, 1..20u32, any::<u32>(), 0..100_000_000_000u64);
+    holds(inputs, |(rate, producers, index, end)| {
+        let schedule = Constant::new(rate, producers, index % producers).unwrap();
+        let end = Duration::from_nanos(end);
+        let count = schedule.count_before(end);
+        prop_assert!(schedule.offset(count) >= end, "the next one is not before the end");
+        if count > 0 {
+            prop_assert!(schedule.offset(count - 1) < end, "the last one is before the end");
+        }
+        let whole: u64 =
+            (0..producers).map(|index| Constant::new(rate, producers, index).unwrap().count_before(end)).sum();
+        let expected = (end.as_nanos() * u128::from(rate) * u128::from(producers)).div_ceil(1_000_000_000);
+        prop_assert_eq!(u128::from(whole), expected);
+        Ok(())
+    });
+}
+
+/// What happens to an image after it was handed to Kafka; times are milliseconds after the send.
+#[derive(Clone, Debug)]
+enum Event {
+    Acknowledged,
+    Failed,
+    Answered(u64, Outcome),
+    GivenUp,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let outcome = prop_oneof![Just(Outcome::Correct), Just(Outcome::Wrong), Just(Outcome::Error)];
+    prop_oneof![
+        2 => Just(Event::Acknowledged),
+        1 => Just(Event::Failed),
+        3 => (0..10_000u64, outcome).prop_map(|(after, outcome)| Event::Answered(after, outcome)),
+        1 => Just(Event::GivenUp),
+    ]
+}
+
+/// Each image: how long after the one before it is intended, how late it is sent (or never), and what happens to it, in
+/// that order.
+fn images() -> impl Strategy<Value = Vec<(u64, Option<u64>, Vec<Event>)>> {
+    let lateness = prop_oneof![1 => Just(None), 5 => (0..50u64).prop_map(Some)];
+    prop::collection::vec((0..200u64, lateness, prop::collection::vec(event(), 0..5)), 0..40)
+}
+
+const WARMUP: Duration = Duration::from_secs(1);
+
+/// The fate of one image, from its own events only.
+fn fate(sent: bool, events: &[Event]) -> Counts {
+    let mut counts = Counts { scheduled: 1, ..Counts::default() };
+    if !sent {
+        counts.send_errors = 1;
+        return counts;
+    }
+    let given_up = events.iter().position(|event| matches!(event, Event::GivenUp)).unwrap_or(events.len());
+    let answers = |events: &[Event]| {
+        let outcomes = events
+            .iter()
+            .filter_map(|event| if let Event::Answered(_, outcome) = event { Some(*outcome) } else { None });
+        outcomes.collect::<Vec<_>>()
+    };
+    match answers(&events[..given_up]).first() {
+        Some(first) => {
+            (counts.sent, counts.received) = (1, 1);
+            counts.answer_errors = u64::from(*first == Outcome::Error);
+            counts.duplicates = answers(events).len() as u64 - 1;
+        }
+        None => {
+            let word = events[..given_up].iter().find(|event| matches!(event, Event::Acknowledged | Event::Failed));
+            let acknowledged = matches!(word, Some(Event::Acknowledged));
+            (counts.sent, counts.lost, counts.send_errors) =
+                (u64::from(acknowledged), u64::from(acknowledged), u64::from(!acknowledged));
+        }
+    }
+    counts
+}
+
+#[test]
+fn accounts_close_and_are_right_under_any_order_of_what_happens() {
+    holds((images(), any::<u64>()), |(images, order)| {
+        let mut ledger = Ledger::new(WARMUP);
+        let (mut intended, mut expected) = (Duration::ZERO, [Counts::default(), Counts::default()]);
+        let mut queues = Vec::new();
+        for (gap, late, events) in &images {
+            intended += Duration::from_millis(*gap);
+            expected[usize::from(intended >= WARMUP)] += fate(late.is_some(), events);
+            match late {
+                None => ledger.never_sent(intended),
+                Some(late) => {
+                    let sent = intended + Duration::from_millis(*late);
+                    queues.push((ledger.send(intended, sent), sent, events.clone().into_iter()));
+                }
+            }
+        }
+        let mut state = order | 1;
+        while !queues.is_empty() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let chosen = (state >> 33) as usize % queues.len();
+            let (sequence, sent, events) = &mut queues[chosen];
+            match events.next() {
+                None => drop(queues.swap_remove(chosen)),
+                Some(Event::Acknowledged) => ledger.acknowledged(*sequence),
+                Some(Event::Failed) => ledger.send_failed(*sequence),
+                Some(Event::GivenUp) => ledger.give_up(*sequence),
+                Some(Event::Answered(after, outcome)) => {
+                    let answered = ledger.answered(*sequence, *sent + Duration::from_millis(after), outcome);
+                    prop_assert!(answered != Answered::Unknown);
+                }
+            }
+        }
+        let Windows { warmup, measurement } = ledger.finish();
+        for (tally, expected) in [(&warmup, expected[0]), (&measurement, expected[1])] {
+            prop_assert_eq!(tally.counts, expected);
+            prop_assert_eq!(tally.counts.check(), Ok(()));
+            prop_assert_eq!(tally.latency.count(), tally.counts.labelled());
+            prop_assert_eq!(tally.service_latency.count(), tally.counts.labelled());
+            prop_assert!(tally.send_delay.count() >= tally.counts.sent);
+            prop_assert!(tally.send_delay.count() <= tally.counts.scheduled);
+            prop_assert!(tally.correct <= tally.counts.labelled());
+        }
+        Ok(())
+    });
+}
