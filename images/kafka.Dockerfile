@@ -8,7 +8,6 @@ RUN groupadd --gid 1000 appuser && useradd --uid 1000 --gid 1000 --no-create-hom
 	&& mkdir -p /opt/kafka/logs /var/lib/kafka/data /etc/kafka/secrets /mnt/shared/config \
 	&& chown -R 1000:1000 /opt/kafka/logs /var/lib/kafka/data
 EXPOSE 9092
-USER 1000:1000
 
 # What the host has built already (images/build).
 FROM runtime AS prebuilt
@@ -16,6 +15,9 @@ COPY jre /opt/java/openjdk
 COPY libs /opt/kafka/libs
 COPY bin /opt/kafka/bin
 COPY config /opt/kafka/config
+COPY archive-classes /tmp/
+RUN /tmp/archive-classes && rm /tmp/archive-classes
+USER 1000:1000
 
 FROM maven:3-eclipse-temurin-17 AS compile
 COPY third-party/kafka /source
@@ -26,3 +28,6 @@ COPY --from=compile /out/jre /opt/java/openjdk
 COPY --from=compile /out/libs /opt/kafka/libs
 COPY images/kafka/bin /opt/kafka/bin
 COPY images/kafka/config /opt/kafka/config
+COPY images/kafka/archive-classes /tmp/
+RUN /tmp/archive-classes && rm /tmp/archive-classes
+USER 1000:1000
