@@ -7,6 +7,8 @@
 //! * [`validity`]: whether the numbers mean what they say.
 //! * [`display`]: how people read them.
 
+#![forbid(unsafe_code)]
+
 pub mod accounting;
 pub mod display;
 pub mod histogram;

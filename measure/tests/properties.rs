@@ -1,5 +1,7 @@
 //! What holds for any input. A failure prints its seed; `TAILRACE_TEST_SEED=<seed>` repeats it.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::{
