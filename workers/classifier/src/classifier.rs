@@ -1,0 +1,201 @@
+//! Images in, labels out.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::model::{Model, Normalisation};
+use crate::network::Network;
+use crate::weights::Weights;
+use crate::{ClassifyError, LoadError, Pixels};
+
+/// A network with its weights, ready to compute. Shared between threads, each computes on its own.
+pub struct Classifier {
+    model: Model,
+    network: Network,
+}
+
+/// The answer to one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Classification {
+    /// Which output of the network is the largest, from 0.
+    pub index: usize,
+    /// The name of that class.
+    pub label: Arc<str>,
+    /// Softmax of that output, from 0 to 1.
+    pub confidence: f32,
+}
+
+impl Classifier {
+    /// Loads a CIFAR ResNet from a `.safetensors` file with the tensors `conv1.weight`, `bn1.*`,
+    /// `layer1.0.conv1.weight` ... `linear.bias`. Its metadata has `labels`, `mean` and `std` as JSON lists.
+    ///
+    /// # Errors
+    /// A [`LoadError`] that says which tensor or entry is not as it should be.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let file = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        Self::from_file(path, &file)
+    }
+
+    fn from_file(path: &Path, file: &[u8]) -> Result<Self, LoadError> {
+        // A call computes on its own thread alone: handing over pieces this small takes longer than computing them.
+        gemm::set_threading_threshold(usize::MAX);
+        let (mut weights, metadata) = Weights::read(path, file)?;
+        let model = Model::new(path, file, &metadata)?;
+        let network = Network::new(&mut weights, Normalisation::new(&metadata)?)?;
+        weights.finish()?;
+        if model.labels().len() != network.classes()? {
+            return Err(LoadError::Metadata {
+                key: "labels",
+                expected: format!("a list of {} names, one for each output of the network", network.classes()?),
+                found: format!("{} names", model.labels().len()),
+            });
+        }
+        Ok(Self { model, network })
+    }
+
+    /// The answers, in the order of the images. Takes a time proportional to their number.
+    ///
+    /// # Errors
+    /// [`ClassifyError`] when a tensor operation fails.
+    pub fn classify(&self, images: &[Pixels]) -> Result<Vec<Classification>, ClassifyError> {
+        images.iter().map(|image| Ok(self.best(&self.logits(image)?))).collect()
+    }
+
+    /// The network's outputs before the softmax, one a class.
+    ///
+    /// # Errors
+    /// [`ClassifyError`] when a tensor operation fails.
+    pub fn logits(&self, image: &Pixels) -> Result<Vec<f32>, ClassifyError> {
+        Ok(self.network.logits(image)?)
+    }
+
+    /// Which model this is.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    fn best(&self, logits: &[f32]) -> Classification {
+        let (index, largest) = largest(logits);
+        let sum: f32 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+        Classification { index, label: self.model.labels()[index].clone(), confidence: 1.0 / sum }
+    }
+}
+
+fn largest(logits: &[f32]) -> (usize, f32) {
+    logits
+        .iter()
+        .copied()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use candle_core::{Device, Tensor};
+
+    use super::*;
+    use crate::reference;
+
+    fn load(tensors: &HashMap<String, Tensor>, metadata: &HashMap<String, String>) -> Result<Classifier, LoadError> {
+        let file = safetensors::serialize(tensors, Some(metadata.clone())).unwrap();
+        Classifier::from_file(Path::new("small.safetensors"), &file)
+    }
+
+    fn refusal(change: impl FnOnce(&mut HashMap<String, Tensor>, &mut HashMap<String, String>)) -> String {
+        let (mut tensors, mut metadata) = (reference::random_tensors(1), reference::metadata());
+        change(&mut tensors, &mut metadata);
+        load(&tensors, &metadata).err().expect("the file is refused").to_string()
+    }
+
+    fn zeros(shape: &[usize]) -> Tensor {
+        Tensor::zeros(shape, candle_core::DType::F32, &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn depth_and_widths_are_read_off_the_tensors() {
+        for blocks in [1, 2] {
+            let tensors = reference::random_tensors(blocks);
+            let classifier = load(&tensors, &reference::metadata()).unwrap();
+            for image in reference::random_images(4) {
+                let found = classifier.logits(&image).unwrap();
+                let expected = reference::logits(&tensors, &reference::metadata(), &image);
+                let difference = reference::largest_difference(&found, &expected);
+                assert!(difference < 1e-3, "{blocks} blocks a stage: largest difference {difference}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_confidence_is_the_softmax_of_the_best() {
+        let classifier = load(&reference::random_tensors(1), &reference::metadata()).unwrap();
+        let answer = classifier.best(&[0.0, 2.0, 1.0]);
+        assert_eq!((answer.index, &*answer.label), (1, "b"));
+        assert!((answer.confidence - 0.665_241).abs() < 1e-5, "{}", answer.confidence);
+    }
+
+    #[test]
+    fn no_images_have_no_answers() {
+        let classifier = load(&reference::random_tensors(1), &reference::metadata()).unwrap();
+        assert_eq!(classifier.classify(&[]).unwrap(), []);
+    }
+
+    #[test]
+    fn a_file_of_another_format_is_refused() {
+        let error = Classifier::from_file(Path::new("x.png"), b"\x89PNG").err().unwrap().to_string();
+        assert!(error.starts_with("x.png is not a safetensors file"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Classifier::load(Path::new("no/such.safetensors")).err().unwrap().to_string();
+        assert!(error.starts_with("cannot read the model no/such.safetensors"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_tensor_is_named_with_its_shape() {
+        let error = refusal(|tensors, _| drop(tensors.remove("layer2.0.conv1.weight")));
+        assert!(error.contains(r#""layer2.0.conv1.weight" is missing"#) && error.contains("[any, 4, 3, 3]"), "{error}");
+    }
+
+    #[test]
+    fn a_tensor_of_another_shape_is_named_with_both_shapes() {
+        let error = refusal(|tensors, _| drop(tensors.insert("layer1.0.conv2.weight".into(), zeros(&[4, 4, 5, 5]))));
+        assert_eq!(error, r#"tensor "layer1.0.conv2.weight" must have the shape [4, 4, 3, 3], found [4, 4, 5, 5]"#);
+    }
+
+    #[test]
+    fn fewer_channels_in_a_later_stage_are_refused() {
+        let error = refusal(|tensors, _| {
+            tensors.insert("layer2.0.conv1.weight".into(), zeros(&[2, 4, 3, 3]));
+            for part in ["weight", "bias", "running_mean", "running_var"] {
+                tensors.insert(format!("layer2.0.bn1.{part}"), zeros(&[2]));
+                tensors.insert(format!("layer2.0.bn2.{part}"), zeros(&[2]));
+            }
+            tensors.insert("layer2.0.conv2.weight".into(), zeros(&[2, 2, 3, 3]));
+        });
+        assert!(error.contains(r#""layer2.0.conv1.weight" must have the shape [4 or more, 4, 3, 3]"#), "{error}");
+    }
+
+    #[test]
+    fn a_tensor_of_another_network_is_named() {
+        let error =
+            refusal(|tensors, _| drop(tensors.insert("layer2.0.shortcut.0.weight".into(), zeros(&[8, 4, 1, 1]))));
+        assert!(error.contains(r#""layer2.0.shortcut.0.weight" with the shape [8, 4, 1, 1]"#), "{error}");
+    }
+
+    #[test]
+    fn weights_that_are_not_numbers_are_refused() {
+        let nan = Tensor::full(f32::NAN, 10, &Device::Cpu).unwrap();
+        let error = refusal(|tensors, _| drop(tensors.insert("linear.bias".into(), nan)));
+        assert_eq!(error, r#"tensor "linear.bias" has values that are not finite"#);
+    }
+
+    #[test]
+    fn as_many_labels_as_outputs_are_needed() {
+        let error = refusal(|_, metadata| drop(metadata.insert("labels".into(), r#"["a", "b"]"#.into())));
+        assert!(error.contains("a list of 10 names") && error.contains("found 2 names"), "{error}");
+    }
+}

@@ -1,0 +1,154 @@
+//! The same network written with candle-nn as anybody would, slow and plain, and what tests need around it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{D, DType, Device, Result, Tensor};
+use candle_nn::{Conv2dConfig, Module, ModuleT, VarBuilder};
+
+use crate::{Classifier, Pixels, decode};
+
+/// Channels of the three stages of [`random_tensors`].
+const WIDTHS: [usize; 3] = [4, 8, 12];
+const CLASSES: usize = 10;
+
+/// A small network with random weights and this many blocks a stage.
+pub fn random_tensors(blocks: usize) -> HashMap<String, Tensor> {
+    let mut tensors = HashMap::new();
+    convolution(&mut tensors, "conv1", "bn1", 3, WIDTHS[0]);
+    let mut channels = WIDTHS[0];
+    for (stage, width) in (1..).zip(WIDTHS) {
+        for block in 0..blocks {
+            let name = format!("layer{stage}.{block}");
+            convolution(&mut tensors, &format!("{name}.conv1"), &format!("{name}.bn1"), channels, width);
+            convolution(&mut tensors, &format!("{name}.conv2"), &format!("{name}.bn2"), width, width);
+            channels = width;
+        }
+    }
+    tensors.insert("linear.weight".into(), random(0.0, &[CLASSES, channels]));
+    tensors.insert("linear.bias".into(), random(0.0, &[CLASSES]));
+    tensors
+}
+
+fn convolution(tensors: &mut HashMap<String, Tensor>, name: &str, batch_norm: &str, inputs: usize, outputs: usize) {
+    tensors.insert(format!("{name}.weight"), random(0.0, &[outputs, inputs, 3, 3]));
+    for (part, mean) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0)] {
+        tensors.insert(format!("{batch_norm}.{part}"), random(mean, &[outputs]));
+    }
+    let variance = (random(0.0, &[outputs]).abs().unwrap() + 0.5).unwrap();
+    tensors.insert(format!("{batch_norm}.running_var"), variance);
+    let batches = Tensor::zeros((), DType::I64, &Device::Cpu).unwrap();
+    tensors.insert(format!("{batch_norm}.num_batches_tracked"), batches);
+}
+
+fn random(mean: f32, shape: &[usize]) -> Tensor {
+    Tensor::randn(mean, 0.2, shape, &Device::Cpu).unwrap()
+}
+
+/// Metadata for [`random_tensors`].
+pub fn metadata() -> HashMap<String, String> {
+    let labels: Vec<_> = ('a'..).take(CLASSES).map(String::from).collect();
+    let entries =
+        [("mean", "[0.5, 0.4, 0.3]".into()), ("std", "[0.2, 0.3, 0.4]".into()), ("labels", format!("{labels:?}"))];
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+pub fn random_images(count: usize) -> Vec<Pixels> {
+    let values = Tensor::rand(0f32, 256f32, (count, crate::RAW_BYTES), &Device::Cpu).unwrap();
+    let images = values.to_dtype(DType::U8).unwrap().to_vec2::<u8>().unwrap();
+    images.iter().map(|bytes| Pixels::from_rgb(bytes).unwrap()).collect()
+}
+
+/// Each class's logit, from a model's tensors as they are in its file.
+pub fn logits(tensors: &HashMap<String, Tensor>, metadata: &HashMap<String, String>, image: &Pixels) -> Vec<f32> {
+    let variables = VarBuilder::from_tensors(tensors.clone(), DType::F32, &Device::Cpu);
+    let output = network(&variables, &normalised(metadata, image).unwrap()).unwrap();
+    output.squeeze(0).unwrap().to_vec1().unwrap()
+}
+
+fn normalised(metadata: &HashMap<String, String>, image: &Pixels) -> Result<Tensor> {
+    let entry = |key: &str| -> Result<Tensor> {
+        let numbers: [f32; 3] = serde_json::from_str(&metadata[key]).unwrap();
+        Tensor::new(&numbers, &Device::Cpu)?.reshape((1, 3, 1, 1))
+    };
+    let bytes = Tensor::from_slice(image.as_bytes().as_slice(), (1, 32, 32, 3), &Device::Cpu)?;
+    let image = (bytes.permute((0, 3, 1, 2))?.to_dtype(DType::F32)? / 255.0)?;
+    image.broadcast_sub(&entry("mean")?)?.broadcast_div(&entry("std")?)
+}
+
+fn network(variables: &VarBuilder, image: &Tensor) -> Result<Tensor> {
+    let mut x = convolve(variables, "conv1", "bn1", image, 1)?.relu()?;
+    for stage in 1..=3 {
+        let blocks = variables.pp(format!("layer{stage}"));
+        for number in (0..).take_while(|number| blocks.contains_tensor(&format!("{number}.conv1.weight"))) {
+            x = block(&blocks.pp(number), &x, if stage > 1 && number == 0 { 2 } else { 1 })?;
+        }
+    }
+    let means = x.mean((D::Minus2, D::Minus1))?;
+    let weight = variables.get_unchecked("linear.weight")?;
+    candle_nn::Linear::new(weight, Some(variables.get_unchecked("linear.bias")?)).forward(&means)
+}
+
+fn block(variables: &VarBuilder, x: &Tensor, stride: usize) -> Result<Tensor> {
+    let y = convolve(variables, "conv1", "bn1", x, stride)?.relu()?;
+    let y = convolve(variables, "conv2", "bn2", &y, 1)?;
+    let shortcut = if stride == 1 {
+        x.clone()
+    } else {
+        let zeros = y.dim(1)? - x.dim(1)?;
+        let even = Tensor::arange_step(0u32, x.dim(2)? as u32, 2, x.device())?;
+        let x = x.index_select(&even, 2)?.index_select(&even, 3)?;
+        x.pad_with_zeros(1, zeros / 2, zeros - zeros / 2)?
+    };
+    (y + shortcut)?.relu()
+}
+
+fn convolve(variables: &VarBuilder, name: &str, batch_norm: &str, x: &Tensor, stride: usize) -> Result<Tensor> {
+    let kernel = variables.get_unchecked(&format!("{name}.weight"))?;
+    let channels = kernel.dim(0)?;
+    let config = Conv2dConfig { padding: 1, stride, ..Default::default() };
+    let y = candle_nn::Conv2d::new(kernel, None, config).forward(x)?;
+    candle_nn::batch_norm(channels, 1e-5, variables.pp(batch_norm))?.forward_t(&y, false)
+}
+
+pub fn largest_difference(left: &[f32], right: &[f32]) -> f32 {
+    assert_eq!(left.len(), right.len());
+    left.iter().zip(right).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn models() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models")
+}
+
+/// The images of `models/sample` with their labels, in the order of the test set.
+fn sample() -> Vec<(Pixels, String)> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(models().join("sample")).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let label = |file: &Path| file.file_stem().unwrap().to_string_lossy().split('-').nth(1).unwrap().to_owned();
+    files.iter().map(|file| (decode("image/png", &std::fs::read(file).unwrap()).unwrap(), label(file))).collect()
+}
+
+#[test]
+fn the_trained_model_agrees_with_candle_nn_on_the_sample() {
+    let path = models().join("resnet20.safetensors");
+    let file = std::fs::read(&path).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&file).unwrap();
+    let metadata = header.metadata().clone().unwrap();
+    let tensors = candle_core::safetensors::load_buffer(&file, &Device::Cpu).unwrap();
+    let classifier = Classifier::load(&path).unwrap();
+    for (image, _) in sample().iter().take(10) {
+        let difference = largest_difference(&classifier.logits(image).unwrap(), &logits(&tensors, &metadata, image));
+        assert!(difference < 0.01, "largest difference of a logit: {difference}");
+    }
+}
+
+#[test]
+fn the_trained_model_knows_the_sample() {
+    let classifier = Classifier::load(&models().join("resnet20.safetensors")).unwrap();
+    let (images, labels): (Vec<_>, Vec<_>) = sample().into_iter().unzip();
+    let answers = classifier.classify(&images).unwrap();
+    let right = answers.iter().zip(&labels).filter(|(answer, label)| *answer.label == ***label).count();
+    assert!(right * 100 >= 88 * images.len(), "{right} of {} are right", images.len());
+    assert!(answers.iter().all(|answer| answer.confidence > 0.1 && answer.confidence <= 1.0));
+}
