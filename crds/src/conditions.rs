@@ -44,8 +44,8 @@ pub mod reasons {
     pub const RUNNING: &str = "Running";
     /// Finished, and every gate passed.
     pub const COMPLETED: &str = "Completed";
-    /// The Pipeline did not become ready within `startTimeout`.
-    pub const START_TIMEOUT: &str = "StartTimeout";
+    /// Producers of another LoadTest still run on the Pipeline.
+    pub const PIPELINE_BUSY: &str = "PipelineBusy";
     /// The producers did not become ready within `readyTimeout`.
     pub const READY_TIMEOUT: &str = "ReadyTimeout";
     /// A producer failed or did not report.

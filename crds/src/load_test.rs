@@ -48,8 +48,10 @@ pub struct LoadTestSpec {
     pub producers: i32,
     /// When images are sent. Exactly one of `open` and `closed`.
     pub load: Load,
-    /// Load before the measurement; these images are counted apart. By default 10s; 0s is none.
+    /// Load before the measurement, at most 24h; these images are counted apart. By default 10s; 0s is none.
     #[serde(default = "ten_seconds")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
+        .message("the warm-up is too long: write a duration of at most 24h"))]
     pub warmup: Duration,
     /// The length of the measurement, from 1s to 24h. By default 60s.
     #[serde(default = "one_minute")]
@@ -61,11 +63,16 @@ pub struct LoadTestSpec {
     #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('1s') && duration(self) <= duration('10m'))")
         .message("the drain time is too short or too long: write a duration from 1s to 10m"))]
     pub drain_timeout: Duration,
-    /// How long the Pipeline may take to exist and be Ready; time in the queue behind other LoadTests is not counted. By default 10m.
+    /// How long the Pipeline may take to exist and be Ready; time in the queue behind other LoadTests is not counted.
+    /// At most 24h; by default 10m.
     #[serde(default = "ten_minutes")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
+        .message("the start timeout is too long: write a duration of at most 24h"))]
     pub start_timeout: Duration,
-    /// How long the producers may take to be ready. By default 5m.
+    /// How long the producers may take to be ready. At most 24h; by default 5m.
     #[serde(default = "five_minutes")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
+        .message("the ready timeout is too long: write a duration of at most 24h"))]
     pub ready_timeout: Duration,
     /// The images that are sent.
     #[serde(default)]
@@ -188,8 +195,14 @@ impl Phase {
     }
 }
 
-/// What was measured.
+/// What was measured. The common start and the end are written once, even if two operators should think that they lead.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[x_kube(
+    validation = Rule::new("!has(oldSelf.startTime) || (has(self.startTime) && self.startTime == oldSelf.startTime)")
+        .message("the common start of the producers is written once"),
+    validation = Rule::new("!has(oldSelf.completionTime) || self == oldSelf")
+        .message("the status of a finished LoadTest is not changed any more")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadTestStatus {
     /// The generation of the spec that this status describes.
@@ -257,18 +270,25 @@ pub struct LoadTestStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct Messages {
     /// Images whose time to be sent came.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub scheduled: i64,
     /// Images that Kafka acknowledged.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub sent: i64,
     /// Images that Kafka did not take.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub send_errors: i64,
     /// Images that were answered, with a label or with an error.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub received: i64,
     /// Images that were sent and not answered in time.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub lost: i64,
     /// Answers beyond the first one of an image.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub duplicates: i64,
     /// Answers that say that the image could not be classified; they are part of `received`.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub answer_errors: i64,
 }
 

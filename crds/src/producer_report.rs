@@ -34,8 +34,12 @@ pub struct ProducerReportSpec {
 
 /// What the producer has reported. The first pod that writes its UID owns the report; the API server refuses any other.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[x_kube(validation = Rule::new("!has(oldSelf.podUid) || (has(self.podUid) && self.podUid == oldSelf.podUid)")
-    .message("this report belongs to another pod"))]
+#[x_kube(
+    validation = Rule::new("!has(oldSelf.podUid) || (has(self.podUid) && self.podUid == oldSelf.podUid)")
+        .message("this report belongs to another pod"),
+    validation = Rule::new("!has(oldSelf.result) || (has(self.result) && self.result == oldSelf.result)")
+        .message("the result of a producer is written once")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerReportStatus {
     /// The UID of the pod that owns the report.
@@ -52,7 +56,6 @@ pub struct ProducerReportStatus {
     pub progress: Option<Messages>,
     /// The end: counts and histograms.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("the result of a producer is written once"))]
     pub result: Option<ProducerResult>,
     /// Why the producer gave up, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,6 +71,7 @@ pub struct ProducerResult {
     /// The images of the warm-up.
     pub warmup_messages: Messages,
     /// Answers of the measurement with the right label.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub correct: i64,
     /// When the producer began, later than the common start by its own host's clock, in microseconds.
     pub start_delay_micros: i64,
