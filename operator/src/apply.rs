@@ -51,9 +51,9 @@ impl Error {
         matches!(self.api_status(), Some(status) if status.is_not_found())
     }
 
-    /// Whether the API server found the object itself wrong.
-    pub fn is_invalid(&self) -> bool {
-        matches!(self.api_status(), Some(status) if status.is_invalid())
+    /// Whether the API server would refuse the same again: the object is wrong, or may not be written.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.api_status(), Some(status) if status.is_invalid() || status.is_forbidden())
     }
 
     fn api_status(&self) -> Option<&kube::core::Status> {
@@ -115,8 +115,8 @@ impl Writer {
             "metadata": { "name": object.name_any(), "uid": object.uid(), "resourceVersion": version },
             "status": desired,
         }));
-        let request = self.api(object).patch_status(&object.name_any(), &self.forced(), &patch);
-        bounded("write the status of", object, request).await?;
+        let (api, name, forced) = (self.api(object), object.name_any(), self.forced());
+        bounded("write the status of", object, api.patch_status(&name, &forced, &patch)).await?;
         Ok(true)
     }
 

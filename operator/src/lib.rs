@@ -13,6 +13,8 @@ pub mod leader;
 pub mod load_test;
 pub mod pipeline;
 pub mod pod_security;
+pub mod pods;
+pub mod quantity;
 pub mod settings;
 
 use std::sync::Arc;

@@ -1,12 +1,164 @@
-//! From a [`Pipeline`](tailrace_crds::Pipeline) to Kafka, a database, a classifier and the consumers.
+//! From a [`Pipeline`] to Kafka, a database, a classifier and the consumers:
+//! validate -> build (pure) -> apply -> status (pure).
 
-use std::sync::Arc;
+mod apply;
+mod attempts;
+pub mod build;
+mod disk;
+mod observe;
+mod reasons;
+mod status;
+pub mod validate;
 
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, Pod, Service},
+    networking::v1::NetworkPolicy,
+};
+use kube::{
+    Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        events::EventType,
+        reflector::ObjectRef,
+        watcher,
+    },
+};
+use rand::RngExt;
+use tailrace_crds::{
+    Pipeline,
+    pipeline::PipelineStatus,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Context;
+use self::{attempts::Attempts, status::Jobs, validate::validate};
+use crate::{
+    apply::{Error, Writer},
+    conditions,
+    context::Context,
+    labels::{COMPONENT, Component, PIPELINE},
+};
+
+/// The field manager of all that this controller writes.
+pub const MANAGER: &str = "tailrace-pipeline";
+
+/// How many Pipelines are reconciled at once.
+const CONCURRENCY: u16 = 4;
+/// Changes within this time are one.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// How often a Pipeline is looked at although nothing happened.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 /// Runs the controller of Pipelines until `shutdown` is cancelled.
-pub async fn controller(_context: Arc<Context>, shutdown: CancellationToken) {
-    shutdown.cancelled().await;
+pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
+    let made_here = || watcher::Config::default().labels("app.kubernetes.io/managed-by=tailrace-operator");
+    let pods = format!("{PIPELINE},{COMPONENT}!={}", Component::Producer.as_str());
+    Controller::new(context.watched::<Pipeline>(), watcher::Config::default())
+        .owns(context.watched::<ConfigMap>(), made_here())
+        .owns(context.watched::<Service>(), made_here())
+        .owns(context.watched::<NetworkPolicy>(), made_here())
+        .owns(context.watched::<StatefulSet>(), made_here())
+        .owns(context.watched::<Deployment>(), made_here())
+        .owns(context.watched::<Job>(), made_here())
+        .watches(context.watched::<PartialObjectMeta<Pod>>(), watcher::Config::default().labels(&pods), pipeline_of)
+        .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile, retry, context)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::warn!("{error}");
+            }
+        })
+        .await;
+}
+
+/// The Pipeline that a pod is part of.
+fn pipeline_of(pod: PartialObjectMeta<Pod>) -> Option<ObjectRef<Pipeline>> {
+    let name = pod.labels().get(PIPELINE)?;
+    Some(ObjectRef::new(name).within(&pod.namespace()?))
+}
+
+async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {
+    if pipeline.metadata.deletion_timestamp.is_some() {
+        // What it owns goes with it, and volumes as their StatefulSets say.
+        return Ok(Action::await_change());
+    }
+    let writer = Writer::new(context.client.clone(), MANAGER);
+    let validated = match validate(&pipeline) {
+        Ok(validated) => validated,
+        Err(invalid) => {
+            let status = status::refused(&pipeline, reasons::INVALID_SPEC, invalid.to_string(), Timestamp::now());
+            report(&context, &writer, &pipeline, status).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    let outcome = bring_about(&context, &writer, &pipeline, &validated).await;
+    if let Err(error) = &outcome
+        && error.is_refusal()
+    {
+        let status = status::refused(&pipeline, reasons::REFUSED, error.to_string(), Timestamp::now());
+        report(&context, &writer, &pipeline, status).await?;
+    }
+    outcome
+}
+
+async fn bring_about(
+    context: &Context,
+    writer: &Writer,
+    pipeline: &Pipeline,
+    validated: &validate::Validated,
+) -> Result<Action, Error> {
+    let resources = build::build(validated, &context.settings.images);
+    let observed = apply::workloads(&context.client, writer, pipeline, &resources).await?;
+
+    let now = Timestamp::now();
+    let topics = Attempts::of(&resources.topics.name_any(), &observed.jobs, now);
+    let check = Attempts::of(&resources.check.name_any(), &observed.jobs, now);
+    apply::jobs(writer, &resources, &observed, &topics, &check).await?;
+
+    let next = [&topics, &check].into_iter().filter_map(|attempts| match attempts {
+        Attempts::Failed(_, next) => Some(Duration::try_from(next.duration_since(now)).unwrap_or_default()),
+        _ => None,
+    });
+    let look_again = next.min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
+    let status = status::status(pipeline, validated, &resources, &observed, &Jobs { topics, check }, now);
+    report(context, writer, pipeline, status).await?;
+    Ok(Action::requeue(look_again))
+}
+
+/// Writes the status if it differs, and an event for each condition that says something new.
+async fn report(
+    context: &Context,
+    writer: &Writer,
+    pipeline: &Pipeline,
+    status: PipelineStatus,
+) -> Result<(), Error> {
+    let before = status::previous(pipeline);
+    if !writer.apply_status(pipeline, &before, &status, false).await? {
+        return Ok(());
+    }
+    for condition in &status.conditions {
+        let known = conditions::find(&before.conditions, &condition.type_)
+            .is_some_and(|known| known.status == condition.status && known.reason == condition.reason);
+        if !known {
+            let kind = if reasons::is_calm(&condition.reason) { EventType::Normal } else { EventType::Warning };
+            let note = format!("{}: {}", condition.type_, condition.message);
+            context.event(pipeline, kind, &condition.reason, &note).await;
+        }
+    }
+    Ok(())
+}
+
+/// Some seconds later, not at the same moment for all.
+fn retry(pipeline: Arc<Pipeline>, error: &Error, _context: Arc<Context>) -> Action {
+    let pause = Duration::from_millis(rand::rng().random_range(3_000..6_000));
+    tracing::warn!(pipeline = %pipeline.object_ref(&()).name.unwrap_or_default(), "trying again in {pause:?}: {error}");
+    Action::requeue(pause)
 }

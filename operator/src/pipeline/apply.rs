@@ -1,0 +1,119 @@
+//! Makes the objects of a Pipeline what they should be.
+
+use std::fmt::Debug;
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::Service,
+    networking::v1::NetworkPolicy,
+};
+use kube::{Api, Client, Resource, ResourceExt, core::NamespaceResourceScope};
+use serde::{Serialize, de::DeserializeOwned};
+use tailrace_crds::Pipeline;
+
+use super::{
+    attempts::{self, Attempts},
+    build::{Resources, name_of},
+    observe::{Observed, is_owned_by, jobs_and_pods},
+};
+use crate::{
+    apply::{self, Writer, bounded},
+    labels::Component,
+};
+
+/// Applies everything but the Jobs, and returns what there is then. Configuration and addresses come first, since the
+/// pods look for them when they start; all pods start at once and wait for each other themselves.
+pub async fn workloads(
+    client: &Client,
+    writer: &Writer,
+    pipeline: &Pipeline,
+    resources: &Resources,
+) -> Result<Observed, apply::Error> {
+    optional(writer, resources.configuration.as_ref()).await?;
+    for service in &resources.services {
+        writer.apply(service).await?;
+    }
+    for policy in &resources.network_policies {
+        writer.apply(policy).await?;
+    }
+    let mut observed = Observed {
+        kafka: optional(writer, resources.kafka.as_ref()).await?,
+        database: optional(writer, resources.database.as_ref()).await?,
+        inference: Some(writer.apply(&resources.inference).await?),
+        archive: optional(writer, resources.archive.as_ref()).await?,
+        ..Observed::default()
+    };
+    delete_what_is_not_wanted(client, writer, pipeline, resources).await?;
+    (observed.jobs, observed.pods) = jobs_and_pods(client, pipeline).await?;
+    Ok(observed)
+}
+
+async fn optional<K>(writer: &Writer, object: Option<&K>) -> Result<Option<K>, apply::Error>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    match object {
+        Some(object) => writer.apply(object).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The archive can be switched off, and the managed database with it.
+async fn delete_what_is_not_wanted(
+    client: &Client,
+    writer: &Writer,
+    pipeline: &Pipeline,
+    resources: &Resources,
+) -> Result<(), apply::Error> {
+    if resources.archive.is_some() {
+        return Ok(());
+    }
+    delete_own::<Deployment>(client, writer, pipeline, Component::Archive).await?;
+    delete_own::<StatefulSet>(client, writer, pipeline, Component::Database).await?;
+    delete_own::<Service>(client, writer, pipeline, Component::Database).await?;
+    delete_own::<NetworkPolicy>(client, writer, pipeline, Component::Database).await
+}
+
+async fn delete_own<K>(
+    client: &Client,
+    writer: &Writer,
+    pipeline: &Pipeline,
+    component: Component,
+) -> Result<(), apply::Error>
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let name = name_of(&pipeline.name_any(), component);
+    let api: Api<K> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
+    match bounded("look for what is not wanted any more of", pipeline, api.get_opt(&name)).await? {
+        Some(object) if is_owned_by(&object, pipeline) => writer.delete(&object).await,
+        _ => Ok(()),
+    }
+}
+
+/// Makes the attempts that are due, and deletes those that are superseded. The check of changed pods waits until the
+/// old ones are gone, whose answer would prove nothing.
+pub async fn jobs(
+    writer: &Writer,
+    resources: &Resources,
+    observed: &Observed,
+    topics: &Attempts<'_>,
+    check: &Attempts<'_>,
+) -> Result<(), apply::Error> {
+    let may_check = observed.is_rolled_out();
+    for (template, standing, may_start) in [(&resources.topics, topics, true), (&resources.check, check, may_check)] {
+        if let (Attempts::Due(number), true) = (standing, may_start) {
+            writer.apply(&attempts::attempt(template, *number)).await?;
+        }
+    }
+    let wanted = [topics, check].map(|attempts| attempts.job().map(ResourceExt::name_any));
+    for job in observed.jobs.iter().filter(|job| !wanted.contains(&Some(job.name_any()))) {
+        delete(writer, job).await?;
+    }
+    Ok(())
+}
+
+async fn delete(writer: &Writer, job: &Job) -> Result<(), apply::Error> {
+    if job.metadata.deletion_timestamp.is_some() { Ok(()) } else { writer.delete(job).await }
+}

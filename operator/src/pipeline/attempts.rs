@@ -1,0 +1,119 @@
+//! The Jobs of a Pipeline are attempts at something that may fail for want of something else: each is made again,
+//! after a pause that grows, until one succeeds.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+
+/// The pause after the first failure; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Where the attempts at one thing stand.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Attempts<'a> {
+    /// The attempt of that number is to be made now.
+    Due(u32),
+    /// This one is on its way.
+    Running(&'a Job),
+    /// This one succeeded.
+    Succeeded(&'a Job),
+    /// This one failed, and the next is due at that time.
+    Failed(&'a Job, Timestamp),
+}
+
+impl<'a> Attempts<'a> {
+    /// Looks through `jobs` for the attempts called `name`-1, `name`-2 and so on.
+    pub fn of(name: &str, jobs: &'a [Job], now: Timestamp) -> Self {
+        let Some((number, job)) = attempts(name, jobs).max_by_key(|(number, _)| *number) else {
+            return Self::Due(1);
+        };
+        if condition_time(job, "Complete").is_some() {
+            return Self::Succeeded(job);
+        }
+        match condition_time(job, "Failed") {
+            None => Self::Running(job),
+            Some(failed) if failed + pause(number) <= now => Self::Due(number + 1),
+            Some(failed) => Self::Failed(job, failed + pause(number)),
+        }
+    }
+
+    /// The attempt that says how things stand.
+    pub fn job(&self) -> Option<&'a Job> {
+        match self {
+            Self::Due(_) => None,
+            Self::Running(job) | Self::Succeeded(job) | Self::Failed(job, _) => Some(job),
+        }
+    }
+}
+
+/// The Job of one attempt.
+pub fn attempt(template: &Job, number: u32) -> Job {
+    let mut job = template.clone();
+    job.metadata.name = Some(format!("{}-{number}", template.name_any()));
+    job
+}
+
+fn attempts<'a>(name: &str, jobs: &'a [Job]) -> impl Iterator<Item = (u32, &'a Job)> {
+    jobs.iter().filter_map(move |job| {
+        let number = job.metadata.name.as_deref()?.strip_prefix(name)?.strip_prefix('-')?.parse().ok()?;
+        Some((number, job))
+    })
+}
+
+/// Since when the condition holds.
+fn condition_time(job: &Job, type_: &str) -> Option<Timestamp> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")?;
+    Some(condition.last_transition_time.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0))
+}
+
+fn pause(number: u32) -> SignedDuration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << (number - 1).min(8));
+    SignedDuration::try_from(doubled.min(LONGEST_PAUSE)).unwrap_or(SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(name: &str, condition: &str) -> Job {
+        let status = match condition {
+            "" => "{}".to_owned(),
+            type_ => format!("{{conditions: [{{type: {type_}, status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z'}}]}}"),
+        };
+        serde_yaml_ng::from_str(&format!("{{metadata: {{name: {name}}}, status: {status}}}")).unwrap()
+    }
+
+    fn seconds_later(seconds: i64) -> Timestamp {
+        "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_first_attempt_is_due_at_once() {
+        let other = [job("cifar-check-bbbb-1", "Complete")];
+        assert_eq!(Attempts::of("cifar-check-aaaa", &other, seconds_later(0)), Attempts::Due(1));
+    }
+
+    #[test]
+    fn a_failed_attempt_is_followed_by_another_after_a_pause_that_grows_to_a_minute() {
+        let mut jobs = vec![];
+        for (number, pause) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60)] {
+            jobs.push(job(&format!("cifar-check-aaaa-{number}"), "Failed"));
+            let waiting = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(pause - 1));
+            assert_eq!(waiting, Attempts::Failed(&jobs[number - 1], seconds_later(pause)));
+            let due = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(pause));
+            assert_eq!(due, Attempts::Due(number as u32 + 1));
+        }
+    }
+
+    #[test]
+    fn the_latest_attempt_counts() {
+        let jobs = ["Failed", "Complete"].map(|condition| {
+            job(if condition == "Failed" { "cifar-check-aaaa-9" } else { "cifar-check-aaaa-10" }, condition)
+        });
+        assert_eq!(Attempts::of("cifar-check-aaaa", &jobs, seconds_later(0)), Attempts::Succeeded(&jobs[1]));
+    }
+}

@@ -1,0 +1,121 @@
+//! From a validated Pipeline to the objects that make it up: pure functions, no client.
+
+mod database;
+mod jobs;
+mod kafka;
+mod network;
+mod pods;
+mod stateful_set;
+mod workers;
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::{ConfigMap, PodTemplateSpec, Service},
+    networking::v1::NetworkPolicy,
+};
+use kube::core::ObjectMeta;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::validate::{Database, Kafka, Validated};
+use crate::{
+    labels::{self, Component},
+    settings::Images,
+};
+
+/// The annotation of a pod whose container reads its configuration only once.
+const CONFIGURATION_HASH: &str = "tailrace.dev/configuration";
+
+/// The objects of a Pipeline.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    /// The configuration of a managed broker.
+    pub configuration: Option<ConfigMap>,
+    /// The addresses of a managed broker and a managed database.
+    pub services: Vec<Service>,
+    /// Who may reach which pods.
+    pub network_policies: Vec<NetworkPolicy>,
+    /// The managed broker.
+    pub kafka: Option<StatefulSet>,
+    /// The managed database.
+    pub database: Option<StatefulSet>,
+    /// The classifier.
+    pub inference: Deployment,
+    /// The db-consumer.
+    pub archive: Option<Deployment>,
+    /// Makes the topics. Its name lacks the number of the attempt.
+    pub topics: Job,
+    /// Sends one image through. Its name, which lacks the number of the attempt, is one for each set of pods: with a new
+    /// model or a new image the check is a new one.
+    pub check: Job,
+    /// Where Kafka answers.
+    pub bootstrap_servers: String,
+}
+
+/// Builds all objects of a Pipeline.
+pub fn build(pipeline: &Validated, images: &Images) -> Resources {
+    let kafka = match &pipeline.kafka {
+        Kafka::Managed { storage, disk, heap, resources } => {
+            let configuration = kafka::configuration(pipeline, disk);
+            let broker = kafka::broker(pipeline, images, storage, *heap, resources, &hash(&configuration.data));
+            Some((configuration, broker))
+        }
+        Kafka::External { .. } => None,
+    };
+    let (configuration, kafka) = kafka.unzip();
+    let database = match &pipeline.database {
+        Database::Managed { database, resources } => Some(database::server(pipeline, images, database, resources)),
+        Database::None | Database::External { .. } => None,
+    };
+    let inference = workers::inference(pipeline, images);
+    let archive = pipeline.archive.enabled.then(|| workers::archive(pipeline, images));
+
+    let topics = jobs::topics(pipeline, images);
+    let pods: Vec<&PodTemplateSpec> = [kafka.as_ref(), database.as_ref()]
+        .into_iter()
+        .flatten()
+        .filter_map(|set| Some(&set.spec.as_ref()?.template))
+        .chain([Some(&inference), archive.as_ref()].into_iter().flatten().filter_map(|d| Some(&d.spec.as_ref()?.template)))
+        .chain(topics.spec.as_ref().map(|job| &job.template))
+        .collect();
+    let check = jobs::check(pipeline, images, &pods);
+    Resources {
+        services: network::services(pipeline),
+        network_policies: network::policies(pipeline),
+        bootstrap_servers: kafka::bootstrap_servers(pipeline),
+        configuration,
+        kafka,
+        database,
+        inference,
+        archive,
+        topics,
+        check,
+    }
+}
+
+/// The name of the object, or one of the objects, that play `component`.
+pub fn name_of(pipeline: &str, component: Component) -> String {
+    format!("{pipeline}-{}", component.as_str())
+}
+
+/// Name, labels and owner of an object of `component`.
+fn metadata(pipeline: &Validated, component: Component) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name_of(&pipeline.name, component)),
+        namespace: Some(pipeline.namespace.clone()),
+        labels: Some(labels::of_pipeline(&pipeline.name, component)),
+        owner_references: Some(vec![pipeline.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}
+
+/// Eight hexadecimal digits that differ where `content` does.
+fn hash(content: &impl Serialize) -> String {
+    // The content is a tree of strings and numbers, for which serde_json knows no error.
+    let json = serde_json::to_vec(content).unwrap_or_default();
+    Sha256::digest(&json).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

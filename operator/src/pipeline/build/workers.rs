@@ -1,0 +1,127 @@
+//! The pods of `tailrace-worker` that stay: the classifier and the db-consumer.
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec},
+        core::v1::{Container, ContainerPort, EnvVar, HTTPGetAction, PodTemplateSpec, Probe, ResourceRequirements},
+    },
+    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+};
+
+use super::{database, kafka, metadata, pods};
+use crate::{
+    labels::{self, Component},
+    pipeline::validate::Validated,
+    pod_security,
+    quantity::mebibytes,
+    settings::Images,
+};
+
+/// Where a worker serves its health and its metrics.
+pub const HTTP_PORT: i32 = 8080;
+
+/// The classifier.
+pub fn inference(pipeline: &Validated, images: &Images) -> Deployment {
+    let spec = &pipeline.inference;
+    let mut environment = environment(pipeline);
+    environment.push(pods::variable("TAILRACE_MAX_BATCH", spec.max_batch.to_string()));
+    environment.push(pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Inference)));
+    let container = server(container(images, "inference", environment, pipeline.inference_resources.clone()));
+
+    let mut pod = pods::pod(pipeline, Component::Inference, pod_security::WORKER_USER, container);
+    if let Some(pod) = &mut pod.spec {
+        pod.node_selector = (!spec.node_selector.is_empty()).then(|| spec.node_selector.clone());
+        pod.tolerations = (!spec.tolerations.is_empty()).then(|| spec.tolerations.clone());
+    }
+    deployment(pipeline, Component::Inference, spec.replicas, pod)
+}
+
+/// The db-consumer.
+pub fn archive(pipeline: &Validated, images: &Images) -> Deployment {
+    let mut environment = environment(pipeline);
+    environment.extend(database::variables(pipeline));
+    environment.push(pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Archive)));
+    let container = server(container(images, "db-consumer", environment, resources("100m", 64, 256)));
+    let pod = pods::pod(pipeline, Component::Archive, pod_security::WORKER_USER, container);
+    deployment(pipeline, Component::Archive, pipeline.archive.replicas, pod)
+}
+
+/// The consumer group of a component: one for each Pipeline, also where Pipelines share an external Kafka.
+pub fn consumer_group(pipeline: &Validated, component: Component) -> String {
+    format!("tailrace-{}-{}-{}", pipeline.namespace, pipeline.name, component.as_str())
+}
+
+/// Where every worker finds Kafka and the topics.
+pub fn environment(pipeline: &Validated) -> Vec<EnvVar> {
+    let topics = &pipeline.topics;
+    vec![
+        pods::variable("TAILRACE_BOOTSTRAP_SERVERS", kafka::bootstrap_servers(pipeline)),
+        pods::variable("TAILRACE_IMAGES_TOPIC", &topics.images.name),
+        pods::variable("TAILRACE_INFERENCES_TOPIC", &topics.inferences.name),
+        pods::variable("TAILRACE_DEAD_LETTER_TOPIC", &topics.dead_letter.name),
+    ]
+}
+
+/// A container of `tailrace-worker`.
+pub fn container(
+    images: &Images,
+    subcommand: &str,
+    environment: Vec<EnvVar>,
+    resources: ResourceRequirements,
+) -> Container {
+    Container {
+        image: Some(images.worker.clone()),
+        image_pull_policy: Some(images.pull_policy.clone()),
+        args: Some(vec![subcommand.into()]),
+        env: Some(environment),
+        resources: Some(resources),
+        ..Container::default()
+    }
+}
+
+/// Requests of CPU and of so many MiB, and a limit in MiB; no limit of CPU, which would show in the tail.
+pub fn resources(cpu: &str, request: u64, limit: u64) -> ResourceRequirements {
+    ResourceRequirements {
+        requests: Some([("cpu".into(), Quantity(cpu.into())), ("memory".into(), mebibytes(request))].into()),
+        limits: Some([("memory".into(), mebibytes(limit))].into()),
+        claims: None,
+    }
+}
+
+fn server(container: Container) -> Container {
+    Container {
+        ports: Some(vec![ContainerPort {
+            name: Some("http".into()),
+            container_port: HTTP_PORT,
+            ..ContainerPort::default()
+        }]),
+        readiness_probe: Some(answers("/readyz", 1, 3)),
+        liveness_probe: Some(answers("/livez", 10, 3)),
+        ..container
+    }
+}
+
+fn answers(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
+    let port = IntOrString::Int(HTTP_PORT);
+    Probe {
+        http_get: Some(HTTPGetAction { path: Some(path.into()), port, ..HTTPGetAction::default() }),
+        period_seconds: Some(period_seconds),
+        failure_threshold: Some(failure_threshold),
+        timeout_seconds: Some(2),
+        ..Probe::default()
+    }
+}
+
+fn deployment(pipeline: &Validated, component: Component, replicas: i32, pod: PodTemplateSpec) -> Deployment {
+    Deployment {
+        metadata: metadata(pipeline, component),
+        spec: Some(DeploymentSpec {
+            replicas: Some(replicas),
+            selector: labels::select(&pipeline.name, component),
+            template: pod,
+            revision_history_limit: Some(2),
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}

@@ -1,0 +1,100 @@
+//! What is there of a Pipeline besides what its writes return: Jobs and pods.
+
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::Pod,
+};
+use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
+use tailrace_crds::Pipeline;
+
+use crate::{
+    apply::{self, bounded},
+    labels::{COMPONENT, Component, PIPELINE},
+    pods::{self, Trouble},
+};
+
+/// The workloads as the API server returned them, and what they have made.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The managed broker.
+    pub kafka: Option<StatefulSet>,
+    /// The managed database.
+    pub database: Option<StatefulSet>,
+    /// The classifier.
+    pub inference: Option<Deployment>,
+    /// The db-consumer.
+    pub archive: Option<Deployment>,
+    /// The Jobs of this Pipeline, of this and of earlier generations.
+    pub jobs: Vec<Job>,
+    /// The pods of this Pipeline.
+    pub pods: Vec<Pod>,
+}
+
+impl Observed {
+    /// What keeps a pod of `component` from running.
+    pub fn trouble(&self, component: Component) -> Option<Trouble> {
+        self.pods_of(component).find_map(pods::trouble)
+    }
+
+    /// What the pod of `job` that succeeded wrote at its end.
+    pub fn report(&self, job: &Job) -> Option<&str> {
+        self.last_words(job, true)
+    }
+
+    /// What the newest pod of `job` that failed wrote at its end.
+    pub fn complaint(&self, job: &Job) -> Option<&str> {
+        self.last_words(job, false)
+    }
+
+    fn last_words(&self, job: &Job, succeeded: bool) -> Option<&str> {
+        self.pods
+            .iter()
+            .filter(|pod| pod.labels().get("batch.kubernetes.io/job-name") == job.metadata.name.as_ref())
+            .filter_map(|pod| Some((pod.creation_timestamp(), pods::last_words(pod)?)))
+            .filter(|(_, words)| words.succeeded == succeeded)
+            .max_by_key(|(created, _)| created.clone())
+            .map(|(_, words)| words.text)
+    }
+
+    fn pods_of(&self, component: Component) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().filter(move |pod| {
+            pod.labels().get(COMPONENT).is_some_and(|label| label == component.as_str())
+                && pod.metadata.deletion_timestamp.is_none()
+        })
+    }
+
+    /// Whether no pod of an earlier generation is left, so that a check meets the new ones only.
+    pub fn is_rolled_out(&self) -> bool {
+        let sets = [&self.kafka, &self.database].into_iter().flatten().all(|set| {
+            let status = set.status.clone().unwrap_or_default();
+            status.observed_generation == set.metadata.generation
+                && status.replicas == status.updated_replicas.unwrap_or(0)
+        });
+        let deployments = [&self.inference, &self.archive].into_iter().flatten().all(|deployment| {
+            let status = deployment.status.clone().unwrap_or_default();
+            status.observed_generation == deployment.metadata.generation && status.replicas == status.updated_replicas
+        });
+        sets && deployments
+    }
+}
+
+/// The Jobs and pods of a Pipeline. Jobs of an earlier Pipeline of the same name are not its own.
+pub async fn jobs_and_pods(client: &Client, pipeline: &Pipeline) -> Result<(Vec<Job>, Vec<Pod>), apply::Error> {
+    let namespace = pipeline.namespace().unwrap_or_default();
+    let selector = format!("{PIPELINE}={},{COMPONENT}!={}", pipeline.name_any(), Component::Producer.as_str());
+    let list = ListParams::default().labels(&selector);
+    let (jobs, pods): (Api<Job>, Api<Pod>) =
+        (Api::namespaced(client.clone(), &namespace), Api::namespaced(client.clone(), &namespace));
+    let (jobs, pods) = tokio::try_join!(
+        bounded("list the Jobs of", pipeline, jobs.list(&list)),
+        bounded("list the pods of", pipeline, pods.list(&list)),
+    )?;
+    let jobs = jobs.items.into_iter().filter(|job| is_owned_by(job, pipeline)).collect();
+    Ok((jobs, pods.items))
+}
+
+/// Whether `owner` is among the owners of `object`.
+pub fn is_owned_by(object: &impl Resource, owner: &Pipeline) -> bool {
+    object.meta().owner_references.iter().flatten().any(|reference| Some(&reference.uid) == owner.metadata.uid.as_ref())
+}

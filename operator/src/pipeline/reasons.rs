@@ -1,0 +1,37 @@
+//! The reasons of a Pipeline's conditions and events, but for those that are a kubelet's or a scheduler's own words.
+//! Ready also has `KafkaNotReady`, `TopicsNotReady`, `DatabaseNotReady`, `InferenceNotReady` and `ArchiveNotReady`.
+
+/// An image went through.
+pub const CHECKED: &str = "Checked";
+/// An image is on its way.
+pub const CHECKING: &str = "Checking";
+/// The image did not come through.
+pub const CHECK_FAILED: &str = "CheckFailed";
+/// The spec says something that cannot be built.
+pub const INVALID_SPEC: &str = "InvalidSpec";
+/// The API server refused an object.
+pub const REFUSED: &str = "Refused";
+/// The API server refused a pod.
+pub const POD_REFUSED: &str = "PodRefused";
+/// All pods are ready.
+pub const AVAILABLE: &str = "Available";
+/// Pods are starting.
+pub const STARTING: &str = "Starting";
+/// The topics were found or made.
+pub const TOPICS_EXIST: &str = "TopicsExist";
+/// The topics could not be made.
+pub const TOPICS_FAILED: &str = "TopicsFailed";
+/// A server that is not the operator's answered.
+pub const ANSWERED: &str = "Answered";
+/// A server that is not the operator's has not answered yet.
+pub const CONNECTING: &str = "Connecting";
+/// The spec does not want it.
+pub const DISABLED: &str = "Disabled";
+
+/// Whether a condition with this reason needs nobody's attention.
+pub fn is_calm(reason: &str) -> bool {
+    matches!(
+        reason,
+        CHECKED | CHECKING | AVAILABLE | STARTING | TOPICS_EXIST | ANSWERED | CONNECTING | DISABLED
+    )
+}

@@ -1,0 +1,270 @@
+//! What the status of a Pipeline says: a pure function of the Pipeline, its objects and the time.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    core::v1::PodTemplateSpec,
+};
+use serde::Deserialize;
+use tailrace_crds::{
+    Pipeline,
+    conditions::types,
+    pipeline::{DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus},
+};
+
+use super::{
+    attempts::Attempts,
+    build::Resources,
+    observe::Observed,
+    reasons,
+    validate::{Database, Kafka, Validated},
+};
+use crate::{
+    conditions::{Conditions, Status},
+    labels::Component,
+};
+
+/// What one condition says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    status: Status,
+    reason: String,
+    message: String,
+    /// Whether the Pipeline can be Ready without it.
+    optional: bool,
+}
+
+impl Finding {
+    fn new(status: impl Into<Status>, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status: status.into(), reason: reason.into(), message: message.into(), optional: false }
+    }
+
+    fn disabled(message: &str) -> Self {
+        Self { optional: true, ..Self::new(false, reasons::DISABLED, message) }
+    }
+}
+
+/// Where the two Jobs stand.
+pub struct Jobs<'a> {
+    /// The one that makes the topics.
+    pub topics: Attempts<'a>,
+    /// The one that sends an image through.
+    pub check: Attempts<'a>,
+}
+
+/// The status of a Pipeline whose spec cannot be built or whose objects the API server refuses.
+pub fn refused(pipeline: &Pipeline, reason: &str, message: String, now: Timestamp) -> PipelineStatus {
+    let mut status = previous(pipeline);
+    let mut conditions = Conditions::new(&status.conditions, pipeline.metadata.generation, now);
+    conditions.set(types::READY, false, reason, message);
+    status.conditions = conditions.into_list();
+    status.observed_generation = pipeline.metadata.generation;
+    status
+}
+
+/// The last status, without what the reconciler of LoadTests writes there.
+pub fn previous(pipeline: &Pipeline) -> PipelineStatus {
+    PipelineStatus { active_load_test: None, ..pipeline.status.clone().unwrap_or_default() }
+}
+
+/// The status of a Pipeline whose objects were applied.
+pub fn status(
+    pipeline: &Pipeline,
+    validated: &Validated,
+    resources: &Resources,
+    observed: &Observed,
+    jobs: &Jobs<'_>,
+    now: Timestamp,
+) -> PipelineStatus {
+    let before = previous(pipeline);
+    let generation = pipeline.metadata.generation;
+    let findings = [
+        (types::KAFKA_READY, kafka(validated, observed, jobs)),
+        (types::TOPICS_READY, topics(observed, jobs)),
+        (types::DATABASE_READY, database(validated, observed, jobs)),
+        (types::INFERENCE_READY, deployment(observed, observed.inference.as_ref(), Component::Inference)),
+        (types::ARCHIVE_READY, archive(validated, observed)),
+    ];
+    let ready = ready(&findings, observed, jobs);
+    let mut conditions = Conditions::new(&before.conditions, generation, now);
+    for (type_, finding) in [(types::READY, ready)].into_iter().chain(findings) {
+        conditions.set(type_, finding.status, &finding.reason, finding.message);
+    }
+
+    let checked = matches!(jobs.check, Attempts::Succeeded(_));
+    PipelineStatus {
+        observed_generation: generation,
+        conditions: conditions.into_list(),
+        kafka: Some(KafkaStatus { bootstrap_servers: resources.bootstrap_servers.clone() }),
+        database: Some(DatabaseStatus { engine: engine(&validated.database) }),
+        topics: reported::<TopicsReport>(observed, &jobs.topics).map_or(before.topics, |report| report.topics),
+        model: reported::<CheckReport>(observed, &jobs.check).map(|report| report.model).or(before.model),
+        images: images(resources),
+        checked_generation: if checked { generation } else { before.checked_generation },
+        active_load_test: None,
+    }
+}
+
+fn ready(findings: &[(&str, Finding)], observed: &Observed, jobs: &Jobs<'_>) -> Finding {
+    let missing = findings.iter().find(|(_, finding)| finding.status != Status::True && !finding.optional);
+    if let Some((type_, finding)) = missing {
+        let reason = format!("{}NotReady", type_.trim_end_matches("Ready"));
+        return Finding::new(false, reason, finding.message.clone());
+    }
+    match &jobs.check {
+        Attempts::Succeeded(_) => Finding::new(true, reasons::CHECKED, "an image went through the whole Pipeline"),
+        check => attempted(observed, check, Component::Check, reasons::CHECKING, reasons::CHECK_FAILED),
+    }
+}
+
+fn kafka(validated: &Validated, observed: &Observed, jobs: &Jobs<'_>) -> Finding {
+    match &validated.kafka {
+        Kafka::Managed { .. } => stateful_set(observed, observed.kafka.as_ref(), Component::Kafka),
+        Kafka::External { bootstrap_servers } => {
+            external(observed, &jobs.topics, Component::Topics, &format!("Kafka at {bootstrap_servers}"))
+        }
+    }
+}
+
+fn topics(observed: &Observed, jobs: &Jobs<'_>) -> Finding {
+    match &jobs.topics {
+        Attempts::Succeeded(_) => Finding::new(true, reasons::TOPICS_EXIST, "the topics exist with their partitions"),
+        topics => attempted(observed, topics, Component::Topics, reasons::STARTING, reasons::TOPICS_FAILED),
+    }
+}
+
+fn database(validated: &Validated, observed: &Observed, jobs: &Jobs<'_>) -> Finding {
+    match &validated.database {
+        Database::None => Finding::disabled("archive.enabled is false: there is no database"),
+        Database::Managed { .. } => stateful_set(observed, observed.database.as_ref(), Component::Database),
+        Database::External { uri } => {
+            let name = format!("the database of Secret {}", uri.name);
+            // Only the check shows whether it answers; it says so in Ready.
+            Finding { optional: true, ..external(observed, &jobs.check, Component::Check, &name) }
+        }
+    }
+}
+
+fn archive(validated: &Validated, observed: &Observed) -> Finding {
+    if validated.archive.enabled {
+        deployment(observed, observed.archive.as_ref(), Component::Archive)
+    } else {
+        Finding::disabled("archive.enabled is false")
+    }
+}
+
+/// A server that is not ours has answered when the Job that needs it has succeeded.
+fn external(observed: &Observed, attempts: &Attempts<'_>, component: Component, name: &str) -> Finding {
+    match attempts {
+        Attempts::Succeeded(_) => Finding::new(true, reasons::ANSWERED, format!("{name} answered")),
+        _ => {
+            let finding = attempted(observed, attempts, component, reasons::CONNECTING, reasons::CONNECTING);
+            Finding { status: Status::Unknown, ..finding }
+        }
+    }
+}
+
+fn stateful_set(observed: &Observed, set: Option<&StatefulSet>, component: Component) -> Finding {
+    let wanted = set.and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(1);
+    let status = set.and_then(|set| set.status.clone()).unwrap_or_default();
+    let current = set.is_some_and(|set| status.observed_generation == set.metadata.generation);
+    let ready = if current { status.ready_replicas.unwrap_or(0).min(status.updated_replicas.unwrap_or(0)) } else { 0 };
+    available(observed, component, ready, wanted, None)
+}
+
+fn deployment(observed: &Observed, deployment: Option<&Deployment>, component: Component) -> Finding {
+    let wanted = deployment.and_then(|deployment| deployment.spec.as_ref()?.replicas).unwrap_or(1);
+    let status = deployment.and_then(|deployment| deployment.status.clone()).unwrap_or_default();
+    let current = deployment.is_some_and(|deployment| status.observed_generation == deployment.metadata.generation);
+    let ready =
+        if current { status.available_replicas.unwrap_or(0).min(status.updated_replicas.unwrap_or(0)) } else { 0 };
+    // A pod that may not even be made leaves no trace but this one.
+    let refusal = status.conditions.into_iter().flatten().find(|condition| condition.type_ == "ReplicaFailure");
+    available(observed, component, ready, wanted, refusal.and_then(|condition| condition.message))
+}
+
+fn available(observed: &Observed, component: Component, ready: i32, wanted: i32, refusal: Option<String>) -> Finding {
+    let count = format!("{ready} of {wanted} pods of {} are ready", component.as_str());
+    if ready >= wanted {
+        return Finding::new(true, reasons::AVAILABLE, count);
+    }
+    match (refusal, observed.trouble(component)) {
+        (Some(refusal), _) => Finding::new(false, reasons::POD_REFUSED, format!("{count}: {refusal}")),
+        (None, Some(trouble)) => Finding::new(false, trouble.reason, format!("{count}: {}", trouble.message)),
+        (None, None) => Finding::new(false, reasons::STARTING, count),
+    }
+}
+
+/// A Job that has not succeeded (yet).
+fn attempted(
+    observed: &Observed,
+    attempts: &Attempts<'_>,
+    component: Component,
+    running: &str,
+    failed: &str,
+) -> Finding {
+    let complaint = attempts.job().and_then(|job| observed.complaint(job));
+    match (attempts, complaint) {
+        (Attempts::Failed(job, next), complaint) => {
+            let why = complaint.map_or_else(|| failure(job), str::to_owned);
+            Finding::new(false, failed, format!("{why}; the next attempt is made at {next:.0}"))
+        }
+        (_, Some(complaint)) => Finding::new(false, failed, complaint),
+        _ => match observed.trouble(component) {
+            Some(trouble) => Finding::new(false, trouble.reason, trouble.message),
+            None => Finding::new(false, running, format!("the {} Job has not ended yet", component.as_str())),
+        },
+    }
+}
+
+/// What a Job says of itself where its pods left no word.
+fn failure(job: &k8s_openapi::api::batch::v1::Job) -> String {
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions
+        .and_then(|conditions| conditions.iter().find(|condition| condition.type_ == "Failed")?.message.clone())
+        .unwrap_or_else(|| "the Job failed".into())
+}
+
+/// What the topics Job writes at its end.
+#[derive(Deserialize)]
+struct TopicsReport {
+    topics: Vec<TopicStatus>,
+}
+
+/// What the check Job writes at its end.
+#[derive(Deserialize)]
+struct CheckReport {
+    model: ModelStatus,
+}
+
+/// The report of a Job that succeeded; its pod may be gone by now.
+fn reported<R: for<'de> Deserialize<'de>>(observed: &Observed, attempts: &Attempts<'_>) -> Option<R> {
+    let Attempts::Succeeded(job) = attempts else { return None };
+    serde_json::from_str(observed.report(job)?).ok()
+}
+
+fn engine(database: &Database) -> String {
+    match database {
+        Database::None => "None".into(),
+        Database::Managed { database, .. } => format!("{:?}", database.engine),
+        Database::External { .. } => "External".into(),
+    }
+}
+
+fn images(resources: &Resources) -> BTreeMap<String, String> {
+    let sets = [(Component::Kafka, &resources.kafka), (Component::Database, &resources.database)]
+        .into_iter()
+        .filter_map(|(component, set)| Some((component, &set.as_ref()?.spec.as_ref()?.template)));
+    let deployments = [(Component::Inference, Some(&resources.inference)), (Component::Archive, resources.archive.as_ref())]
+        .into_iter()
+        .filter_map(|(component, deployment)| Some((component, &deployment?.spec.as_ref()?.template)));
+    sets.chain(deployments)
+        .filter_map(|(component, pod)| Some((component.as_str().to_owned(), image(pod)?)))
+        .collect()
+}
+
+fn image(pod: &PodTemplateSpec) -> Option<String> {
+    pod.spec.as_ref()?.containers.first()?.image.clone()
+}

@@ -1,0 +1,202 @@
+//! What the API server cannot see in a spec, and the spec in the form that the builders want.
+
+use k8s_openapi::{
+    api::core::v1::ResourceRequirements,
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
+};
+use kube::{Resource, ResourceExt};
+use tailrace_crds::{
+    Pipeline,
+    pipeline::{Archive, DeletionPolicy, Inference, ManagedDatabase, SecretKey, Storage, Topics},
+};
+
+use super::disk::{self, TopicDisk};
+use crate::quantity::{self, NotASize};
+
+/// The heap of a broker whose memory limit allows it, in MiB.
+const LARGEST_HEAP: u64 = 512;
+
+/// A Pipeline that can be built.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// The name, which the names of all objects begin with.
+    pub name: String,
+    /// The namespace.
+    pub namespace: String,
+    /// The UID: a Pipeline made anew under an old name is another one.
+    pub uid: String,
+    /// What the objects are owned by.
+    pub owner: OwnerReference,
+    /// The Kafka.
+    pub kafka: Kafka,
+    /// The topics.
+    pub topics: Topics,
+    /// The database.
+    pub database: Database,
+    /// The database's name within the server.
+    pub database_name: String,
+    /// The classifier.
+    pub inference: Inference,
+    /// The memory and CPU of its container.
+    pub inference_resources: ResourceRequirements,
+    /// The db-consumer.
+    pub archive: Archive,
+    /// What becomes of volumes.
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// Where images and answers are carried.
+#[derive(Clone, Debug)]
+pub enum Kafka {
+    /// Made by the operator.
+    Managed {
+        /// The volume of the broker.
+        storage: Storage,
+        /// How that volume is shared by the partitions.
+        disk: TopicDisk,
+        /// The heap, in MiB.
+        heap: u64,
+        /// Memory and CPU of the container.
+        resources: ResourceRequirements,
+    },
+    /// There already.
+    External {
+        /// `host:port` addresses, separated by commas.
+        bootstrap_servers: String,
+    },
+}
+
+/// Where images and answers are kept.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// Nowhere: nothing is archived.
+    None,
+    /// Made by the operator.
+    Managed {
+        /// Engine and volume.
+        database: ManagedDatabase,
+        /// Memory and CPU of the container.
+        resources: ResourceRequirements,
+    },
+    /// There already.
+    External {
+        /// Where the connection string is.
+        uri: SecretKey,
+    },
+}
+
+/// Why a Pipeline cannot be built, and what to write instead.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Invalid {
+    /// The object does not come from an API server.
+    #[error("the Pipeline has no {0}: apply it to a cluster")]
+    NotFromTheApi(&'static str),
+    /// Neither managed nor external.
+    #[error("spec.{0} has neither managed nor external: write one of them")]
+    NoMode(&'static str),
+    /// A size that cannot be read.
+    #[error("spec.{field}: {source}")]
+    Size {
+        /// The field.
+        field: &'static str,
+        /// Why.
+        source: NotASize,
+    },
+    /// Too many partitions for the volume.
+    #[error("spec.topics: {partitions} partitions need a volume of at least {needed_mebibytes}Mi, and spec.kafka.managed.storage.size is {size}: write fewer partitions or create a Pipeline with a larger volume")]
+    VolumeTooSmall {
+        /// Of all topics.
+        partitions: u64,
+        /// What they need.
+        needed_mebibytes: u64,
+        /// What there is.
+        size: String,
+    },
+    /// The broker would not start.
+    #[error("spec.kafka.managed.resources: a memory limit of {0} is too little for a broker: write at least 384Mi")]
+    BrokerMemory(String),
+}
+
+/// Checks a Pipeline and brings it into the form that the builders want.
+pub fn validate(pipeline: &Pipeline) -> Result<Validated, Invalid> {
+    let spec = &pipeline.spec;
+    let inference_resources = resources("inference.resources", spec.inference.resources.as_ref(), "500m", 128, 512)?;
+    Ok(Validated {
+        name: pipeline.name_any(),
+        namespace: pipeline.namespace().ok_or(Invalid::NotFromTheApi("namespace"))?,
+        uid: pipeline.uid().ok_or(Invalid::NotFromTheApi("UID"))?,
+        owner: pipeline.controller_owner_ref(&()).ok_or(Invalid::NotFromTheApi("UID"))?,
+        kafka: kafka(pipeline)?,
+        topics: spec.topics.clone(),
+        database: database(pipeline)?,
+        database_name: spec.mongodb.database.clone(),
+        inference: spec.inference.clone(),
+        inference_resources,
+        archive: spec.archive.clone(),
+        deletion_policy: spec.deletion_policy,
+    })
+}
+
+fn kafka(pipeline: &Pipeline) -> Result<Kafka, Invalid> {
+    let spec = &pipeline.spec.kafka;
+    match (&spec.managed, &spec.external) {
+        (Some(managed), None) => {
+            let resources = resources("kafka.managed.resources", managed.resources.as_ref(), "200m", 768, 1024)?;
+            Ok(Kafka::Managed {
+                disk: disk::share(&managed.storage.size, &pipeline.spec.topics)?,
+                storage: managed.storage.clone(),
+                heap: heap(&resources)?,
+                resources,
+            })
+        }
+        (None, Some(external)) => Ok(Kafka::External { bootstrap_servers: external.bootstrap_servers.clone() }),
+        _ => Err(Invalid::NoMode("kafka")),
+    }
+}
+
+fn database(pipeline: &Pipeline) -> Result<Database, Invalid> {
+    if !pipeline.spec.archive.enabled {
+        return Ok(Database::None);
+    }
+    match (&pipeline.spec.mongodb.managed, &pipeline.spec.mongodb.external) {
+        (Some(managed), None) => Ok(Database::Managed {
+            resources: resources("mongodb.managed.resources", managed.resources.as_ref(), "100m", 256, 1024)?,
+            database: managed.clone(),
+        }),
+        (None, Some(external)) => Ok(Database::External { uri: external.uri_secret_ref.clone() }),
+        _ => Err(Invalid::NoMode("mongodb")),
+    }
+}
+
+/// The user's resources, or requests of `cpu` and `request` MiB; always with a memory limit, by default of `limit` MiB
+/// or of the user's own request.
+fn resources(
+    field: &'static str,
+    wanted: Option<&ResourceRequirements>,
+    cpu: &str,
+    request: u64,
+    limit: u64,
+) -> Result<ResourceRequirements, Invalid> {
+    let default = || ResourceRequirements {
+        requests: Some([("cpu".into(), Quantity(cpu.into())), ("memory".into(), quantity::mebibytes(request))].into()),
+        ..ResourceRequirements::default()
+    };
+    let mut resources = wanted.cloned().unwrap_or_else(default);
+    let requested = wanted.and_then(|wanted| wanted.requests.as_ref()?.get("memory").cloned());
+    let limits = resources.limits.get_or_insert_default();
+    let limit = limits.entry("memory".into()).or_insert(requested.unwrap_or(quantity::mebibytes(limit)));
+    quantity::bytes(limit).map_err(|source| Invalid::Size { field, source })?;
+    Ok(resources)
+}
+
+/// Half of the memory limit, in MiB: the page cache of the log segments and the JVM itself need the rest.
+fn heap(resources: &ResourceRequirements) -> Result<u64, Invalid> {
+    const SMALLEST_LIMIT: u64 = 384 << 20;
+    let limit = resources.limits.as_ref().and_then(|limits| limits.get("memory")).cloned().unwrap_or_default();
+    let bytes = quantity::bytes(&limit)
+        .map_err(|source| Invalid::Size { field: "kafka.managed.resources.limits.memory", source })?;
+    if bytes < SMALLEST_LIMIT {
+        return Err(Invalid::BrokerMemory(limit.0));
+    }
+    Ok((bytes / 2 >> 20).min(LARGEST_HEAP))
+}

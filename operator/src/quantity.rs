@@ -1,0 +1,80 @@
+//! Quantities of memory and storage, as bytes.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+/// Why a quantity is not a number of bytes.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("\"{0}\" is not a size: write a number with a unit, such as 512Mi or 2Gi")]
+pub struct NotASize(String);
+
+/// The bytes that a quantity such as `512Mi`, `1.5Gi` or `2e9` stands for, rounded down.
+///
+/// The notation is that of the
+/// [Kubernetes API](https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/).
+pub fn bytes(quantity: &Quantity) -> Result<u64, NotASize> {
+    let refused = || NotASize(quantity.0.clone());
+    let text = quantity.0.trim();
+    let unit_at = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-' | 'e' | 'E')).unwrap_or(text.len());
+    let (number, unit) = match &text[unit_at..] {
+        // `E` is the unit exa at the end of a number and an exponent within.
+        "" if text.ends_with('E') => (&text[..text.len() - 1], "E"),
+        "i" if text[..unit_at].ends_with('E') => (&text[..unit_at - 1], "Ei"),
+        unit => (&text[..unit_at], unit),
+    };
+    let number: f64 = number.parse().map_err(|_| refused())?;
+    let value = number * factor(unit).ok_or_else(refused)?;
+    if !(0.0..=i64::MAX as f64).contains(&value) {
+        return Err(refused());
+    }
+    Ok(value as u64)
+}
+
+fn factor(unit: &str) -> Option<f64> {
+    const UNITS: [(&str, &str); 6] = [("k", "Ki"), ("M", "Mi"), ("G", "Gi"), ("T", "Ti"), ("P", "Pi"), ("E", "Ei")];
+    match unit {
+        "" => return Some(1.0),
+        "m" => return Some(0.001),
+        _ => {}
+    }
+    (1..).zip(UNITS).find_map(|(power, (decimal, binary))| match unit {
+        _ if unit == decimal => Some(1000f64.powi(power)),
+        _ if unit == binary => Some(1024f64.powi(power)),
+        _ => None,
+    })
+}
+
+/// The quantity of so many mebibytes.
+pub fn mebibytes(number: u64) -> Quantity {
+    Quantity(format!("{number}Mi"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_the_api_has_them() {
+        let sizes = [
+            ("512Mi", 512 << 20),
+            ("1.5Gi", 3 << 29),
+            ("2e9", 2_000_000_000),
+            ("10M", 10_000_000),
+            ("64k", 64_000),
+            ("1E", 1_000_000_000_000_000_000),
+            ("1Ei", 1 << 60),
+            ("1000m", 1),
+            ("4096", 4096),
+        ];
+        for (text, expected) in sizes {
+            assert_eq!(bytes(&Quantity(text.into())), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused() {
+        for text in ["", "Gi", "2 GB", "-1Gi", "many", "9e99"] {
+            let message = bytes(&Quantity(text.into())).unwrap_err().to_string();
+            assert!(message.contains("such as 512Mi"), "{message}");
+        }
+    }
+}
