@@ -1,0 +1,220 @@
+//! From the YAML of a Pipeline to its objects.
+
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
+use kube::ResourceExt;
+use tailrace_crds::Pipeline;
+
+use super::{Resources, build};
+use crate::{pipeline::validate::validate, settings::Images};
+
+fn images() -> Images {
+    Images {
+        worker: "tailrace/worker:1".into(),
+        kafka: "apache/kafka:4.1.1".into(),
+        mongodb: "mongo:8".into(),
+        ferretdb: "ferretdb:1.24".into(),
+        pull_policy: "IfNotPresent".into(),
+    }
+}
+
+fn pipeline(spec: &str) -> Pipeline {
+    let yaml = format!(
+        "apiVersion: tailrace.dev/v1alpha1
+kind: Pipeline
+metadata: {{name: cifar, namespace: demo, uid: 7d3a, generation: 1}}
+spec: {spec}"
+    );
+    serde_yaml_ng::from_str(&yaml).unwrap()
+}
+
+fn built(spec: &str) -> Resources {
+    build(&validate(&pipeline(spec)).unwrap(), &images())
+}
+
+fn pods(resources: &Resources) -> Vec<PodTemplateSpec> {
+    let sets = [&resources.kafka, &resources.database].into_iter().flatten();
+    let deployments = [Some(&resources.inference), resources.archive.as_ref()].into_iter().flatten();
+    sets.map(|set| set.spec.clone().unwrap().template)
+        .chain(deployments.map(|deployment| deployment.spec.clone().unwrap().template))
+        .chain([&resources.topics, &resources.check].map(|job| job.spec.clone().unwrap().template))
+        .collect()
+}
+
+fn container(pod: &PodTemplateSpec) -> &Container {
+    &pod.spec.as_ref().unwrap().containers[0]
+}
+
+fn variable(container: &Container, name: &str) -> Option<String> {
+    container.env.as_ref()?.iter().find(|variable| variable.name == name)?.value.clone()
+}
+
+#[test]
+fn an_empty_spec_makes_kafka_mongodb_a_classifier_and_an_archive() {
+    let resources = built("{}");
+    let images: Vec<_> = pods(&resources).iter().map(|pod| container(pod).image.clone().unwrap()).collect();
+    let worker = "tailrace/worker:1";
+    assert_eq!(images, ["apache/kafka:4.1.1", "mongo:8", worker, worker, worker, worker]);
+    assert_eq!(resources.bootstrap_servers, "cifar-kafka.demo.svc:9092");
+
+    let archive = resources.archive.unwrap().spec.unwrap().template;
+    let uri = variable(container(&archive), "TAILRACE_MONGODB_URI").unwrap();
+    assert_eq!(uri, "mongodb://cifar-database.demo.svc:27017/?directConnection=true");
+    assert_eq!(variable(container(&archive), "TAILRACE_GROUP").unwrap(), "tailrace-demo-cifar-archive");
+}
+
+#[test]
+fn every_pod_keeps_to_the_restricted_level_and_has_a_memory_limit() {
+    let ferretdb = "{mongodb: {managed: {engine: FerretDB}}}";
+    for pod in [pods(&built("{}")), pods(&built(ferretdb))].concat() {
+        let spec: &PodSpec = pod.spec.as_ref().unwrap();
+        let container = container(&pod);
+        let name = &container.name;
+        let (pod_security, security) =
+            (spec.security_context.as_ref().unwrap(), container.security_context.as_ref().unwrap());
+        assert_eq!(pod_security.run_as_non_root, Some(true), "{name}");
+        assert_ne!(pod_security.run_as_user, Some(0), "{name}");
+        assert_eq!(pod_security.seccomp_profile.as_ref().unwrap().type_, "RuntimeDefault", "{name}");
+        assert_eq!(security.read_only_root_filesystem, Some(true), "{name}");
+        assert_eq!(security.allow_privilege_escalation, Some(false), "{name}");
+        assert_eq!(security.capabilities.as_ref().unwrap().drop, Some(vec!["ALL".into()]), "{name}");
+        assert_eq!(spec.automount_service_account_token, Some(false), "{name}");
+        assert_eq!(spec.enable_service_links, Some(false), "{name}");
+        let resources = container.resources.as_ref().unwrap();
+        assert!(resources.limits.as_ref().unwrap().contains_key("memory"), "{name}");
+        assert!(!resources.limits.as_ref().unwrap().contains_key("cpu"), "{name}");
+        assert!(resources.requests.as_ref().unwrap().contains_key("cpu"), "{name}");
+    }
+}
+
+#[test]
+fn everything_is_owned_by_the_pipeline_and_carries_its_labels() {
+    let resources = built("{}");
+    let mut metadata = vec![&resources.inference.metadata, &resources.topics.metadata, &resources.check.metadata];
+    metadata.extend(resources.services.iter().map(|service| &service.metadata));
+    metadata.extend(resources.network_policies.iter().map(|policy| &policy.metadata));
+    metadata.extend(resources.kafka.iter().chain(&resources.database).map(|set| &set.metadata));
+    assert_eq!(metadata.len(), 10);
+    for metadata in metadata {
+        let owner = &metadata.owner_references.as_ref().unwrap()[0];
+        assert_eq!((owner.kind.as_str(), owner.uid.as_str(), owner.controller), ("Pipeline", "7d3a", Some(true)));
+        assert_eq!(metadata.labels.as_ref().unwrap()["tailrace.dev/pipeline"], "cifar");
+    }
+}
+
+#[test]
+fn a_broker_bounds_its_disk_by_the_size_of_its_volume() {
+    let properties = |spec| built(spec).configuration.unwrap().data.unwrap()["server.properties"].clone();
+    let small = properties("{kafka: {managed: {storage: {size: 1Gi}}}}");
+    assert!(small.contains("log.segment.bytes=7516192\nlog.retention.bytes=15032385\n"), "{small}");
+    assert!(small.contains("advertised.listeners=PLAINTEXT://cifar-kafka.demo.svc:9092\n"), "{small}");
+    let large = properties("{kafka: {managed: {storage: {size: 1Ti}}}}");
+    assert!(large.contains("log.segment.bytes=134217728\n"), "{large}");
+}
+
+#[test]
+fn the_heap_follows_from_the_memory_limit() {
+    let heap = |spec| variable(container(&pods(&built(spec))[0]), "KAFKA_HEAP_OPTS").unwrap();
+    assert_eq!(heap("{}"), "-Xms512m -Xmx512m");
+    assert_eq!(heap("{kafka: {managed: {resources: {limits: {memory: 512Mi}}}}}"), "-Xms256m -Xmx256m");
+}
+
+#[test]
+fn a_broker_restarts_when_its_configuration_changes_and_not_otherwise() {
+    let pod = |spec| pods(&built(spec))[0].clone();
+    assert_eq!(pod("{}"), pod("{inference: {replicas: 3}}"));
+    assert_ne!(pod("{}"), pod("{topics: {images: {partitions: 24}}}"));
+}
+
+#[test]
+fn a_pipeline_made_anew_opens_the_volume_that_the_first_one_left() {
+    let mut second = pipeline("{}");
+    second.metadata.uid = Some("9b1c".into());
+    let second = build(&validate(&second).unwrap(), &images());
+    let first = built("{}");
+    let id = |resources: &Resources| variable(container(&pods(resources)[0]), "CLUSTER_ID").unwrap();
+    assert_eq!(id(&first), id(&second));
+    assert_eq!(id(&first).len(), 22);
+    assert_ne!(first.check.name_any(), second.check.name_any());
+}
+
+#[test]
+fn ferretdb_keeps_its_databases_on_the_volume() {
+    let database = built("{mongodb: {managed: {engine: FerretDB}}}").database.unwrap().spec.unwrap().template;
+    let container = container(&database);
+    assert_eq!(container.image.as_deref(), Some("ferretdb:1.24"));
+    let arguments = container.args.as_ref().unwrap();
+    for argument in ["--handler=sqlite", "--sqlite-url=file:/state/", "--listen-addr=:27017", "--telemetry=disable"] {
+        assert!(arguments.iter().any(|given| given == argument), "{argument} is not among {arguments:?}");
+    }
+    let data = container.volume_mounts.as_ref().unwrap().iter().find(|mount| mount.name == "data").unwrap();
+    assert_eq!(data.mount_path, "/state");
+}
+
+#[test]
+fn an_external_kafka_and_an_external_database_are_only_used() {
+    let resources = built(
+        "{kafka: {external: {bootstrapServers: 'k:9092'}}, mongodb: {external: {uriSecretRef: {name: mongo, key: uri}}}}",
+    );
+    assert!(resources.kafka.is_none() && resources.database.is_none() && resources.configuration.is_none());
+    assert!(resources.services.is_empty());
+    assert_eq!(resources.bootstrap_servers, "k:9092");
+
+    let archive = resources.archive.unwrap().spec.unwrap().template;
+    let uri = container(&archive).env.clone().unwrap().into_iter().find(|v| v.name == "TAILRACE_MONGODB_URI").unwrap();
+    assert_eq!(uri.value, None);
+    let reference = uri.value_from.unwrap().secret_key_ref.unwrap();
+    assert_eq!((reference.name.as_str(), reference.key.as_str()), ("mongo", "uri"));
+}
+
+#[test]
+fn without_an_archive_there_is_no_database() {
+    let resources = built("{archive: {enabled: false}}");
+    assert!(resources.archive.is_none() && resources.database.is_none());
+    let check = resources.check.spec.unwrap().template;
+    assert_eq!(variable(container(&check), "TAILRACE_DATABASE"), None);
+}
+
+#[test]
+fn only_changed_pods_are_checked_again() {
+    let check = |spec| built(spec).check.name_any();
+    assert_eq!(check("{}"), check("{deletionPolicy: Delete}"));
+    assert_eq!(check("{}"), check("{inference: {replicas: 2}}"));
+    assert_ne!(check("{}"), check("{inference: {maxBatch: 16}}"));
+
+    let newer = Images { worker: "tailrace/worker:2".into(), ..images() };
+    let upgraded = build(&validate(&pipeline("{}")).unwrap(), &newer);
+    assert_ne!(check("{}"), upgraded.check.name_any());
+}
+
+#[test]
+fn the_names_of_jobs_fit_into_a_label() {
+    let mut longest = pipeline("{}");
+    longest.metadata.name = Some("p".repeat(40));
+    let resources = build(&validate(&longest).unwrap(), &images());
+    let name = format!("{}-999", resources.topics.name_any());
+    assert!(name.len() <= 63, "{name} has {} characters", name.len());
+}
+
+#[test]
+fn volumes_stay_or_go_as_the_policy_says() {
+    let policy = |spec| {
+        let set = built(spec).kafka.unwrap().spec.unwrap();
+        set.persistent_volume_claim_retention_policy.unwrap().when_deleted.unwrap()
+    };
+    assert_eq!(policy("{}"), "Retain");
+    assert_eq!(policy("{deletionPolicy: Delete}"), "Delete");
+}
+
+#[test]
+fn what_the_users_resources_leave_out_is_a_memory_limit() {
+    let spec = "{inference: {resources: {requests: {cpu: '2', memory: 1Gi}}}}";
+    let resources = built(spec).inference.spec.unwrap().template.spec.unwrap().containers[0].resources.clone().unwrap();
+    assert_eq!(resources.limits.unwrap()["memory"].0, "1Gi");
+    assert_eq!(resources.requests.unwrap()["cpu"].0, "2");
+}
+
+#[test]
+fn a_broker_with_too_little_memory_is_refused_with_what_to_write() {
+    let refused = validate(&pipeline("{kafka: {managed: {resources: {limits: {memory: 128Mi}}}}}")).unwrap_err();
+    assert!(refused.to_string().ends_with("write at least 384Mi"), "{refused}");
+}
