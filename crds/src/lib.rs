@@ -19,6 +19,9 @@ pub use producer_report::ProducerReport;
 
 use kube::CustomResourceExt;
 
+/// Where the generated manifests lie in the repository: for kubectl, and for Helm.
+pub const MANIFEST_FOLDERS: [&str; 2] = ["crds/manifests", "charts/tailrace/definitions"];
+
 /// The three custom resource definitions, by file name stem.
 pub fn definitions()
 -> Vec<(&'static str, k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition)> {

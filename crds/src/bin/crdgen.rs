@@ -1,12 +1,14 @@
-//! Writes the custom resource definitions as YAML into a folder: `crdgen [FOLDER]`, by default `crds/manifests`.
+//! Writes the custom resource definitions as YAML into `crds/manifests`, and into the chart, which brings them along.
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{error::Error, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "crds/manifests".into()));
-    fs::create_dir_all(&folder)?;
-    for (name, definition) in tailrace_crds::definitions() {
-        fs::write(folder.join(format!("{name}.yaml")), serde_yaml_ng::to_string(&definition)?)?;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in tailrace_crds::MANIFEST_FOLDERS.map(|folder| repository.join(folder)) {
+        fs::create_dir_all(&folder)?;
+        for (name, definition) in tailrace_crds::definitions() {
+            fs::write(folder.join(format!("{name}.yaml")), serde_yaml_ng::to_string(&definition)?)?;
+        }
     }
     Ok(())
 }
