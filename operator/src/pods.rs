@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_missing_secret_is_told_in_the_kubelets_words() {
-        let pod = pod("{containerStatuses: [{name: archive, ready: false, restartCount: 0, image: i, imageID: '', state:
+        let pod =
+            pod("{containerStatuses: [{name: archive, ready: false, restartCount: 0, image: i, imageID: '', state:
             {waiting: {reason: CreateContainerConfigError, message: 'secret \"mongo\" not found'}}}]}");
         let trouble = trouble(&pod).unwrap();
         assert_eq!(trouble.reason, "CreateContainerConfigError");
@@ -103,13 +104,15 @@ mod tests {
 
     #[test]
     fn a_pod_without_a_node_is_told_in_the_schedulers_words() {
-        let pod = pod("{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: 'no volume'}]}");
+        let pod =
+            pod("{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: 'no volume'}]}");
         assert_eq!(trouble(&pod).unwrap().message, "pod cifar-archive-0: Unschedulable: no volume");
     }
 
     #[test]
     fn a_normal_start_is_no_trouble() {
-        let creating = pod("{containerStatuses: [{name: archive, ready: false, restartCount: 0, image: i, imageID: '', state:
+        let creating =
+            pod("{containerStatuses: [{name: archive, ready: false, restartCount: 0, image: i, imageID: '', state:
             {waiting: {reason: ContainerCreating}}}]}");
         assert_eq!(trouble(&creating), None);
         assert_eq!(trouble(&pod("{}")), None);

@@ -22,7 +22,7 @@ use crate::{
     labels::Component,
 };
 
-/// Applies everything but the Jobs, and returns what there is then. Configuration and addresses come first, since the
+/// Applies everything but the Jobs, and returns what there is then. Addresses come first, since the
 /// pods look for them when they start; all pods start at once and wait for each other themselves.
 pub async fn workloads(
     client: &Client,
@@ -30,7 +30,6 @@ pub async fn workloads(
     pipeline: &Pipeline,
     resources: &Resources,
 ) -> Result<Observed, apply::Error> {
-    optional(writer, resources.configuration.as_ref()).await?;
     for service in &resources.services {
         writer.apply(service).await?;
     }

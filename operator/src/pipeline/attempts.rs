@@ -82,7 +82,9 @@ mod tests {
     fn job(name: &str, condition: &str) -> Job {
         let status = match condition {
             "" => "{}".to_owned(),
-            type_ => format!("{{conditions: [{{type: {type_}, status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z'}}]}}"),
+            type_ => format!(
+                "{{conditions: [{{type: {type_}, status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z'}}]}}"
+            ),
         };
         serde_yaml_ng::from_str(&format!("{{metadata: {{name: {name}}}, status: {status}}}")).unwrap()
     }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{ConfigMap, Pod, Service},
+    core::v1::{Pod, Service},
     networking::v1::NetworkPolicy,
 };
 use kube::{
@@ -32,10 +32,7 @@ use kube::{
     },
 };
 use rand::RngExt;
-use tailrace_crds::{
-    Pipeline,
-    pipeline::PipelineStatus,
-};
+use tailrace_crds::{Pipeline, pipeline::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
 use self::{attempts::Attempts, status::Jobs, validate::validate};
@@ -61,7 +58,6 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
     let made_here = || watcher::Config::default().labels("app.kubernetes.io/managed-by=tailrace-operator");
     let pods = format!("{PIPELINE},{COMPONENT}!={}", Component::Producer.as_str());
     Controller::new(context.watched::<Pipeline>(), watcher::Config::default())
-        .owns(context.watched::<ConfigMap>(), made_here())
         .owns(context.watched::<Service>(), made_here())
         .owns(context.watched::<NetworkPolicy>(), made_here())
         .owns(context.watched::<StatefulSet>(), made_here())
@@ -134,12 +130,7 @@ async fn bring_about(
 }
 
 /// Writes the status if it differs, and an event for each condition that says something new.
-async fn report(
-    context: &Context,
-    writer: &Writer,
-    pipeline: &Pipeline,
-    status: PipelineStatus,
-) -> Result<(), Error> {
+async fn report(context: &Context, writer: &Writer, pipeline: &Pipeline, status: PipelineStatus) -> Result<(), Error> {
     let before = status::previous(pipeline);
     if !writer.apply_status(pipeline, &before, &status, false).await? {
         return Ok(());

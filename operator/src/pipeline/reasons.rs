@@ -30,8 +30,5 @@ pub const DISABLED: &str = "Disabled";
 
 /// Whether a condition with this reason needs nobody's attention.
 pub fn is_calm(reason: &str) -> bool {
-    matches!(
-        reason,
-        CHECKED | CHECKING | AVAILABLE | STARTING | TOPICS_EXIST | ANSWERED | CONNECTING | DISABLED
-    )
+    matches!(reason, CHECKED | CHECKING | AVAILABLE | STARTING | TOPICS_EXIST | ANSWERED | CONNECTING | DISABLED)
 }

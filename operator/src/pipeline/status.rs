@@ -257,12 +257,11 @@ fn images(resources: &Resources) -> BTreeMap<String, String> {
     let sets = [(Component::Kafka, &resources.kafka), (Component::Database, &resources.database)]
         .into_iter()
         .filter_map(|(component, set)| Some((component, &set.as_ref()?.spec.as_ref()?.template)));
-    let deployments = [(Component::Inference, Some(&resources.inference)), (Component::Archive, resources.archive.as_ref())]
-        .into_iter()
-        .filter_map(|(component, deployment)| Some((component, &deployment?.spec.as_ref()?.template)));
-    sets.chain(deployments)
-        .filter_map(|(component, pod)| Some((component.as_str().to_owned(), image(pod)?)))
-        .collect()
+    let deployments =
+        [(Component::Inference, Some(&resources.inference)), (Component::Archive, resources.archive.as_ref())]
+            .into_iter()
+            .filter_map(|(component, deployment)| Some((component, &deployment?.spec.as_ref()?.template)));
+    sets.chain(deployments).filter_map(|(component, pod)| Some((component.as_str().to_owned(), image(pod)?))).collect()
 }
 
 fn image(pod: &PodTemplateSpec) -> Option<String> {

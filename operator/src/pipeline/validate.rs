@@ -103,7 +103,9 @@ pub enum Invalid {
         source: NotASize,
     },
     /// Too many partitions for the volume.
-    #[error("spec.topics: {partitions} partitions need a volume of at least {needed_mebibytes}Mi, and spec.kafka.managed.storage.size is {size}: write fewer partitions or create a Pipeline with a larger volume")]
+    #[error(
+        "spec.topics: {partitions} partitions need a volume of at least {needed_mebibytes}Mi, and spec.kafka.managed.storage.size is {size}: write fewer partitions or create a Pipeline with a larger volume"
+    )]
     VolumeTooSmall {
         /// Of all topics.
         partitions: u64,

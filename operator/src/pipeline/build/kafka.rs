@@ -1,17 +1,14 @@
 //! A single Apache Kafka broker in KRaft mode, from the official image.
 
-use std::collections::BTreeMap;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::{ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, Probe, ResourceRequirements, Volume},
+    core::v1::{Container, ContainerPort, Probe, ResourceRequirements},
 };
 use sha2::{Digest, Sha256};
 use tailrace_crds::pipeline::Storage;
 
 use super::{
-    CONFIGURATION_HASH, metadata, name_of,
     network::service_host,
     pods,
     stateful_set::{accepts_connections, stateful_set},
@@ -29,7 +26,6 @@ use crate::{
 pub const PORT: i32 = 9092;
 /// `appuser` of the official image.
 const USER: i64 = 1000;
-const CONFIGURATION: &str = "/etc/kafka/tailrace";
 const DATA: &str = "/var/lib/kafka/data";
 
 /// The broker's own log, on standard output alone: files would fill the pod's scratch volume.
@@ -45,8 +41,11 @@ appender.console.layout.pattern = [%d{ISO8601}] %p %m (%c)%n
 /// Formats the volume where that has not been done, and becomes the broker.
 const START: &str = "\
 set -eu
-/opt/kafka/bin/kafka-storage.sh format --ignore-formatted --cluster-id \"$CLUSTER_ID\" --config /etc/kafka/tailrace/server.properties
-exec /opt/kafka/bin/kafka-server-start.sh /etc/kafka/tailrace/server.properties
+cd /tmp
+echo \"$LOGGING\" >log4j2.properties
+echo \"$SERVER_PROPERTIES\" >server.properties
+/opt/kafka/bin/kafka-storage.sh format --ignore-formatted --cluster-id \"$CLUSTER_ID\" --config server.properties
+exec /opt/kafka/bin/kafka-server-start.sh server.properties
 ";
 
 /// `host:port` of the Kafka of a Pipeline, managed or not.
@@ -54,16 +53,6 @@ pub fn bootstrap_servers(pipeline: &Validated) -> String {
     match &pipeline.kafka {
         Kafka::Managed { .. } => format!("{}:{PORT}", service_host(pipeline, Component::Kafka)),
         Kafka::External { bootstrap_servers } => bootstrap_servers.clone(),
-    }
-}
-
-/// `server.properties` and `log4j2.properties`.
-pub fn configuration(pipeline: &Validated, disk: &TopicDisk) -> ConfigMap {
-    let files = [("server.properties", server_properties(pipeline, disk)), ("log4j2.properties", LOGGING.to_owned())];
-    ConfigMap {
-        metadata: metadata(pipeline, Component::Kafka),
-        data: Some(files.map(|(name, content)| (name.to_owned(), content)).into()),
-        ..ConfigMap::default()
     }
 }
 
@@ -113,14 +102,14 @@ log.cleaner.dedupe.buffer.size=4194304
     )
 }
 
-/// The broker: a StatefulSet of one. `configuration` is a hash of its files, which it reads only when it starts.
+/// The broker: a StatefulSet of one. Its configuration is part of the pod, so that it starts anew with another one.
 pub fn broker(
     pipeline: &Validated,
     images: &Images,
     storage: &Storage,
+    disk: &TopicDisk,
     heap: u64,
     resources: &ResourceRequirements,
-    configuration: &str,
 ) -> StatefulSet {
     let container = Container {
         image: Some(images.kafka.clone()),
@@ -128,34 +117,27 @@ pub fn broker(
         command: Some(["/bin/sh", "-c", START].map(String::from).into()),
         env: Some(vec![
             pods::variable("CLUSTER_ID", cluster_id(pipeline)),
+            pods::variable("SERVER_PROPERTIES", server_properties(pipeline, disk)),
+            pods::variable("LOGGING", LOGGING),
             pods::variable("KAFKA_HEAP_OPTS", format!("-Xms{heap}m -Xmx{heap}m")),
-            pods::variable("KAFKA_LOG4J_OPTS", format!("-Dlog4j2.configurationFile={CONFIGURATION}/log4j2.properties")),
+            pods::variable("KAFKA_LOG4J_OPTS", "-Dlog4j2.configurationFile=/tmp/log4j2.properties"),
             // Without this, Kafka's script has the JVM write up to 1 GB of garbage collection logs.
             pods::variable("EXTRA_ARGS", "-name kafkaServer"),
         ]),
-        ports: Some(vec![ContainerPort { name: Some("kafka".into()), container_port: PORT, ..ContainerPort::default() }]),
+        ports: Some(vec![ContainerPort {
+            name: Some("kafka".into()),
+            container_port: PORT,
+            ..ContainerPort::default()
+        }]),
         readiness_probe: Some(accepts_connections(PORT, 1, 3)),
         liveness_probe: Some(Probe { initial_delay_seconds: Some(60), ..accepts_connections(PORT, 10, 6) }),
         resources: Some(resources.clone()),
-        volume_mounts: Some(vec![
-            pods::mount("data", DATA),
-            pods::mount("configuration", CONFIGURATION),
-            pods::mount("logs", "/opt/kafka/logs"),
-        ]),
+        volume_mounts: Some(vec![pods::mount("data", DATA), pods::mount("logs", "/opt/kafka/logs")]),
         ..Container::default()
     };
     let mut pod = pods::pod(pipeline, Component::Kafka, USER, container);
     if let Some(spec) = &mut pod.spec {
-        let files = ConfigMapVolumeSource {
-            name: name_of(&pipeline.name, Component::Kafka),
-            ..ConfigMapVolumeSource::default()
-        };
-        let volumes = spec.volumes.get_or_insert_default();
-        volumes.push(Volume { name: "configuration".into(), config_map: Some(files), ..Volume::default() });
-        volumes.push(pods::scratch("logs", "64Mi"));
-    }
-    if let Some(metadata) = &mut pod.metadata {
-        metadata.annotations = Some(BTreeMap::from([(CONFIGURATION_HASH.into(), configuration.into())]));
+        spec.volumes.get_or_insert_default().push(pods::scratch("logs", "64Mi"));
     }
     stateful_set(pipeline, Component::Kafka, pod, storage)
 }

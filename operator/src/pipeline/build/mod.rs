@@ -11,7 +11,7 @@ mod workers;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{ConfigMap, PodTemplateSpec, Service},
+    core::v1::{PodTemplateSpec, Service},
     networking::v1::NetworkPolicy,
 };
 use kube::core::ObjectMeta;
@@ -24,14 +24,9 @@ use crate::{
     settings::Images,
 };
 
-/// The annotation of a pod whose container reads its configuration only once.
-const CONFIGURATION_HASH: &str = "tailrace.dev/configuration";
-
 /// The objects of a Pipeline.
 #[derive(Clone, Debug)]
 pub struct Resources {
-    /// The configuration of a managed broker.
-    pub configuration: Option<ConfigMap>,
     /// The addresses of a managed broker and a managed database.
     pub services: Vec<Service>,
     /// Who may reach which pods.
@@ -57,13 +52,10 @@ pub struct Resources {
 pub fn build(pipeline: &Validated, images: &Images) -> Resources {
     let kafka = match &pipeline.kafka {
         Kafka::Managed { storage, disk, heap, resources } => {
-            let configuration = kafka::configuration(pipeline, disk);
-            let broker = kafka::broker(pipeline, images, storage, *heap, resources, &hash(&configuration.data));
-            Some((configuration, broker))
+            Some(kafka::broker(pipeline, images, storage, disk, *heap, resources))
         }
         Kafka::External { .. } => None,
     };
-    let (configuration, kafka) = kafka.unzip();
     let database = match &pipeline.database {
         Database::Managed { database, resources } => Some(database::server(pipeline, images, database, resources)),
         Database::None | Database::External { .. } => None,
@@ -76,7 +68,9 @@ pub fn build(pipeline: &Validated, images: &Images) -> Resources {
         .into_iter()
         .flatten()
         .filter_map(|set| Some(&set.spec.as_ref()?.template))
-        .chain([Some(&inference), archive.as_ref()].into_iter().flatten().filter_map(|d| Some(&d.spec.as_ref()?.template)))
+        .chain(
+            [Some(&inference), archive.as_ref()].into_iter().flatten().filter_map(|d| Some(&d.spec.as_ref()?.template)),
+        )
         .chain(topics.spec.as_ref().map(|job| &job.template))
         .collect();
     let check = jobs::check(pipeline, images, &pods);
@@ -84,7 +78,6 @@ pub fn build(pipeline: &Validated, images: &Images) -> Resources {
         services: network::services(pipeline),
         network_policies: network::policies(pipeline),
         bootstrap_servers: kafka::bootstrap_servers(pipeline),
-        configuration,
         kafka,
         database,
         inference,

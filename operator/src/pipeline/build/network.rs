@@ -74,7 +74,8 @@ pub fn policies(pipeline: &Validated) -> Vec<NetworkPolicy> {
     });
     let everywhere =
         NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
-    let workers = components(pipeline, &[Component::Inference, Component::Archive, Component::Topics, Component::Check]);
+    let workers =
+        components(pipeline, &[Component::Inference, Component::Archive, Component::Topics, Component::Check]);
     let workers = policy(pipeline, Component::Inference, workers, workers::HTTP_PORT, everywhere);
     servers.chain([workers]).collect()
 }

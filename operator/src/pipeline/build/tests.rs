@@ -103,7 +103,7 @@ fn everything_is_owned_by_the_pipeline_and_carries_its_labels() {
 
 #[test]
 fn a_broker_bounds_its_disk_by_the_size_of_its_volume() {
-    let properties = |spec| built(spec).configuration.unwrap().data.unwrap()["server.properties"].clone();
+    let properties = |spec| variable(container(&pods(&built(spec))[0]), "SERVER_PROPERTIES").unwrap();
     let small = properties("{kafka: {managed: {storage: {size: 1Gi}}}}");
     assert!(small.contains("log.segment.bytes=7516192\nlog.retention.bytes=15032385\n"), "{small}");
     assert!(small.contains("advertised.listeners=PLAINTEXT://cifar-kafka.demo.svc:9092\n"), "{small}");
@@ -155,7 +155,7 @@ fn an_external_kafka_and_an_external_database_are_only_used() {
     let resources = built(
         "{kafka: {external: {bootstrapServers: 'k:9092'}}, mongodb: {external: {uriSecretRef: {name: mongo, key: uri}}}}",
     );
-    assert!(resources.kafka.is_none() && resources.database.is_none() && resources.configuration.is_none());
+    assert!(resources.kafka.is_none() && resources.database.is_none());
     assert!(resources.services.is_empty());
     assert_eq!(resources.bootstrap_servers, "k:9092");
 
