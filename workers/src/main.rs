@@ -1,2 +1,69 @@
-//! Placeholder
-fn main() {}
+//! `tailrace-worker`: reads the command line, runs one part of a pipeline, and says how it ended.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tailrace_worker::{check, db_consumer, inference, producer, topics};
+use tracing_subscriber::EnvFilter;
+
+/// One part of an image-inference pipeline. Every flag can also be given by its environment variable.
+#[derive(Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    part: Part,
+    /// How log lines are written to standard error.
+    #[arg(long, env = "TAILRACE_LOG_FORMAT", global = true, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Creates the topics that are missing and raises the partitions of the others.
+    Topics(topics::Args),
+    /// Sends one image through the pipeline and waits for its answer and its documents.
+    Check(check::Args),
+    /// Classifies the images of a topic and answers them on another.
+    Inference(inference::Args),
+    /// Writes images and answers into the database.
+    DbConsumer(db_consumer::Args),
+    /// Sends images on a schedule and measures how long their answers take.
+    Producer(producer::Args),
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    start_logging(command_line.log_format);
+    let ended = match command_line.part {
+        Part::Topics(args) => topics::run(args),
+        Part::Check(args) => check::run(args),
+        Part::Inference(args) => inference::run(args),
+        Part::DbConsumer(args) => db_consumer::run(args),
+        Part::Producer(args) => producer::run(args),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `RUST_LOG` chooses what is logged; what Kafka's client reports is shown from warnings on.
+fn start_logging(format: LogFormat) {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn,rdkafka=warn"));
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logging.init(),
+        LogFormat::Json => logging.json().flatten_event(true).init(),
+    }
+}

@@ -1,4 +1,5 @@
 //! What is written is what is read, and what any camera sends is read as well as can be.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 use jiff::Timestamp;
 use rdkafka::{

@@ -1,0 +1,183 @@
+//! Sends one image through the pipeline and waits for its answer and its documents.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use mongodb::{
+    Database,
+    bson::{Document, doc},
+};
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    producer::{FutureProducer, FutureRecord},
+    util::Timeout,
+};
+use serde::Serialize;
+use tailrace_crds::duration::Duration as UserDuration;
+use tailrace_wire::{Answer, AnswerEvent, ImageEvent, Label, PNG};
+use tokio::time::{sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    db_consumer::database,
+    kafka::{self, Cluster},
+    termination::TerminationMessage,
+};
+
+/// The first image of CIFAR-10's test set.
+const PICTURE: &[u8] = include_bytes!("../../../models/sample/0000-cat.png");
+/// The CloudEvents source of the image.
+const SOURCE: &str = "tailrace-check";
+/// The longest poll for answers.
+const POLL: Duration = Duration::from_secs(1);
+/// How often the database is asked for the documents.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The command line of `check`. The connection string comes from TAILRACE_MONGODB_URI alone.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// The database in which the documents must appear; without it, only the answer is waited for.
+    #[arg(long, env = "TAILRACE_DATABASE")]
+    pub database: Option<String>,
+    /// How long all of it may take, such as 60s or 5m.
+    #[arg(long, env = "TAILRACE_TIMEOUT", default_value = "120s")]
+    pub timeout: UserDuration,
+    /// Where the result or the reason of a failure goes.
+    #[command(flatten)]
+    pub termination: TerminationMessage,
+}
+
+/// That an image went through.
+#[derive(Serialize)]
+struct Passed {
+    model: Model,
+    /// From sending the image to its answer.
+    millis: u128,
+}
+
+#[derive(Serialize)]
+struct Model {
+    name: String,
+    sha256: String,
+}
+
+/// Checks, and reports the model that answered.
+///
+/// # Errors
+/// The step at which the image is stuck.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    args.termination.report(runtime.block_on(check(&args)))
+}
+
+async fn check(args: &Args) -> anyhow::Result<Passed> {
+    let deadline = Instant::now() + args.timeout.get();
+    let answers = Answers::listen(&args.cluster, deadline)?;
+    let image = ImageEvent {
+        id: Timestamp::now().as_nanosecond().to_string(),
+        source: SOURCE.to_owned(),
+        time: Timestamp::now(),
+        content_type: PNG.to_owned(),
+        reply_partition: Some(answers.partition),
+    };
+    let sent = Instant::now();
+    send(&args.cluster, &image, deadline).await?;
+    let label = answers.wait(&image.subject(), deadline)?;
+    let millis = sent.elapsed().as_millis();
+    if let Some(name) = &args.database {
+        let database = database::open(name).await?;
+        for collection in [database::IMAGES, database::INFERENCES] {
+            wait_for_document(&database, collection, &image.subject(), deadline).await?;
+        }
+    }
+    Ok(Passed { model: Model { name: label.model, sha256: label.model_sha256 }, millis })
+}
+
+async fn send(cluster: &Cluster, image: &ImageEvent, deadline: Instant) -> anyhow::Result<()> {
+    let producer: FutureProducer = cluster.producer().create().context("cannot set up Kafka's producer")?;
+    let topic = &cluster.images_topic;
+    let record = FutureRecord::<(), _>::to(topic).payload(PICTURE).headers(image.to_headers());
+    match timeout_at(deadline.into(), producer.send(record, Timeout::Never)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err((error, _))) => bail!("Kafka does not take an image on the topic {topic}: {error}"),
+        Err(_) => bail!("Kafka did not acknowledge an image on the topic {topic} in time"),
+    }
+}
+
+/// One partition of the answers' topic, from its end on.
+struct Answers {
+    consumer: BaseConsumer,
+    topic: String,
+    partition: i32,
+}
+
+impl Answers {
+    /// Waits for the topics.
+    fn listen(cluster: &Cluster, deadline: Instant) -> anyhow::Result<Self> {
+        // The group is never joined: the partition is assigned by hand, and nothing is committed.
+        let mut config = cluster.consumer(SOURCE);
+        config.set("enable.auto.commit", "false");
+        let consumer: BaseConsumer = config.create().context("cannot set up Kafka's consumer")?;
+        let topics = [cluster.images_topic.as_str(), &cluster.inferences_topic];
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let found = kafka::wait_for_topics(consumer.client(), &topics, limit, &CancellationToken::new())?;
+
+        let topic = cluster.inferences_topic.clone();
+        let partition = rand::random_range(0..found[&topic]);
+        let (_, end) = consumer
+            .fetch_watermarks(&topic, partition, deadline.saturating_duration_since(Instant::now()))
+            .with_context(|| format!("cannot find the end of {topic}/{partition}"))?;
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset(&topic, partition, Offset::Offset(end))?;
+        consumer.assign(&assignment)?;
+        Ok(Self { consumer, topic, partition })
+    }
+
+    /// The label of an image.
+    fn wait(&self, subject: &str, deadline: Instant) -> anyhow::Result<Label> {
+        while Instant::now() < deadline {
+            let record = match self.consumer.poll(deadline.saturating_duration_since(Instant::now()).min(POLL)) {
+                Some(Ok(record)) => record,
+                Some(Err(error)) => {
+                    tracing::warn!("{error}");
+                    continue;
+                }
+                None => continue,
+            };
+            match AnswerEvent::from_record(&record) {
+                Ok(event) if event.subject == subject => match event.answer {
+                    Answer::Label(label) => return Ok(label),
+                    Answer::Failed { error } => bail!("the classifier could not classify a sound image: {error}"),
+                },
+                Ok(_) => {}
+                Err(error) => tracing::warn!("a record on {} is no answer: {error}", self.topic),
+            }
+        }
+        bail!("an image was sent, but no answer came on {}/{}: is the classifier running?", self.topic, self.partition)
+    }
+}
+
+async fn wait_for_document(
+    database: &Database,
+    collection: &str,
+    subject: &str,
+    deadline: Instant,
+) -> anyhow::Result<()> {
+    let documents = database.collection::<Document>(collection);
+    let mut last = format!("no document with the _id {subject}: is the db-consumer running?");
+    while Instant::now() < deadline {
+        match timeout_at(deadline.into(), documents.count_documents(doc! {"_id": subject}).into_future()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => break,
+        }
+        sleep(LOOK_INTERVAL).await;
+    }
+    bail!("an image was answered, but not archived in {collection} in time: {last}")
+}

@@ -1,0 +1,143 @@
+//! Images and answers on their way from Kafka.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use rdkafka::{
+    ClientContext, Message, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    error::{KafkaError, KafkaResult},
+    message::OwnedMessage,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    health::Readiness,
+    kafka::{Cluster, list, log_commit},
+};
+
+/// The poll blocks for at most this long, so that the end of the process is noticed.
+const POLL: Duration = Duration::from_millis(100);
+/// The most records of a batch, and the size from which it takes no more.
+const MOST_RECORDS: usize = 500;
+const MOST_BYTES: usize = 4 << 20;
+
+/// A member of the group that takes images and answers.
+pub struct Records {
+    consumer: BaseConsumer<Membership>,
+    /// Came during a pause; the beginning of the next batch.
+    early: Vec<OwnedMessage>,
+}
+
+impl Records {
+    /// Joins the group. Kafka gathers records for up to a quarter of a second: nobody waits for the archive, and few
+    /// large batches leave the processor to those who are waited for.
+    pub fn subscribe(cluster: &Cluster, group: &str, readiness: Readiness) -> anyhow::Result<Self> {
+        let mut config = cluster.consumer(group);
+        config.set("fetch.wait.max.ms", "250").set("fetch.min.bytes", "65536");
+        let consumer: BaseConsumer<_> =
+            config.create_with_context(Membership { readiness }).context("cannot set up Kafka's consumer")?;
+        consumer.subscribe(&[&cluster.images_topic, &cluster.inferences_topic])?;
+        Ok(Self { consumer, early: Vec::new() })
+    }
+
+    /// What is there, and empty if nothing comes for a moment.
+    ///
+    /// # Errors
+    /// When Kafka's client cannot go on.
+    pub fn next(&mut self) -> anyhow::Result<Vec<OwnedMessage>> {
+        let mut batch = std::mem::take(&mut self.early);
+        if batch.is_empty() {
+            batch.extend(self.poll(POLL)?);
+        }
+        let mut bytes = batch.iter().map(size).sum::<usize>();
+        while !batch.is_empty() && batch.len() < MOST_RECORDS && bytes < MOST_BYTES {
+            let Some(record) = self.poll(Duration::ZERO)? else { break };
+            bytes += size(&record);
+            batch.push(record);
+        }
+        Ok(batch)
+    }
+
+    /// These records are stored: their offsets are committed with the next automatic commit.
+    pub fn finish(&self, batch: &[OwnedMessage]) {
+        let last: BTreeMap<_, _> =
+            batch.iter().map(|record| ((record.topic(), record.partition()), record.offset())).collect();
+        for ((topic, partition), offset) in last {
+            if let Err(error) = self.consumer.store_offset(topic, partition, offset) {
+                tracing::warn!("offset {offset} of {topic}/{partition} is not stored: {error}");
+            }
+        }
+    }
+
+    /// Takes nothing for a while, and stays in the group.
+    ///
+    /// # Errors
+    /// When Kafka's client cannot go on.
+    pub fn pause(&mut self, delay: Duration, stop: &CancellationToken) -> anyhow::Result<()> {
+        let until = Instant::now() + delay;
+        self.consumer.pause(&self.consumer.assignment()?)?;
+        while Instant::now() < until && !stop.is_cancelled() {
+            if let Some(record) = self.poll(POLL.min(until.saturating_duration_since(Instant::now())))? {
+                // Of a partition that was assigned meanwhile.
+                self.early.push(record);
+                self.consumer.pause(&self.consumer.assignment()?)?;
+            }
+        }
+        Ok(self.consumer.resume(&self.consumer.assignment()?)?)
+    }
+
+    /// Commits what is stored and leaves the group.
+    pub fn close(self) {
+        log_commit(self.consumer.commit_consumer_state(CommitMode::Sync));
+    }
+
+    fn poll(&self, limit: Duration) -> anyhow::Result<Option<OwnedMessage>> {
+        match self.consumer.poll(limit) {
+            Some(Ok(record)) => Ok(Some(record.detach())),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                Err(error).context("Kafka's consumer cannot go on")
+            }
+            Some(Err(error)) => {
+                tracing::warn!("{error}");
+                Ok(None)
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+fn size(record: &OwnedMessage) -> usize {
+    record.payload().map_or(0, <[u8]>::len)
+}
+
+/// What to do as partitions come and go.
+struct Membership {
+    readiness: Readiness,
+}
+
+impl ClientContext for Membership {}
+
+impl ConsumerContext for Membership {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(revoked) = rebalance else { return };
+        tracing::info!("partitions taken away: {}", list(revoked));
+        if !consumer.assignment_lost() {
+            log_commit(consumer.commit_consumer_state(CommitMode::Sync));
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(assigned) = rebalance {
+            tracing::info!("partitions assigned: {}", list(assigned));
+            self.readiness.set(true);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        log_commit(result);
+    }
+}

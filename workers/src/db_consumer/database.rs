@@ -1,0 +1,94 @@
+//! The database, and waiting for it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use mongodb::{
+    Client, Database,
+    bson::doc,
+    options::{ClientOptions, ConnectionString},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{backoff::Backoff, shutdown};
+
+/// The collection of the images.
+pub const IMAGES: &str = "images";
+/// The collection of the answers.
+pub const INFERENCES: &str = "inferences";
+
+const URI: &str = "TAILRACE_MONGODB_URI";
+/// How long the driver looks for a server before an operation fails.
+const SELECTION_LIMIT: Duration = Duration::from_secs(5);
+
+/// Opens the database that TAILRACE_MONGODB_URI leads to; connects when it is first used.
+///
+/// # Errors
+/// When the variable is missing or no connection string. Its value, which may hold a password, is never shown.
+pub async fn open(name: &str) -> anyhow::Result<Database> {
+    let uri = std::env::var(URI).with_context(|| {
+        format!("{URI} is not set: write the connection string, such as mongodb://host:27017, there")
+    })?;
+    let Ok(connection) = ConnectionString::parse(&uri) else {
+        bail!(
+            "{URI} is no connection string: write mongodb:// or mongodb+srv:// with a host, such as mongodb://host:27017"
+        );
+    };
+    let Ok(mut options) = ClientOptions::parse(connection).await else {
+        bail!("{URI} cannot be resolved: check its host name and options");
+    };
+    options.app_name.get_or_insert_with(|| "tailrace-worker".to_owned());
+    options.server_selection_timeout.get_or_insert(SELECTION_LIMIT);
+    options.connect_timeout.get_or_insert(SELECTION_LIMIT);
+    Ok(Client::with_options(options)?.database(name))
+}
+
+/// Waits until the database answers, for at most `limit`; false when asked to stop meanwhile.
+///
+/// # Errors
+/// When it does not answer in time.
+pub async fn wait(database: &Database, limit: Duration, stop: &CancellationToken) -> anyhow::Result<bool> {
+    let mut outage = Outage::new(limit);
+    while !stop.is_cancelled() {
+        match database.run_command(doc! {"ping": 1}).await {
+            Ok(_) => return Ok(true),
+            Err(error) => shutdown::sleep(stop, outage.delay(&error.to_string())?).await,
+        }
+    }
+    Ok(false)
+}
+
+/// A time without the database.
+pub struct Outage {
+    limit: Duration,
+    begun: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Outage {
+    /// One that may last for `limit`.
+    #[must_use]
+    pub fn new(limit: Duration) -> Self {
+        let backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+        Self { limit, begun: None, backoff }
+    }
+
+    /// The delay before the next attempt, after one that failed for this reason.
+    ///
+    /// # Errors
+    /// When it lasts for too long.
+    pub fn delay(&mut self, reason: &str) -> anyhow::Result<Duration> {
+        let lasts = self.begun.get_or_insert_with(Instant::now).elapsed();
+        if lasts > self.limit {
+            bail!("the database does not take documents for {lasts:.0?}: {reason}");
+        }
+        tracing::warn!("waiting for the database: {reason}");
+        Ok(self.backoff.delay())
+    }
+
+    /// Whether there was one.
+    #[must_use]
+    pub fn was(&self) -> bool {
+        self.begun.is_some()
+    }
+}

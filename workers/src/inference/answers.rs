@@ -1,0 +1,227 @@
+//! The answers on their way to Kafka.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI32, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use jiff::Timestamp;
+use rdkafka::{
+    ClientContext, Message,
+    client::Client,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{DeliveryResult, OwnedMessage},
+    producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
+};
+use tailrace_wire::{Answer, AnswerEvent, ImageEvent};
+
+use super::{Ending, in_flight::InFlight, metrics::Metrics};
+use crate::{
+    dead_letter,
+    kafka::{self, Cluster},
+};
+
+/// How long a full producer queue is given before the next attempt.
+const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How often at most the number of partitions is looked up because of a wish that exceeds it.
+const LOOK_UP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long an image waited and how long its batch computed.
+#[derive(Clone, Copy)]
+pub struct Timing {
+    pub queue: Duration,
+    pub compute: Duration,
+}
+
+/// Sends answers and dead letters. An image is finished when all that was sent for it is acknowledged.
+pub struct Answers {
+    producer: ThreadedProducer<Deliveries>,
+    cluster: Cluster,
+    source: String,
+    /// Partitions of the answers' topic, as far as known.
+    partitions: AtomicI32,
+    looked_up: Mutex<Option<Instant>>,
+}
+
+/// Which image a record on its way belongs to, and how many such records there are.
+pub struct Ticket {
+    partition: i32,
+    offset: i64,
+    deliveries: AtomicUsize,
+}
+
+impl Answers {
+    /// `source` is the CloudEvents source of the answers.
+    pub fn new(
+        cluster: &Cluster,
+        source: &str,
+        in_flight: Arc<InFlight>,
+        ending: Arc<Ending>,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let mut config = cluster.producer();
+        config.set("queue.buffering.max.messages", "10000");
+        let deliveries = Deliveries { in_flight, ending, metrics, answers: cluster.inferences_topic.clone() };
+        Ok(Self {
+            producer: config.create_with_context(deliveries).context("cannot set up Kafka's producer")?,
+            cluster: cluster.clone(),
+            source: source.to_owned(),
+            partitions: AtomicI32::new(0),
+            looked_up: Mutex::new(None),
+        })
+    }
+
+    pub fn client(&self) -> &Client<Deliveries> {
+        self.producer.client()
+    }
+
+    /// Answers an image.
+    pub fn answer(
+        &self,
+        record: &OwnedMessage,
+        image: &ImageEvent,
+        answer: Answer,
+        timing: Timing,
+    ) -> anyhow::Result<()> {
+        self.send_answer(image, &self.event(record, image, answer, timing), ticket(record, 1))
+    }
+
+    /// Answers an image that cannot be used, and keeps its record on the dead-letter topic.
+    pub fn refuse(
+        &self,
+        record: &OwnedMessage,
+        image: &ImageEvent,
+        answer: Answer,
+        error: &str,
+        timing: Timing,
+    ) -> anyhow::Result<()> {
+        let ticket = ticket(record, 2);
+        let mut letter = BaseRecord::with_opaque_to(&self.cluster.dead_letter_topic, ticket.clone())
+            .headers(dead_letter::headers(record, error));
+        letter.key = record.key();
+        letter.payload = record.payload();
+        self.send(letter)?;
+        self.send_answer(image, &self.event(record, image, answer, timing), ticket)
+    }
+
+    fn event(&self, record: &OwnedMessage, image: &ImageEvent, answer: Answer, timing: Timing) -> AnswerEvent {
+        AnswerEvent {
+            id: format!("{}-{}-{}", record.topic(), record.partition(), record.offset()),
+            source: self.source.clone(),
+            subject: image.subject(),
+            time: Timestamp::now(),
+            queue_micros: micros(timing.queue),
+            compute_micros: micros(timing.compute),
+            answer,
+        }
+    }
+
+    fn send_answer(&self, image: &ImageEvent, event: &AnswerEvent, ticket: Arc<Ticket>) -> anyhow::Result<()> {
+        let value = event.to_value()?;
+        let mut record = BaseRecord::with_opaque_to(&self.cluster.inferences_topic, ticket)
+            .key(image.source.as_bytes())
+            .payload(value.as_slice())
+            .headers(event.to_headers());
+        record.partition = image.reply_partition.filter(|partition| self.has(*partition));
+        self.send(record)
+    }
+
+    /// Whether the answers' topic has this partition. A wish for one that it does not have is answered by key.
+    fn has(&self, partition: i32) -> bool {
+        if partition < self.partitions.load(Ordering::Relaxed) {
+            return true;
+        }
+        let mut looked_up = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked_up.is_none_or(|last| last.elapsed() > LOOK_UP_INTERVAL) {
+            *looked_up = Some(Instant::now());
+            match kafka::topics(self.client(), Duration::from_secs(2)) {
+                Ok(topics) => {
+                    let partitions = topics.get(&self.cluster.inferences_topic).copied().unwrap_or_default();
+                    self.partitions.store(partitions, Ordering::Relaxed);
+                }
+                Err(error) => tracing::warn!("cannot look up the partitions of the answers' topic: {error}"),
+            }
+        }
+        partition < self.partitions.load(Ordering::Relaxed)
+    }
+
+    /// A full queue holds the thread up: it empties as Kafka acknowledges, or gives records up.
+    fn send(&self, mut record: BaseRecord<'_, [u8], [u8], Arc<Ticket>>) -> anyhow::Result<()> {
+        loop {
+            record = match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), letter)) => {
+                    self.producer.context().too_large(&letter.delivery_opaque);
+                    return Ok(());
+                }
+                Err((error, record)) => {
+                    return Err(error).with_context(|| format!("cannot send to {}", record.topic));
+                }
+            };
+            thread::sleep(QUEUE_FULL_PAUSE);
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    duration.as_micros().try_into().unwrap_or(u64::MAX)
+}
+
+fn ticket(record: &OwnedMessage, deliveries: usize) -> Arc<Ticket> {
+    Arc::new(Ticket { partition: record.partition(), offset: record.offset(), deliveries: deliveries.into() })
+}
+
+/// What happens when Kafka has, or finally has not, taken a record.
+pub struct Deliveries {
+    in_flight: Arc<InFlight>,
+    ending: Arc<Ending>,
+    metrics: Metrics,
+    answers: String,
+}
+
+impl Deliveries {
+    fn done(&self, ticket: &Ticket) {
+        if ticket.deliveries.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.in_flight.finish(ticket.partition, ticket.offset);
+        }
+    }
+
+    /// Only a dead letter can be: it is as large as its record, and its headers come on top. The record stays where it is.
+    fn too_large(&self, ticket: &Ticket) {
+        let Ticket { partition, offset, .. } = ticket;
+        tracing::error!("the dead letter of partition {partition}, offset {offset}, is too large for Kafka: not kept");
+        self.done(ticket);
+    }
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Arc<Ticket>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Arc<Ticket>) {
+        match result {
+            Ok(record) => {
+                if record.topic() == self.answers {
+                    self.metrics.answered();
+                }
+                self.done(&ticket);
+            }
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => self.too_large(&ticket),
+            Err((error, record)) => {
+                let Ticket { partition, offset, .. } = *ticket;
+                self.ending.fail(format!(
+                    "Kafka did not take what was sent to {} for partition {partition}, offset {offset}: {error}; \
+                     the image is not committed and will be answered after a restart",
+                    record.topic()
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The images on their way from Kafka.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use rdkafka::{
+    ClientContext, Message, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    error::{KafkaError, KafkaResult},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    in_flight::InFlight,
+    queue::{Queue, Waiting},
+};
+use crate::{
+    health::Readiness,
+    kafka::{self, Cluster, log_commit},
+};
+
+/// The poll blocks for at most this long, so that the end of the process is noticed.
+const POLL: Duration = Duration::from_millis(100);
+/// How long images of partitions that are taken away may still be answered by this member.
+const REVOKE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A member of the group that takes images.
+pub struct Images {
+    consumer: BaseConsumer<Membership>,
+}
+
+impl Images {
+    /// Joins the group.
+    pub fn subscribe(
+        cluster: &Cluster,
+        group: &str,
+        in_flight: Arc<InFlight>,
+        readiness: Readiness,
+    ) -> anyhow::Result<Self> {
+        let topic = cluster.images_topic.clone();
+        let membership = Membership { topic, in_flight, readiness };
+        let consumer: BaseConsumer<_> =
+            cluster.consumer(group).create_with_context(membership).context("cannot set up Kafka's consumer")?;
+        consumer.subscribe(&[&cluster.images_topic])?;
+        Ok(Self { consumer })
+    }
+
+    /// Fills the queue until asked to stop. A full queue holds this thread, and with it Kafka, up.
+    pub fn pump(&self, queue: &Queue<Waiting>, stop: &CancellationToken) -> anyhow::Result<()> {
+        let membership = self.consumer.context();
+        while !stop.is_cancelled() {
+            match self.consumer.poll(POLL) {
+                Some(Ok(record)) => {
+                    let arrived = Instant::now();
+                    membership.in_flight.begin(record.partition(), record.offset());
+                    queue.push(Waiting { record: record.detach(), arrived });
+                }
+                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                    return Err(error).context("Kafka's consumer cannot go on");
+                }
+                Some(Err(error)) => tracing::warn!("{error}"),
+                None => {}
+            }
+            membership.store_answered(&self.consumer);
+        }
+        Ok(())
+    }
+
+    /// Waits until what was taken is answered, commits, and leaves the group.
+    pub fn close(self, limit: Duration) {
+        self.consumer.context().hand_over(&self.consumer, |_| true, limit);
+    }
+}
+
+/// What to do as partitions come and go.
+struct Membership {
+    topic: String,
+    in_flight: Arc<InFlight>,
+    readiness: Readiness,
+}
+
+impl Membership {
+    /// What is stored is committed by the next automatic commit.
+    fn store_answered(&self, consumer: &BaseConsumer<Self>) {
+        for (partition, offset) in self.in_flight.take_answered() {
+            if let Err(error) = consumer.store_offset(&self.topic, partition, offset) {
+                tracing::warn!("offset {offset} of partition {partition} is not stored: {error}");
+            }
+        }
+    }
+
+    fn hand_over(&self, consumer: &BaseConsumer<Self>, revoked: impl Fn(i32) -> bool, limit: Duration) {
+        let unanswered = self.in_flight.drain(&revoked, limit);
+        if unanswered > 0 {
+            tracing::warn!("{unanswered} images are not answered within {limit:?}: they will be delivered again");
+        }
+        self.store_answered(consumer);
+        self.in_flight.forget(revoked);
+        log_commit(consumer.commit_consumer_state(CommitMode::Sync));
+    }
+}
+
+impl ClientContext for Membership {}
+
+impl ConsumerContext for Membership {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let Rebalance::Revoke(list) = rebalance else { return };
+        tracing::info!("partitions taken away: {}", kafka::list(list));
+        let revoked: HashSet<i32> = list.elements().iter().map(|element| element.partition()).collect();
+        if consumer.assignment_lost() {
+            // They have another owner already, who begins at the last commit.
+            self.in_flight.forget(|partition| revoked.contains(&partition));
+        } else {
+            self.hand_over(consumer, |partition| revoked.contains(&partition), REVOKE_LIMIT);
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance {
+            tracing::info!("partitions assigned: {}", kafka::list(list));
+            self.readiness.set(true);
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        log_commit(result);
+    }
+}

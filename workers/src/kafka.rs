@@ -1,0 +1,188 @@
+//! Settings of every Kafka client, and waiting for topics.
+//!
+//! Linger 0 and a blocking poll loop decide the latency of a hop; acks of all replicas and idempotence cost nothing on
+//! one broker. `queued.min.messages` must stay as it is: 1 would cost half a second a record.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientConfig, ClientContext, TopicPartitionList,
+    client::Client,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+
+/// How long one request for the list of topics may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Where Kafka is, and the names of the topics.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Cluster {
+    /// Comma-separated host:port addresses of brokers.
+    #[arg(long, env = "TAILRACE_BOOTSTRAP_SERVERS")]
+    pub bootstrap_servers: String,
+    /// The topic of the images.
+    #[arg(long, env = "TAILRACE_IMAGES_TOPIC", default_value = "iot_images")]
+    pub images_topic: String,
+    /// The topic of the answers.
+    #[arg(long, env = "TAILRACE_INFERENCES_TOPIC", default_value = "inferences")]
+    pub inferences_topic: String,
+    /// The topic of what cannot be decoded or stored.
+    #[arg(long, env = "TAILRACE_DEAD_LETTER_TOPIC", default_value = "iot_images.dlq")]
+    pub dead_letter_topic: String,
+}
+
+impl Cluster {
+    /// Settings of any client. A broker that is not there yet is tried again at least every second, and new partitions
+    /// are seen within ten.
+    #[must_use]
+    pub fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", "tailrace-worker")
+            .set("socket.nagle.disable", "true")
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
+            .set("topic.metadata.refresh.interval.ms", "10000");
+        config
+    }
+
+    /// Settings of a producer that sends at once, and gives a record up after two minutes.
+    #[must_use]
+    pub fn producer(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("linger.ms", "0")
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("message.timeout.ms", "120000");
+        config
+    }
+
+    /// Settings of a consumer that commits what was stored with `store_offset` every half second.
+    ///
+    /// A member that died is noticed after ten seconds. Members keep their partitions during a rebalance
+    /// (cooperative-sticky), and learn of one within a second.
+    #[must_use]
+    pub fn consumer(&self, group: &str) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("group.id", group)
+            .set("allow.auto.create.topics", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.auto.commit", "true")
+            .set("auto.commit.interval.ms", "500")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "1000")
+            .set("fetch.wait.max.ms", "10")
+            .set("queued.max.messages.kbytes", "16384");
+        config
+    }
+
+    /// The three topics.
+    #[must_use]
+    pub fn topics(&self) -> [&str; 3] {
+        [&self.images_topic, &self.inferences_topic, &self.dead_letter_topic]
+    }
+}
+
+/// Kafka or its topics are not there.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// No broker answered in time.
+    #[error("Kafka does not answer within {waited:?}: {source}; check the bootstrap servers")]
+    NoBroker {
+        /// How long it was tried.
+        waited: Duration,
+        /// What the last attempt said.
+        source: KafkaError,
+    },
+    /// Kafka answers, but a topic is missing or has no leader.
+    #[error(
+        "Kafka has no topic {topic} with a leader for each partition after {waited:?}: run `tailrace-worker topics`"
+    )]
+    NoTopic {
+        /// The first topic that is missing.
+        topic: String,
+        /// How long it was tried.
+        waited: Duration,
+    },
+    /// The process was asked to stop meanwhile.
+    #[error("stopped while waiting for Kafka")]
+    Stopped,
+}
+
+/// All topics of the cluster that have a leader for each partition, with their number of partitions. Creates none.
+///
+/// # Errors
+/// Of the request, after `timeout`.
+pub fn topics<C: ClientContext>(client: &Client<C>, timeout: Duration) -> Result<BTreeMap<String, i32>, KafkaError> {
+    let metadata = client.fetch_metadata(None, timeout)?;
+    let has_leaders = |topic: &&rdkafka::metadata::MetadataTopic| {
+        !topic.partitions().is_empty() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
+    };
+    let partitions = metadata.topics().iter().filter(has_leaders);
+    partitions.map(|topic| Ok((topic.name().to_owned(), count(topic.partitions().len())?))).collect()
+}
+
+fn count(partitions: usize) -> Result<i32, KafkaError> {
+    i32::try_from(partitions).map_err(|_| KafkaError::MetadataFetch(RDKafkaErrorCode::BadMessage))
+}
+
+/// Waits until Kafka answers and has the topics, for at most `limit`; their number of partitions, among all topics.
+///
+/// # Errors
+/// [`WaitError`] says what is missing.
+pub fn wait_for_topics<C: ClientContext>(
+    client: &Client<C>,
+    wanted: &[&str],
+    limit: Duration,
+    stop: &CancellationToken,
+) -> Result<BTreeMap<String, i32>, WaitError> {
+    let begun = Instant::now();
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    while !stop.is_cancelled() {
+        let left = limit.saturating_sub(begun.elapsed());
+        let error = match topics(client, left.min(REQUEST_TIMEOUT)) {
+            Ok(found) => match wanted.iter().find(|name| !found.contains_key(**name)) {
+                None => return Ok(found),
+                Some(topic) => WaitError::NoTopic { topic: (*topic).to_owned(), waited: limit },
+            },
+            Err(source) => WaitError::NoBroker { waited: limit, source },
+        };
+        let delay = backoff.delay();
+        if begun.elapsed() + delay >= limit {
+            return Err(error);
+        }
+        match &error {
+            WaitError::NoTopic { topic, .. } => tracing::info!("waiting for the topic {topic}"),
+            _ => tracing::info!("waiting for Kafka: {error}"),
+        }
+        std::thread::sleep(delay);
+    }
+    Err(WaitError::Stopped)
+}
+
+/// Partitions as `topic/number`, or `none`.
+#[must_use]
+pub fn list(partitions: &TopicPartitionList) -> String {
+    let elements = partitions.elements();
+    let names: Vec<_> = elements.iter().map(|element| format!("{}/{}", element.topic(), element.partition())).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// A commit that failed is no reason to stop: what is not committed is delivered again. Nothing to commit is no failure.
+pub fn log_commit(result: KafkaResult<()>) {
+    match result {
+        Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+        Err(error) => tracing::warn!("{error}"),
+    }
+}

@@ -1,0 +1,17 @@
+//! The parts of a pipeline that speak to Kafka, each a subcommand of `tailrace-worker`.
+//!
+//! A part's folder has its `Args` (flags and environment variables) and `run`, which returns when the part has done its
+//! work or was asked to stop by SIGTERM or SIGINT.
+#![forbid(unsafe_code)]
+
+pub mod backoff;
+pub mod check;
+pub mod db_consumer;
+pub mod dead_letter;
+pub mod health;
+pub mod inference;
+pub mod kafka;
+pub mod producer;
+pub mod shutdown;
+pub mod termination;
+pub mod topics;
