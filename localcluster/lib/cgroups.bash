@@ -9,11 +9,13 @@ cgroup_hierarchies() {
 	fi
 }
 
+# A node that is not running may have left groups of its pods, which would keep its kubelet busy for long.
 make_cgroup() {
 	local node=$1 hierarchy level path
+	node_process "$node" >/dev/null || remove_cgroup "$cgroup/$node"
 	while read -r hierarchy; do
 		path=$hierarchy
-		for level in "" ${cgroup//\// } "$node"; do
+		for level in "" "$cgroup" "$node"; do
 			path=${path%/}${level:+/$level}
 			mkdir -p "$path"
 			[[ -z $level ]] || inherit_cpuset "$path"
@@ -49,12 +51,12 @@ require_controllers() {
 	done
 }
 
-remove_cgroups() {
+# remove_cgroup PATH: with all below it, in every hierarchy.
+remove_cgroup() {
 	local hierarchy
 	while read -r hierarchy; do
-		[[ -d $hierarchy/$cgroup ]] || continue
-		wait_until 30 "the removal of the control group $hierarchy/$cgroup" remove_cgroup_tree "$hierarchy/$cgroup"
-		rmdir "$hierarchy/${cgroup%/*}" 2>/dev/null || true
+		[[ -d $hierarchy/$1 ]] || continue
+		wait_until 30 "the removal of the control group $hierarchy/$1" remove_cgroup_tree "$hierarchy/$1"
 	done < <(cgroup_hierarchies)
 }
 

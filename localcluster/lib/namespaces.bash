@@ -18,6 +18,7 @@ ensure_node_namespaces() {
 	node_process "$node" >/dev/null && return
 	mkdir -p "$folder/run" "$folder/var"/{lib,log,tmp,kubernetes}
 	ln -sfn /run "$folder/var/run"
+	make_image_store "$folder/images.ext4"
 	printf 'nameserver %s\nsearch svc.%s\n' "$dns_service_address" "$dns_domain" >"$folder/var/kubernetes/resolv.conf"
 	setsid unshare --mount --net --pid --uts --ipc --fork --mount-proc \
 		"$library/node-init" "$cluster" "$node" "$folder" \
@@ -26,11 +27,28 @@ ensure_node_namespaces() {
 	wait_until 10 "the namespaces of $node ($folder/init.log says more)" node_process "$node"
 }
 
+# The unpacked images of a node are thousands of files. In a file system of their own, itself one sparse file, they are
+# gone at once with it; one by one it takes a minute on some disks.
+make_image_store() {
+	wait_until 30 "the release of $1" image_store_is_free "$1"
+	[[ ! -s $1 ]] || return 0
+	truncate --size=32G "$1.new"
+	mkfs.ext4 -q -m 0 -E nodiscard,lazy_itable_init=1,lazy_journal_init=1 "$1.new"
+	mv "$1.new" "$1"
+}
+
+# The kernel lets go of the file shortly after the node that mounted it is gone.
+image_store_is_free() { [[ -z $(losetup --noheadings --associated "$1" 2>/dev/null) ]]; }
+
 # Ends every node of the cluster, one that is only half made too.
 end_all_nodes() {
+	local node
 	local pattern="(tailrace-node $cluster/node[0-9]+|[^ ]*bash [^ ]*/node-init $cluster node[0-9]+ .*)"
 	pgrep -fx "$pattern" | xargs -r kill -KILL 2>/dev/null || true
 	wait_until 60 "the end of the nodes' processes" no_node_left "$pattern"
+	for node in $(existing_nodes); do
+		wait_until 60 "the release of the images of $node" image_store_is_free "$state/$node/images.ext4"
+	done
 }
 
 no_node_left() { ! pgrep -fx "$1"; }

@@ -10,7 +10,7 @@ node_count=${NODES:-4}
 
 base=/var/lib/tailrace-localcluster
 state=$base/$cluster
-cgroup=tailrace-localcluster/$cluster
+cgroup=tailrace-localcluster-$cluster
 
 # The same in every cluster: each has network namespaces of its own.
 api_server_address=10.250.0.1
