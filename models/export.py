@@ -25,11 +25,12 @@ def confusion(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 def measure(network: torch.nn.Module) -> dict:
     images, labels = cifar10.load_test()
     as_jpeg = np.stack([jpeg(image, JPEG_QUALITY) for image in images])
+    right_as_jpeg = (predict(network, as_jpeg) == labels).mean()
     matrix = confusion(labels, predict(network, images))
     by_class = matrix.diagonal() / matrix.sum(axis=1)
     return {
         "accuracy": float((matrix.trace() / len(labels)).round(4)),
-        "accuracy_jpeg": {f"quality {JPEG_QUALITY}, 4:2:0": float((predict(network, as_jpeg) == labels).mean().round(4))},
+        "accuracy_jpeg": {f"quality {JPEG_QUALITY}, 4:2:0": float(right_as_jpeg.round(4))},
         "accuracy_by_class": dict(zip(cifar10.CLASSES, by_class.round(3).tolist())),
         "confusion": matrix.tolist(),
     }
@@ -64,6 +65,7 @@ def main() -> None:
     numbers = measure(network)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_file(tensors, options.output, metadata(recipe, numbers["accuracy"]))
+    options.output.chmod(0o644)
     augmentation = {"jpeg_share": round(JPEG_SHARE, 3), "jpeg_qualities": JPEG_QUALITIES}
     report = {
         "sha256": cifar10.sha256(options.output),

@@ -1,4 +1,4 @@
-"""Writes the first images of the CIFAR-10 test set as PNG files named NUMBER-CLASS.png: the sample the unit tests use."""
+"""Writes the sample for unit tests: the first images of the CIFAR-10 test set as PNG files, NUMBER-CLASS.png."""
 
 from pathlib import Path
 

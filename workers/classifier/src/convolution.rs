@@ -91,13 +91,10 @@ pub(crate) fn without_border(image: &Tensor, side: usize) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{Device, IndexOp};
+    use candle_core::IndexOp;
 
     use super::*;
-
-    fn random(shape: &[usize]) -> Tensor {
-        Tensor::randn(0f32, 1f32, shape, &Device::Cpu).unwrap()
-    }
+    use crate::reference::noise;
 
     /// (channels, side, side) to a bordered image.
     fn bordered(image: &Tensor) -> Tensor {
@@ -116,8 +113,9 @@ mod tests {
     fn it_equals_the_convolution_of_candle() {
         for (side, channels_in, channels_out, stride) in [(32, 3, 16, 1), (32, 16, 32, 2), (16, 8, 8, 1), (8, 5, 7, 1)]
         {
-            let (image, kernel) = (random(&[channels_in, side, side]), random(&[channels_out, channels_in, 3, 3]));
-            let bias = random(&[channels_out]);
+            let (image, kernel) =
+                (noise("image", &[channels_in, side, side]), noise("kernel", &[channels_out, channels_in, 3, 3]));
+            let bias = noise("bias", &[channels_out]);
             let expected = image.unsqueeze(0).unwrap().conv2d(&kernel, 1, stride, 1, 1).unwrap();
             let expected = expected.i(0).unwrap().broadcast_add(&bias.reshape((channels_out, 1, 1)).unwrap()).unwrap();
             let convolution = Convolution::new(&kernel, &bias, side, stride).unwrap();
@@ -129,8 +127,8 @@ mod tests {
 
     #[test]
     fn a_relu_leaves_zeros_in_the_edge() {
-        let convolution = Convolution::new(&random(&[4, 2, 3, 3]), &random(&[4]), 8, 1).unwrap();
-        let found = convolution.forward(&bordered(&random(&[2, 8, 8]))).unwrap().relu().unwrap();
+        let convolution = Convolution::new(&noise("kernel", &[4, 2, 3, 3]), &noise("bias", &[4]), 8, 1).unwrap();
+        let found = convolution.forward(&bordered(&noise("image", &[2, 8, 8]))).unwrap().relu().unwrap();
         let edge = found.reshape((8, pitch(8), 4)).unwrap().narrow(1, 8, 2).unwrap();
         assert_eq!(edge.flatten_all().unwrap().to_vec1::<f32>().unwrap(), vec![0.0; 64]);
     }

@@ -16,6 +16,9 @@
 //! A [`Classifier`] can be shared between threads. [`Classifier::load`] makes this so by raising the size from which
 //! the `gemm` crate splits a matrix product, for the whole process; images are computed one after the other, so that
 //! no other operation reaches the size from which Candle splits it.
+//!
+//! Start the process with `RAYON_NUM_THREADS=1`. Without it Candle counts the processor's cores before each matrix
+//! product by reading `/proc/cpuinfo`, which about doubles the time of an image.
 #![forbid(unsafe_code)]
 
 mod classifier;

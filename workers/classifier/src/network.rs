@@ -3,11 +3,11 @@
 
 use candle_core::{Device, Result, Tensor};
 
+use crate::LoadError;
 use crate::convolution::{Convolution, head, pitch, tail, with_border, without_border};
 use crate::model::Normalisation;
 use crate::pixels::{Pixels, SIDE};
 use crate::weights::Weights;
-use crate::{LoadError, SIDE as INPUT_SIDE};
 
 const STAGES: usize = 3;
 
@@ -45,8 +45,8 @@ impl Network {
     /// A [`LoadError`] that names the tensor that is missing, too many, or of another shape.
     pub fn new(weights: &mut Weights, normalisation: Normalisation) -> std::result::Result<Self, LoadError> {
         let (kernel, bias) = weights.take_convolution("conv1", "bn1", None, 3)?;
-        let first = Convolution::new(&kernel, &bias, INPUT_SIDE, 1)?;
-        let (mut side, mut channels) = (INPUT_SIDE, bias.dim(0)?);
+        let first = Convolution::new(&kernel, &bias, SIDE, 1)?;
+        let (mut side, mut channels) = (SIDE, bias.dim(0)?);
         let mut blocks = Vec::new();
         for stage in 1..=STAGES {
             for number in 0.. {

@@ -8,44 +8,49 @@ use candle_nn::{Conv2dConfig, Module, ModuleT, VarBuilder};
 
 use crate::{Classifier, Pixels, decode};
 
-/// Channels of the three stages of [`random_tensors`].
+/// Channels of the three stages of [`small_network`].
 const WIDTHS: [usize; 3] = [4, 8, 12];
 const CLASSES: usize = 10;
 
-/// A small network with random weights and this many blocks a stage.
-pub fn random_tensors(blocks: usize) -> HashMap<String, Tensor> {
+/// Numbers from -1 to 1 without a visible pattern, the same in each run for the same name.
+pub fn noise(name: &str, shape: &[usize]) -> Tensor {
+    let seed: f32 = name.bytes().map(f32::from).sum();
+    let count = shape.iter().product::<usize>() as u16;
+    let values = (0..count).map(|place| ((f32::from(place) * 12.9898 + seed).sin() * 43_758.547).fract());
+    Tensor::from_iter(values, &Device::Cpu).unwrap().reshape(shape).unwrap()
+}
+
+/// A small network with weights from [`noise`] and this many blocks a stage.
+pub fn small_network(blocks: usize) -> HashMap<String, Tensor> {
     let mut tensors = HashMap::new();
-    convolution(&mut tensors, "conv1", "bn1", 3, WIDTHS[0]);
+    add_convolution(&mut tensors, "conv1", "bn1", 3, WIDTHS[0]);
     let mut channels = WIDTHS[0];
     for (stage, width) in (1..).zip(WIDTHS) {
         for block in 0..blocks {
             let name = format!("layer{stage}.{block}");
-            convolution(&mut tensors, &format!("{name}.conv1"), &format!("{name}.bn1"), channels, width);
-            convolution(&mut tensors, &format!("{name}.conv2"), &format!("{name}.bn2"), width, width);
+            add_convolution(&mut tensors, &format!("{name}.conv1"), &format!("{name}.bn1"), channels, width);
+            add_convolution(&mut tensors, &format!("{name}.conv2"), &format!("{name}.bn2"), width, width);
             channels = width;
         }
     }
-    tensors.insert("linear.weight".into(), random(0.0, &[CLASSES, channels]));
-    tensors.insert("linear.bias".into(), random(0.0, &[CLASSES]));
+    tensors.insert("linear.weight".into(), noise("linear.weight", &[CLASSES, channels]));
+    tensors.insert("linear.bias".into(), noise("linear.bias", &[CLASSES]));
     tensors
 }
 
-fn convolution(tensors: &mut HashMap<String, Tensor>, name: &str, batch_norm: &str, inputs: usize, outputs: usize) {
-    tensors.insert(format!("{name}.weight"), random(0.0, &[outputs, inputs, 3, 3]));
-    for (part, mean) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0)] {
-        tensors.insert(format!("{batch_norm}.{part}"), random(mean, &[outputs]));
+fn add_convolution(tensors: &mut HashMap<String, Tensor>, name: &str, batch_norm: &str, inputs: usize, outputs: usize) {
+    let kernel = format!("{name}.weight");
+    tensors.insert(kernel.clone(), (noise(&kernel, &[outputs, inputs, 3, 3]) * 0.3).unwrap());
+    for (part, mean) in [("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)] {
+        let name = format!("{batch_norm}.{part}");
+        let values = (noise(&name, &[outputs]) * 0.5).unwrap() + mean;
+        tensors.insert(name, values.unwrap());
     }
-    let variance = (random(0.0, &[outputs]).abs().unwrap() + 0.5).unwrap();
-    tensors.insert(format!("{batch_norm}.running_var"), variance);
     let batches = Tensor::zeros((), DType::I64, &Device::Cpu).unwrap();
     tensors.insert(format!("{batch_norm}.num_batches_tracked"), batches);
 }
 
-fn random(mean: f32, shape: &[usize]) -> Tensor {
-    Tensor::randn(mean, 0.2, shape, &Device::Cpu).unwrap()
-}
-
-/// Metadata for [`random_tensors`].
+/// Metadata for [`small_network`].
 pub fn metadata() -> HashMap<String, String> {
     let labels: Vec<_> = ('a'..).take(CLASSES).map(String::from).collect();
     let entries =
@@ -53,10 +58,10 @@ pub fn metadata() -> HashMap<String, String> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-pub fn random_images(count: usize) -> Vec<Pixels> {
-    let values = Tensor::rand(0f32, 256f32, (count, crate::RAW_BYTES), &Device::Cpu).unwrap();
-    let images = values.to_dtype(DType::U8).unwrap().to_vec2::<u8>().unwrap();
-    images.iter().map(|bytes| Pixels::from_rgb(bytes).unwrap()).collect()
+/// An image of [`noise`].
+pub fn noisy_image(name: &str) -> Pixels {
+    let bytes = ((noise(name, &[crate::RAW_BYTES]) + 1.0).unwrap() * 127.5).unwrap().to_dtype(DType::U8).unwrap();
+    Pixels::from_rgb(&bytes.to_vec1::<u8>().unwrap()).unwrap()
 }
 
 /// Each class's logit, from a model's tensors as they are in its file.
