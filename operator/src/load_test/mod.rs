@@ -1,12 +1,124 @@
-//! From a [`LoadTest`](tailrace_crds::LoadTest) to its percentiles.
+//! From a [`LoadTest`] to its percentiles.
+//!
+//! [`cluster::observe`] reads, [`decide::decide`] decides without any I/O, [`cluster::carry_out`] does what was decided.
 
-use std::sync::Arc;
+pub mod build;
+pub mod cluster;
+pub mod decide;
+#[cfg(test)]
+mod fixtures;
+pub mod observation;
+pub mod producers;
+pub mod queue;
+pub mod result;
+pub mod status;
 
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{
+    ResourceExt,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
+};
+use tailrace_crds::{LoadTest, Pipeline, ProducerReport};
 use tokio_util::sync::CancellationToken;
 
-use crate::context::Context;
+use self::observation::is_finished;
+use crate::{
+    apply::Error,
+    context::Context,
+    labels::{self, Component},
+};
+
+/// How many tests are looked at at once.
+const CONCURRENCY: u16 = 8;
 
 /// Runs the controller of LoadTests until `shutdown` is cancelled.
-pub async fn controller(_context: Arc<Context>, shutdown: CancellationToken) {
-    shutdown.cancelled().await;
+pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
+    let of_producers = format!("{}={}", labels::COMPONENT, Component::Producer.as_str());
+    let of_producers = || watcher::Config::default().labels(&of_producers);
+    let controller = Controller::new(context.watched::<LoadTest>(), watcher::Config::default());
+    let (tests, tests_too) = (controller.store(), controller.store());
+    controller
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
+        .owns(context.watched::<Job>(), of_producers())
+        .watches(context.watched::<ProducerReport>(), watcher::Config::default(), |report| test_of_report(&report))
+        .watches(context.watched::<Pod>(), of_producers(), move |pod| tests_of_pod(&tests, &pod))
+        .watches(context.watched::<Pipeline>(), watcher::Config::default(), move |pipeline| {
+            tests_of_pipeline(&tests_too, pipeline.namespace().as_deref(), &pipeline.name_any())
+        })
+        .graceful_shutdown_on(shutdown.cancelled_owned())
+        .run(reconcile, retry, context)
+        .for_each(|outcome| async move {
+            match outcome {
+                // `retry` has told of the reconciler's own errors; a test that is gone was to be expected.
+                Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!("a watch of the LoadTest controller failed and starts again: {error}"),
+            }
+        })
+        .await;
+}
+
+async fn reconcile(cached: Arc<LoadTest>, context: Arc<Context>) -> Result<Action, Error> {
+    let Some(seen) = cluster::observe(&context, &cached).await? else {
+        return Ok(Action::await_change());
+    };
+    let decision = decide::decide(&seen);
+    cluster::carry_out(&context, &seen, &decision).await?;
+    Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
+}
+
+/// A conflict means that what was decided on is old already, so it is decided again soon; all else is given more time.
+fn retry(load_test: Arc<LoadTest>, error: &Error, _: Arc<Context>) -> Action {
+    let millis = if error.is_conflict() { 50..200 } else { 2_000..4_000 };
+    let delay = Duration::from_millis(rand::random_range(millis));
+    let name = load_test.name_any();
+    if error.is_conflict() {
+        tracing::debug!(name, ?delay, "another writer was faster, tries again: {error}");
+    } else {
+        tracing::warn!(name, ?delay, "could not go on, tries again: {error}");
+    }
+    Action::requeue(delay)
+}
+
+/// Progress is no news: it is read on a timer, since each of many producers writes it often.
+fn test_of_report(report: &ProducerReport) -> Option<ObjectRef<LoadTest>> {
+    let status = report.status.as_ref();
+    let sends = status.is_some_and(|status| status.progress.is_some());
+    let ended = status.is_some_and(|status| status.result.is_some() || status.failure.is_some());
+    (!sends || ended).then(|| reference(report.namespace().as_deref(), &report.spec.load_test))
+}
+
+/// The pod's own test and, since they may wait for its end, those that want the same Pipeline.
+fn tests_of_pod(tests: &Store<LoadTest>, pod: &Pod) -> Vec<ObjectRef<LoadTest>> {
+    let namespace = pod.namespace();
+    let own = pod.labels().get(labels::LOAD_TEST).map(|test| reference(namespace.as_deref(), test));
+    let waiting = pod.labels().get(labels::PIPELINE).map(|pipeline| {
+        let mut waiting = tests_of_pipeline(tests, namespace.as_deref(), pipeline);
+        waiting.retain(|test| Some(test) != own.as_ref());
+        waiting
+    });
+    own.iter().cloned().chain(waiting.into_iter().flatten()).collect()
+}
+
+/// The tests of a Pipeline that are not over.
+fn tests_of_pipeline(tests: &Store<LoadTest>, namespace: Option<&str>, pipeline: &str) -> Vec<ObjectRef<LoadTest>> {
+    let wanted = |test: &Arc<LoadTest>| {
+        test.namespace().as_deref() == namespace && test.spec.pipeline_ref.name == pipeline && !is_finished(test)
+    };
+    tests.state().iter().filter(|test| wanted(test)).map(|test| ObjectRef::from_obj(test.as_ref())).collect()
+}
+
+fn reference(namespace: Option<&str>, test: &str) -> ObjectRef<LoadTest> {
+    let reference = ObjectRef::new(test);
+    match namespace {
+        Some(namespace) => reference.within(namespace),
+        None => reference,
+    }
 }

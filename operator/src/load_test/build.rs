@@ -1,0 +1,271 @@
+//! The objects of a LoadTest, as a pure function of it and its Pipeline.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobSpec},
+        core::v1::{
+            Affinity, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, PodAffinityTerm,
+            PodAntiAffinity, PodSpec, PodTemplateSpec, ResourceRequirements, ServiceAccount, Volume, VolumeMount,
+            WeightedPodAffinityTerm,
+        },
+        rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
+    },
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta},
+    },
+};
+use kube::{Resource, ResourceExt};
+use tailrace_crds::{
+    LoadTest, Pipeline, ProducerReport, duration, load_test::LoadTestSpec, producer_report::ProducerReportSpec,
+};
+
+use super::observation::producer_name;
+use crate::{
+    labels::{self, Component},
+    pod_security,
+    settings::Images,
+};
+
+/// Memory that a producer asks for and may use: the images of its dataset, encoded, are about 30 MB.
+const MEMORY_REQUEST: &str = "128Mi";
+const MEMORY_LIMIT: &str = "512Mi";
+/// CPU that a producer asks for; it may use more.
+const CPU_REQUEST: &str = "100m";
+/// A producer has nothing to bring in order when it is told to end.
+const TERMINATION_GRACE_SECONDS: i64 = 2;
+/// How much longer than the test a Job may run if the operator does not end it.
+const DEADLINE_MARGIN: Duration = Duration::from_secs(300);
+
+/// What the producers may do: read their LoadTest, report. Nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Permissions {
+    /// Who they are.
+    pub account: ServiceAccount,
+    /// What they may.
+    pub role: Role,
+    /// The link between both.
+    pub binding: RoleBinding,
+}
+
+/// The permissions of the producers of a test.
+pub fn permissions(load_test: &LoadTest) -> Permissions {
+    let metadata = metadata(load_test, permissions_name(load_test));
+    let reports = (0..load_test.spec.producers).map(|index| producer_name(load_test, index)).collect::<Vec<_>>();
+    Permissions {
+        account: ServiceAccount {
+            metadata: metadata.clone(),
+            automount_service_account_token: Some(false),
+            ..ServiceAccount::default()
+        },
+        role: Role {
+            metadata: metadata.clone(),
+            rules: Some(vec![
+                rule("loadtests", &["get", "list", "watch"], vec![load_test.name_any()]),
+                rule("producerreports", &["get"], reports.clone()),
+                rule("producerreports/status", &["get", "patch"], reports),
+            ]),
+        },
+        binding: RoleBinding {
+            role_ref: RoleRef {
+                api_group: "rbac.authorization.k8s.io".into(),
+                kind: "Role".into(),
+                name: permissions_name(load_test),
+            },
+            subjects: Some(vec![Subject {
+                kind: "ServiceAccount".into(),
+                name: permissions_name(load_test),
+                namespace: load_test.namespace(),
+                ..Subject::default()
+            }]),
+            metadata,
+        },
+    }
+}
+
+/// The report of one producer, to be filled in by it.
+pub fn report(load_test: &LoadTest, index: i32) -> ProducerReport {
+    ProducerReport {
+        metadata: metadata(load_test, producer_name(load_test, index)),
+        spec: ProducerReportSpec { load_test: load_test.name_any(), index },
+        status: None,
+    }
+}
+
+/// The Job of one producer. It is never started a second time: a restarted producer would be another experiment.
+pub fn job(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -> Job {
+    let metadata = metadata(load_test, producer_name(load_test, index));
+    Job {
+        spec: Some(JobSpec {
+            backoff_limit: Some(0),
+            active_deadline_seconds: i64::try_from(longest(&load_test.spec).as_secs()).ok(),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() }),
+                spec: Some(pod(load_test, pipeline, images, index)),
+            },
+            ..JobSpec::default()
+        }),
+        metadata,
+        status: None,
+    }
+}
+
+fn longest(spec: &LoadTestSpec) -> Duration {
+    [&spec.ready_timeout, &spec.warmup, &spec.duration, &spec.drain_timeout]
+        .into_iter()
+        .map(duration::Duration::get)
+        .fold(DEADLINE_MARGIN, Duration::saturating_add)
+}
+
+fn pod(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -> PodSpec {
+    PodSpec {
+        restart_policy: Some("Never".into()),
+        service_account_name: Some(permissions_name(load_test)),
+        automount_service_account_token: Some(true),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(TERMINATION_GRACE_SECONDS),
+        security_context: Some(pod_security::of_pod(pod_security::WORKER_USER)),
+        affinity: Some(away_from_pipeline(&pipeline.name_any())),
+        volumes: Some(vec![Volume {
+            name: "tmp".into(),
+            empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..Volume::default()
+        }]),
+        containers: vec![container(load_test, pipeline, images, index)],
+        ..PodSpec::default()
+    }
+}
+
+fn container(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -> Container {
+    Container {
+        name: Component::Producer.as_str().into(),
+        image: Some(images.worker.clone()),
+        image_pull_policy: Some(images.pull_policy.clone()),
+        args: Some(vec!["producer".into()]),
+        env: Some(environment(load_test, pipeline, index)),
+        // No CPU limit: throttling would be measured as latency.
+        resources: Some(ResourceRequirements {
+            requests: Some(quantities(&[("cpu", CPU_REQUEST), ("memory", MEMORY_REQUEST)])),
+            limits: Some(quantities(&[("memory", MEMORY_LIMIT)])),
+            ..ResourceRequirements::default()
+        }),
+        security_context: Some(pod_security::of_container()),
+        termination_message_policy: Some("FallbackToLogsOnError".into()),
+        volume_mounts: Some(vec![VolumeMount {
+            name: "tmp".into(),
+            mount_path: "/tmp".into(),
+            ..VolumeMount::default()
+        }]),
+        ..Container::default()
+    }
+}
+
+/// The flags of `tailrace-worker producer`, as environment variables.
+fn environment(load_test: &LoadTest, pipeline: &Pipeline, index: i32) -> Vec<EnvVar> {
+    let spec = &load_test.spec;
+    let topics = &pipeline.spec.topics;
+    let namespace = load_test.namespace().unwrap_or_default();
+    let group = format!("tailrace-{namespace}-{}-inference", pipeline.name_any());
+    let source = format!("{}-{index}", load_test.uid().unwrap_or_default());
+    let mut variables = vec![
+        value("TAILRACE_BOOTSTRAP_SERVERS", bootstrap_servers(pipeline).unwrap_or_default()),
+        value("TAILRACE_IMAGES_TOPIC", &topics.images.name),
+        value("TAILRACE_INFERENCES_TOPIC", &topics.inferences.name),
+        value("TAILRACE_DEAD_LETTER_TOPIC", &topics.dead_letter.name),
+        value("TAILRACE_INFERENCE_GROUP", group),
+        value("TAILRACE_INDEX", index),
+        value("TAILRACE_PRODUCERS", spec.producers),
+        value("TAILRACE_SOURCE", source),
+        value("TAILRACE_WARMUP", &spec.warmup),
+        value("TAILRACE_DURATION", &spec.duration),
+        value("TAILRACE_DRAIN_TIMEOUT", &spec.drain_timeout),
+        value("TAILRACE_READY_TIMEOUT", &spec.ready_timeout),
+        value("TAILRACE_SEED", spec.dataset.seed),
+        value("TAILRACE_LOAD_TEST", load_test.name_any()),
+        value("TAILRACE_PRODUCER_REPORT", producer_name(load_test, index)),
+        field("TAILRACE_NAMESPACE", "metadata.namespace"),
+        field("TAILRACE_POD_UID", "metadata.uid"),
+        field("TAILRACE_NODE", "spec.nodeName"),
+    ];
+    match &spec.load.open {
+        Some(open) => {
+            variables.push(value("TAILRACE_LOAD", "open"));
+            variables.push(value("TAILRACE_RATE", open.rate_per_producer));
+        }
+        None => variables.push(value("TAILRACE_LOAD", "closed")),
+    }
+    variables
+}
+
+/// Where the Pipeline's Kafka answers, once it does.
+pub fn bootstrap_servers(pipeline: &Pipeline) -> Option<&str> {
+    Some(pipeline.status.as_ref()?.kafka.as_ref()?.bootstrap_servers.as_str())
+}
+
+/// Preferred, not required: on one node both must fit.
+fn away_from_pipeline(pipeline: &str) -> Affinity {
+    let not_producers = LabelSelectorRequirement {
+        key: labels::COMPONENT.into(),
+        operator: "NotIn".into(),
+        values: Some(vec![Component::Producer.as_str().into()]),
+    };
+    let term = PodAffinityTerm {
+        topology_key: "kubernetes.io/hostname".into(),
+        label_selector: Some(LabelSelector {
+            match_labels: Some([(labels::PIPELINE.to_owned(), pipeline.to_owned())].into()),
+            match_expressions: Some(vec![not_producers]),
+        }),
+        ..PodAffinityTerm::default()
+    };
+    let preferred = WeightedPodAffinityTerm { weight: 100, pod_affinity_term: term };
+    Affinity {
+        pod_anti_affinity: Some(PodAntiAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![preferred]),
+            ..PodAntiAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
+fn metadata(load_test: &LoadTest, name: String) -> ObjectMeta {
+    let mut labels = labels::of(&load_test.name_any(), Component::Producer);
+    labels.insert(labels::PIPELINE.into(), load_test.spec.pipeline_ref.name.clone());
+    labels.insert(labels::LOAD_TEST.into(), load_test.name_any());
+    ObjectMeta {
+        name: Some(name),
+        namespace: load_test.namespace(),
+        labels: Some(labels),
+        owner_references: load_test.controller_owner_ref(&()).map(|owner| vec![owner]),
+        ..ObjectMeta::default()
+    }
+}
+
+fn permissions_name(load_test: &LoadTest) -> String {
+    format!("{}-producer", load_test.name_any())
+}
+
+fn rule(resource: &str, verbs: &[&str], names: Vec<String>) -> PolicyRule {
+    PolicyRule {
+        api_groups: Some(vec!["tailrace.dev".into()]),
+        resources: Some(vec![resource.into()]),
+        resource_names: Some(names),
+        verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+        ..PolicyRule::default()
+    }
+}
+
+fn value(name: &str, value: impl ToString) -> EnvVar {
+    EnvVar { name: name.into(), value: Some(value.to_string()), value_from: None }
+}
+
+fn field(name: &str, path: &str) -> EnvVar {
+    let field = ObjectFieldSelector { field_path: path.into(), ..ObjectFieldSelector::default() };
+    let from = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
+    EnvVar { name: name.into(), value_from: Some(from), value: None }
+}
+
+fn quantities(of: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+    of.iter().map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned()))).collect()
+}

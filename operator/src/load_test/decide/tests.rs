@@ -1,0 +1,226 @@
+//! One test for each way from one state to another.
+
+use serde_json::json;
+use tailrace_crds::{conditions::types, load_test::Phase};
+
+use super::{super::fixtures::*, *};
+use crate::conditions::is_true;
+
+fn accepted() -> (Observation, Decision) {
+    let seen = new_test().with_pipeline();
+    let decision = decide(&seen);
+    (seen.with_lock().with_producers().after(0.2, &decision), decision)
+}
+
+fn started() -> Observation {
+    let seen = accepted().0.with_ready(0).with_ready(1);
+    let decision = decide(&seen);
+    seen.after(0.0, &decision)
+}
+
+fn finished(decision: &Decision) -> (&'static str, String) {
+    assert!(is_true(&decision.status.conditions, types::FINISHED), "{:?}", decision.status.phase);
+    let condition = find(&decision.status.conditions, types::SUCCEEDED).unwrap();
+    let reason = [reasons::COMPLETED, reasons::PRODUCER_FAILED, reasons::READY_TIMEOUT, reasons::PIPELINE_NOT_FOUND]
+        .into_iter()
+        .find(|reason| *reason == condition.reason);
+    (reason.unwrap(), condition.message.clone())
+}
+
+#[test]
+fn without_a_pipeline_it_waits_and_says_so_once() {
+    let seen = new_test();
+    let decision = decide(&seen);
+    assert_eq!(decision.status.phase, Phase::Queued);
+    assert_eq!(decision.status.waiting_since, Some(MicroTime(begin())));
+    assert_eq!(decision.announcements.len(), 1);
+    assert!(decision.announcements[0].warning);
+    assert_eq!(decision.announcements[0].reason, reasons::PIPELINE_NOT_FOUND);
+    assert!(decision.steps.is_empty());
+
+    let again = decide(&seen.after(5.0, &decision));
+    assert_eq!(again.status, decision.status, "nothing new, so nothing is written");
+    assert!(again.announcements.is_empty());
+}
+
+#[test]
+fn after_start_timeout_it_fails_with_the_reason_why_it_waited() {
+    let seen = new_test();
+    let seen = seen.clone().after(59.0, &decide(&seen));
+    assert_eq!(decide(&seen).status.phase, Phase::Queued);
+    assert_eq!(decide(&seen).look_again, Some(Duration::from_secs(1)));
+    let decision = decide(&seen.later(1.0));
+    assert_eq!(decision.status.phase, Phase::Failed);
+    assert_eq!(finished(&decision).0, reasons::PIPELINE_NOT_FOUND);
+}
+
+#[test]
+fn a_pipeline_that_was_changed_and_not_looked_at_is_not_ready() {
+    let mut seen = new_test().with_pipeline();
+    seen.pipeline.as_mut().unwrap().metadata.generation = Some(4);
+    assert_eq!(decide(&seen).announcements[0].reason, reasons::PIPELINE_NOT_READY);
+}
+
+#[test]
+fn the_first_in_line_takes_the_pipeline_before_it_starts_anything() {
+    let decision = decide(&new_test().with_pipeline());
+    assert_eq!(decision.steps, [Step::TakePipeline, Step::StartProducers(vec![0, 1])]);
+    assert_eq!(decision.status.phase, Phase::Starting);
+    assert!(is_true(&decision.status.conditions, types::ACCEPTED));
+}
+
+#[test]
+fn killed_after_the_lock_it_goes_on_without_taking_it_again() {
+    let decision = decide(&new_test().with_pipeline().with_lock());
+    assert_eq!(decision.steps, [Step::StartProducers(vec![0, 1])]);
+}
+
+#[test]
+fn killed_between_two_jobs_it_makes_the_missing_one() {
+    let mut seen = new_test().with_pipeline().with_lock().with_producers();
+    seen.jobs.truncate(1);
+    assert_eq!(decide(&seen).steps, [Step::StartProducers(vec![1])]);
+}
+
+#[test]
+fn behind_another_test_its_start_timeout_does_not_run() {
+    let mut seen = new_test();
+    seen.others.push(load_test("older", -1));
+    seen.others[0].metadata.creation_timestamp = None;
+    let seen = seen.clone().after(1_000.0, &decide(&seen));
+    let decision = decide(&seen);
+    assert_eq!(decision.status.phase, Phase::Queued);
+    assert_eq!(decision.status.waiting_since, None);
+    assert!(decision.status.message.unwrap().contains("1 of"), "the place in the line");
+}
+
+#[test]
+fn while_the_pods_of_another_test_run_it_waits() {
+    let (mut seen, _) = accepted();
+    let job = seen.jobs.remove(0);
+    let foreign = Observation { jobs: vec![job], ..new_test().with_pipeline() };
+    let mut foreign = foreign;
+    foreign.jobs[0].metadata.owner_references.as_mut().unwrap()[0].uid = "uid-of-a-deleted-test".into();
+    let decision = decide(&foreign);
+    assert_eq!(decision.announcements[0].reason, reasons::PIPELINE_BUSY);
+    assert!(decision.steps.is_empty());
+}
+
+#[test]
+fn the_common_start_is_published_when_all_are_ready_and_never_moves() {
+    let (seen, _) = accepted();
+    let seen = seen.with_ready(0);
+    let decision = decide(&seen);
+    assert_eq!((decision.status.start_time, decision.status.ready_producers), (None, Some(1)));
+
+    let seen = seen.with_ready(1);
+    let start = decide(&seen);
+    let start_time = start.status.start_time.clone().unwrap();
+    assert_eq!(start_time.0, seen.now + START_AHEAD);
+    assert_eq!(start.status.phase, Phase::WarmingUp);
+    for later in [0.1, 1.0, 10.0, 30.0] {
+        let decision = decide(&seen.clone().after(later, &start));
+        assert_eq!(decision.status.start_time, Some(start_time.clone()));
+    }
+}
+
+#[test]
+fn the_phases_follow_the_clock() {
+    // The start is 1.5 s ahead, then 5 s of warm-up, 20 s of measurement and 10 s of drain.
+    for (seconds, phase) in [(1.0, Phase::WarmingUp), (6.4, Phase::WarmingUp), (6.6, Phase::Running), (26.6, Phase::Draining)] {
+        assert_eq!(decide(&started().later(seconds)).status.phase, phase, "after {seconds} s");
+    }
+    assert_eq!(decide(&started().later(6.0)).look_again, Some(Duration::from_millis(500)), "at the boundary");
+    assert_eq!(decide(&started().later(10.0)).look_again, Some(PROGRESS_INTERVAL));
+}
+
+#[test]
+fn without_a_warm_up_it_runs_at_once() {
+    let mut seen = started();
+    seen.load_test.spec.warmup = "0s".parse().unwrap();
+    assert_eq!(decide(&seen).status.phase, Phase::Running);
+}
+
+#[test]
+fn with_all_results_it_succeeds_and_then_tidies_up() {
+    let seen = started().later(27.0).with_result(0, 10).with_result(1, 20);
+    let decision = decide(&seen);
+    assert_eq!(decision.status.phase, Phase::Succeeded);
+    assert_eq!(finished(&decision), (reasons::COMPLETED, "30 images, all answered; p95 2.0ms".into()));
+    assert_eq!(decision.status.messages.as_ref().unwrap().received, 30);
+    assert_eq!(decision.announcements.len(), 1);
+    assert!(decision.steps.is_empty(), "first the result, then the rest");
+
+    let after = decide(&seen.clone().after(0.0, &decision));
+    assert_eq!(after.steps, [Step::RemoveJobs(vec![0, 1]), Step::ReleasePipeline]);
+    assert_eq!(after.status, decision.status);
+    let mut tidy = seen.after(1.0, &decision);
+    tidy.jobs.clear();
+    tidy.pipeline = Some(pipeline());
+    assert!(decide(&tidy).steps.is_empty());
+}
+
+#[test]
+fn a_failed_producer_ends_the_test_and_keeps_its_job() {
+    let seen = started().with_pod(1, json!({ "phase": "Failed", "containerStatuses": [{
+        "name": "producer", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+        "state": { "terminated": { "exitCode": 1, "reason": "Error", "message": "log line\nthe broker is gone\n" } },
+    }] }));
+    let decision = decide(&seen);
+    let why = "producer 1 failed: Error (exit code 1): the broker is gone";
+    assert_eq!(finished(&decision), (reasons::PRODUCER_FAILED, why.into()));
+    let after = decide(&seen.after(0.1, &decision));
+    assert_eq!(after.steps, [Step::RemoveJobs(vec![0]), Step::ReleasePipeline]);
+}
+
+#[test]
+fn a_job_that_ends_without_a_result_has_failed_and_one_with_a_result_has_not() {
+    let seen = started().with_job_condition(0, "Complete", "CompletionsReached");
+    assert_eq!(finished(&decide(&seen)).1, "producer 0 failed: it ended without a result");
+    let seen = started().with_job_condition(0, "Failed", "DeadlineExceeded");
+    assert_eq!(finished(&decide(&seen)).1, "producer 0 failed: DeadlineExceeded");
+    assert_eq!(decide(&seen.with_result(0, 10)).status.phase, Phase::WarmingUp);
+}
+
+#[test]
+fn who_does_not_report_in_time_has_failed() {
+    let seen = started().with_result(0, 10);
+    assert_eq!(decide(&seen.clone().later(51.4)).status.phase, Phase::Draining);
+    let decision = decide(&seen.later(51.6));
+    let (reason, message) = finished(&decision);
+    assert_eq!(reason, reasons::PRODUCER_FAILED);
+    assert!(message.starts_with("producer 1 did not report within 15 s after the drain time; 1 of 2 did"), "{message}");
+    assert_eq!(decision.status.messages.unwrap().received, 10, "what is there is shown");
+}
+
+#[test]
+fn after_ready_timeout_it_fails_with_what_the_pod_waits_for() {
+    let (seen, _) = accepted();
+    let seen = seen.with_ready(0).with_pod(1, json!({ "phase": "Pending", "conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available",
+    }] }));
+    assert_eq!(decide(&seen).status.phase, Phase::Starting);
+    let (reason, message) = finished(&decide(&seen.later(30.0)));
+    assert_eq!(reason, reasons::READY_TIMEOUT);
+    let expected = "1 of 2 producers are ready; producer 1 waits: Unschedulable: 0/1 nodes are available";
+    assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
+fn a_test_being_deleted_is_left_alone() {
+    let mut seen = started();
+    seen.load_test.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(begin()));
+    seen.jobs.clear();
+    let decision = decide(&seen);
+    assert!(decision.steps.is_empty() && decision.look_again.is_none());
+    assert_eq!(decision.status, seen.status());
+}
+
+#[test]
+fn a_histogram_that_cannot_be_read_is_a_failure_and_no_panic() {
+    let mut seen = started().with_result(0, 10).with_result(1, 10);
+    seen.report_mut(1).status.as_mut().unwrap().result.as_mut().unwrap().latency = "AAAA".into();
+    let (reason, message) = finished(&decide(&seen));
+    assert_eq!(reason, reasons::PRODUCER_FAILED);
+    assert!(message.contains("report cannot be read"), "{message}");
+}

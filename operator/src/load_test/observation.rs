@@ -1,0 +1,112 @@
+//! What the API server holds about one LoadTest, at one moment.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{Resource, ResourceExt};
+use tailrace_crds::{
+    LoadTest, Pipeline, ProducerReport,
+    load_test::{LoadTestStatus, Phase},
+};
+
+use crate::labels::{self, Component};
+
+/// What the API server holds about one LoadTest, at one moment. All decisions are made from this alone.
+#[derive(Clone, Debug)]
+pub struct Observation {
+    /// The test itself.
+    pub load_test: LoadTest,
+    /// Its Pipeline, if it exists.
+    pub pipeline: Option<Pipeline>,
+    /// The other LoadTests of the same Pipeline.
+    pub others: Vec<LoadTest>,
+    /// The Jobs of all producers of the Pipeline, of other tests too.
+    pub jobs: Vec<Job>,
+    /// All pods of the Pipeline, its own and those of producers.
+    pub pods: Vec<Pod>,
+    /// The reports that this test owns. They are read after Jobs and pods: a producer reports before it ends.
+    pub reports: Vec<ProducerReport>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Observation {
+    /// The status as it was read, or that of a test that nobody has looked at.
+    pub fn status(&self) -> LoadTestStatus {
+        self.load_test.status.clone().unwrap_or_default()
+    }
+
+    /// The report of one producer.
+    pub fn report(&self, index: i32) -> Option<&ProducerReport> {
+        self.reports.iter().find(|report| report.spec.index == index)
+    }
+
+    /// The Job of one producer of this test; one that an earlier test of the same name left behind does not count.
+    pub fn job(&self, index: i32) -> Option<&Job> {
+        let name = producer_name(&self.load_test, index);
+        self.jobs.iter().find(|job| job.name_any() == name && is_owned_by(*job, &self.load_test))
+    }
+
+    /// The pods of a Job.
+    pub fn pods_of<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = &'a Pod> {
+        self.pods.iter().filter(move |pod| is_owned_by(*pod, job))
+    }
+
+    /// The names of Jobs and pods by which another test, deleted or finished, still sends load.
+    pub fn leftovers(&self) -> Vec<String> {
+        let own = |pod: &Pod| self.jobs.iter().any(|job| is_owned_by(job, &self.load_test) && is_owned_by(pod, job));
+        let jobs = self.jobs.iter().filter(|job| !is_owned_by(*job, &self.load_test) && !job_is_over(job));
+        let pods = self.pods.iter().filter(|pod| is_producer(pod) && !own(pod) && !pod_is_over(pod));
+        jobs.map(ResourceExt::name_any).chain(pods.map(ResourceExt::name_any)).collect()
+    }
+
+    /// How long ago that was; zero if it is still to come.
+    pub fn since(&self, then: Timestamp) -> Duration {
+        self.now.duration_since(then).try_into().unwrap_or_default()
+    }
+}
+
+/// The name of the Job and of the report of one producer.
+pub fn producer_name(load_test: &LoadTest, index: i32) -> String {
+    format!("{}-producer-{index}", load_test.name_any())
+}
+
+/// Whether the test is over.
+pub fn is_finished(load_test: &LoadTest) -> bool {
+    load_test.status.as_ref().map_or(Phase::default(), |status| status.phase).is_final()
+}
+
+/// Whether `owner` (its UID, not only its name) is the controller of `object`.
+pub fn is_owned_by<O: Resource, K: Resource>(object: &O, owner: &K) -> bool {
+    let uid = owner.meta().uid.as_deref();
+    uid.is_some()
+        && object
+            .owner_references()
+            .iter()
+            .any(|reference| reference.controller == Some(true) && Some(reference.uid.as_str()) == uid)
+}
+
+/// Whether a pod is that of a producer.
+pub fn is_producer(pod: &Pod) -> bool {
+    pod.labels().get(labels::COMPONENT).is_some_and(|component| component == Component::Producer.as_str())
+}
+
+/// Whether the containers of a pod have ended for good.
+fn pod_is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// Whether a Job has no pod any more and makes no new one.
+pub fn job_is_over(job: &Job) -> bool {
+    job_condition(job, "Complete").is_some() || job_condition(job, "Failed").is_some()
+}
+
+/// The condition of a Job, if it holds, as its reason and message.
+pub fn job_condition(job: &Job, type_: &str) -> Option<String> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == "True")?;
+    let parts = [condition.reason.as_deref(), condition.message.as_deref()];
+    Some(parts.into_iter().flatten().collect::<Vec<_>>().join(": "))
+}

@@ -1,0 +1,119 @@
+//! How far each producer is, from its report, its Job and its pod.
+
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ContainerStatus, Pod},
+};
+use tailrace_crds::producer_report::{ProducerReport, ProducerResult};
+
+use super::observation::{Observation, job_condition};
+
+/// How far a producer is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Producer<'a> {
+    /// Its report or its Job is not there yet.
+    Missing,
+    /// It starts; what its pod says if that waits for something.
+    Starting(Option<String>),
+    /// It waits for the common start, or sends.
+    Ready,
+    /// It has reported its result.
+    Done(&'a ProducerResult),
+    /// It will not report; why.
+    Failed(String),
+}
+
+/// How far each producer is, in their order.
+pub fn producers(seen: &Observation) -> Vec<Producer<'_>> {
+    (0..seen.load_test.spec.producers).map(|index| producer(seen, index)).collect()
+}
+
+/// The first failure, in a sentence.
+pub fn failure(producers: &[Producer<'_>]) -> Option<String> {
+    producers.iter().enumerate().find_map(|(index, producer)| match producer {
+        Producer::Failed(why) => Some(format!("producer {index} failed: {why}")),
+        _ => None,
+    })
+}
+
+fn producer(seen: &Observation, index: i32) -> Producer<'_> {
+    let job = seen.job(index);
+    let Some(report) = seen.report(index) else {
+        return if seen.status().start_time.is_some() { lost("report") } else { Producer::Missing };
+    };
+    let status = report.status.as_ref();
+    if let Some(result) = status.and_then(|status| status.result.as_ref()) {
+        return Producer::Done(result);
+    }
+    if let Some(why) = status.and_then(|status| status.failure.clone()) {
+        return Producer::Failed(why);
+    }
+    let Some(job) = job else {
+        return if is_claimed(report) { lost("Job") } else { Producer::Missing };
+    };
+    if let Some(why) = job_failure(seen, job) {
+        return Producer::Failed(why);
+    }
+    if status.is_some_and(|status| status.ready_at.is_some()) {
+        return Producer::Ready;
+    }
+    Producer::Starting(seen.pods_of(job).find_map(what_pod_waits_for))
+}
+
+/// A producer whose objects somebody deleted cannot be replaced: it would be another experiment.
+fn lost(what: &str) -> Producer<'static> {
+    Producer::Failed(format!("its {what} was deleted"))
+}
+
+fn is_claimed(report: &ProducerReport) -> bool {
+    report.status.as_ref().is_some_and(|status| status.pod_uid.is_some())
+}
+
+/// Why a Job will bring no result. The pod says more than the Job, and says it earlier.
+fn job_failure(seen: &Observation, job: &Job) -> Option<String> {
+    if let Some(why) = seen.pods_of(job).find_map(why_pod_failed) {
+        return Some(why);
+    }
+    if let Some(why) = job_condition(job, "Failed") {
+        return Some(why);
+    }
+    job_condition(job, "Complete").map(|_| "it ended without a result".to_owned())
+}
+
+fn why_pod_failed(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Failed"))?;
+    let from_container = containers(pod).find_map(|container| {
+        let ended = container.state.as_ref()?.terminated.as_ref()?;
+        let reason = ended.reason.as_deref().unwrap_or("Error");
+        Some(sentence(&format!("{reason} (exit code {})", ended.exit_code), ended.message.as_deref()))
+    });
+    from_container
+        .or_else(|| Some(sentence(status.reason.as_deref().unwrap_or("PodFailed"), status.message.as_deref())))
+}
+
+fn what_pod_waits_for(pod: &Pod) -> Option<String> {
+    let waiting = containers(pod).find_map(|container| {
+        let waiting = container.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
+        Some(sentence(reason, waiting.message.as_deref()))
+    });
+    waiting.or_else(|| {
+        let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+        let unscheduled =
+            conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+        Some(sentence(unscheduled.reason.as_deref().unwrap_or("Unschedulable"), unscheduled.message.as_deref()))
+    })
+}
+
+fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
+    pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten())
+}
+
+/// The reason with the last line of the message, which in a log is the one that matters.
+fn sentence(reason: &str, message: Option<&str>) -> String {
+    const LONGEST: usize = 300;
+    match message.and_then(|message| message.lines().rfind(|line| !line.trim().is_empty())) {
+        Some(line) => format!("{reason}: {}", line.trim().chars().take(LONGEST).collect::<String>()),
+        None => reason.to_owned(),
+    }
+}

@@ -1,0 +1,256 @@
+//! From the producers' reports to the numbers in the status. Histograms are summed; percentiles are never averaged.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+use tailrace_crds::{
+    conditions::reasons,
+    load_test::{Display, Environment, Latency, LoadTestStatus, Messages, Rate},
+    producer_report::ProducerResult,
+};
+use tailrace_measure::{
+    accounting::Counts,
+    display,
+    histogram::{DecodeError, LatencyHistogram},
+    summary::{Summary, summarize},
+    validity::{Evidence, Reason, Validity, judge},
+};
+
+use super::observation::{Observation, is_producer};
+
+/// What came of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the numbers are valid.
+    pub valid: bool,
+    /// The reason of the conditions and the event.
+    pub reason: &'static str,
+    /// One sentence.
+    pub message: String,
+}
+
+/// All producers' numbers together.
+struct Sum {
+    messages: Counts,
+    warmup: Counts,
+    correct: u64,
+    latency: LatencyHistogram,
+    service_latency: LatencyHistogram,
+    send_delay: LatencyHistogram,
+    start_skew_micros: i64,
+}
+
+impl Sum {
+    fn of(results: &[&ProducerResult]) -> Result<Self, DecodeError> {
+        let delays = || results.iter().map(|result| result.start_delay_micros);
+        let mut sum = Self {
+            messages: Counts::default(),
+            warmup: Counts::default(),
+            correct: 0,
+            latency: LatencyHistogram::new(),
+            service_latency: LatencyHistogram::new(),
+            send_delay: LatencyHistogram::new(),
+            start_skew_micros: delays().max().unwrap_or(0).saturating_sub(delays().min().unwrap_or(0)),
+        };
+        for result in results {
+            sum.messages += counts(&result.messages);
+            sum.warmup += counts(&result.warmup_messages);
+            sum.correct += unsigned(result.correct);
+            sum.latency.add(&LatencyHistogram::decode(&result.latency)?);
+            sum.service_latency.add(&LatencyHistogram::decode(&result.service_latency)?);
+            sum.send_delay.add(&LatencyHistogram::decode(&result.send_delay)?);
+        }
+        Ok(sum)
+    }
+}
+
+/// Writes the numbers of `results` into `status`, and judges them.
+pub fn measure(seen: &Observation, results: &[&ProducerResult], status: &mut LoadTestStatus) -> Verdict {
+    let sum = match Sum::of(results) {
+        Ok(sum) => sum,
+        Err(error) => {
+            let message = format!("a producer's report cannot be read: {error}");
+            return Verdict { valid: false, reason: reasons::PRODUCER_FAILED, message };
+        }
+    };
+    let duration = seen.load_test.spec.duration.get();
+    let latency = summarize(&sum.latency, sum.messages.scheduled);
+    status.messages = Some(messages(&sum.messages));
+    status.warmup_messages = Some(messages(&sum.warmup));
+    status.latency_micros = Some(micros(&latency));
+    status.service_latency_micros = Some(micros(&summarize(&sum.service_latency, sum.messages.scheduled)));
+    status.send_delay_micros = Some(micros(&summarize(&sum.send_delay, sum.send_delay.count())));
+    status.rate = Some(Rate {
+        target: target(seen).map(|target| format!("{target}.0")),
+        offered: display::rate(sum.messages.sent, duration),
+        achieved: display::rate(sum.messages.received, duration),
+    });
+    status.start_skew_micros = Some(sum.start_skew_micros);
+    status.accuracy_percent = display::percent(sum.correct, sum.messages.received);
+    status.environment = Some(environment(seen, results));
+    status.display = Some(percentiles(seen, &latency));
+    verdict(seen, &sum, &latency)
+}
+
+fn verdict(seen: &Observation, sum: &Sum, latency: &Summary) -> Verdict {
+    let judgement = judge(&Evidence {
+        counts: &sum.messages,
+        latency: &sum.latency,
+        service_latency: &sum.service_latency,
+        send_delay: &sum.send_delay,
+        duration: seen.load_test.spec.duration.get(),
+        target_per_second: target(seen),
+    });
+    match judgement {
+        Validity::Valid => {
+            Verdict { valid: true, reason: reasons::COMPLETED, message: in_a_sentence(seen, &sum.messages, latency) }
+        }
+        Validity::Invalid { reason, message } => Verdict { valid: false, reason: name(reason), message },
+    }
+}
+
+fn name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CountsDisagree => reasons::COUNTS_DISAGREE,
+        Reason::NoSamples => reasons::NO_SAMPLES,
+        Reason::OfferedRateTooLow => reasons::OFFERED_RATE_TOO_LOW,
+        Reason::GeneratorSaturated => reasons::GENERATOR_SATURATED,
+    }
+}
+
+fn in_a_sentence(seen: &Observation, messages: &Counts, latency: &Summary) -> String {
+    let Counts { scheduled, send_errors, lost, answer_errors, .. } = messages;
+    let p95 = shown(seen, latency.p95);
+    let trouble: Vec<_> =
+        [(send_errors, "could not be sent"), (lost, "were lost"), (answer_errors, "were answered with an error")]
+            .into_iter()
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+    let trouble = if trouble.is_empty() { "all were answered".to_owned() } else { trouble.join(", ") };
+    format!("{scheduled} images, of which {trouble}; p95 {p95}").replace("of which all were", "all")
+}
+
+/// Images a second of all producers together, in an open load.
+fn target(seen: &Observation) -> Option<u64> {
+    let spec = &seen.load_test.spec;
+    let open = spec.load.open.as_ref()?;
+    Some(unsigned(i64::from(open.rate_per_producer)) * unsigned(i64::from(spec.producers)))
+}
+
+/// The column texts that are known before there is any number.
+pub fn load_column(seen: &Observation) -> Display {
+    let load = match &seen.load_test.spec.load.open {
+        Some(open) => format!("open {}/s", open.rate_per_producer),
+        None => "closed".to_owned(),
+    };
+    Display { load, ..Display::default() }
+}
+
+fn percentiles(seen: &Observation, latency: &Summary) -> Display {
+    Display {
+        p50: Some(shown(seen, latency.p50)),
+        p90: Some(shown(seen, latency.p90)),
+        p95: Some(shown(seen, latency.p95)),
+        p99: Some(shown(seen, latency.p99)),
+        ..load_column(seen)
+    }
+}
+
+fn shown(seen: &Observation, micros: Option<u64>) -> String {
+    micros.map_or_else(|| display::unbounded(seen.load_test.spec.drain_timeout.get()), display::micros)
+}
+
+fn environment(seen: &Observation, results: &[&ProducerResult]) -> Environment {
+    let pipeline = seen.pipeline.as_ref().and_then(|pipeline| pipeline.status.as_ref());
+    let mut images = pipeline.map(|status| status.images.clone()).unwrap_or_default();
+    images.extend(producer_image(seen).map(|image| ("producer".to_owned(), image)));
+    let producer_nodes = producer_nodes(seen);
+    Environment {
+        images,
+        model: pipeline.and_then(|status| status.model.clone()),
+        shared_nodes: shared_nodes(seen, &producer_nodes),
+        producer_nodes,
+        client_settings: results.first().map(|result| result.client_settings.clone()).unwrap_or_default(),
+    }
+}
+
+fn producer_image(seen: &Observation) -> Option<String> {
+    let pod = seen.job(0)?.spec.as_ref()?.template.spec.as_ref()?;
+    pod.containers.first()?.image.clone()
+}
+
+fn producer_nodes(seen: &Observation) -> Vec<String> {
+    let mut reports: Vec<_> = seen.reports.iter().collect();
+    reports.sort_by_key(|report| report.spec.index);
+    reports.into_iter().filter_map(|report| report.status.as_ref()?.node.clone()).collect()
+}
+
+fn shared_nodes(seen: &Observation, producer_nodes: &[String]) -> Vec<String> {
+    let of_pipeline: BTreeSet<_> = seen
+        .pods
+        .iter()
+        .filter(|pod| !is_producer(pod) && pod.labels().contains_key(crate::labels::PIPELINE))
+        .filter_map(|pod| pod.spec.as_ref()?.node_name.clone())
+        .collect();
+    of_pipeline.into_iter().filter(|node| producer_nodes.contains(node)).collect()
+}
+
+/// The images so far, of warm-up and measurement together.
+pub fn progress(seen: &Observation) -> Option<Messages> {
+    let mut sum = None;
+    for report in &seen.reports {
+        if let Some(progress) = report.status.as_ref().and_then(|status| status.progress.as_ref()) {
+            *sum.get_or_insert_with(Counts::default) += counts(progress);
+        }
+    }
+    sum.as_ref().map(messages)
+}
+
+fn counts(messages: &Messages) -> Counts {
+    Counts {
+        scheduled: unsigned(messages.scheduled),
+        sent: unsigned(messages.sent),
+        send_errors: unsigned(messages.send_errors),
+        received: unsigned(messages.received),
+        lost: unsigned(messages.lost),
+        duplicates: unsigned(messages.duplicates),
+        answer_errors: unsigned(messages.answer_errors),
+    }
+}
+
+fn messages(counts: &Counts) -> Messages {
+    Messages {
+        scheduled: signed(counts.scheduled),
+        sent: signed(counts.sent),
+        send_errors: signed(counts.send_errors),
+        received: signed(counts.received),
+        lost: signed(counts.lost),
+        duplicates: signed(counts.duplicates),
+        answer_errors: signed(counts.answer_errors),
+    }
+}
+
+fn micros(summary: &Summary) -> Latency {
+    let value = |value: Option<u64>| value.map(signed);
+    Latency {
+        count: signed(summary.count),
+        min: value(summary.min),
+        mean: value(summary.mean),
+        p50: value(summary.p50),
+        p90: value(summary.p90),
+        p95: value(summary.p95),
+        p99: value(summary.p99),
+        p999: value(summary.p999),
+        max: value(summary.max),
+    }
+}
+
+/// The schema admits no negative count.
+fn unsigned(value: i64) -> u64 {
+    value.max(0).unsigned_abs()
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,110 @@
+//! The status of a LoadTest in each of its phases.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use tailrace_crds::{
+    conditions::{reasons, types},
+    load_test::{LoadTestStatus, Phase},
+};
+
+use super::{
+    observation::Observation,
+    result::{Verdict, load_column},
+};
+use crate::conditions::{Conditions, Status, find};
+
+/// Waits for its Pipeline or its turn.
+pub fn queued(seen: &Observation, reason: &str, message: &str) -> LoadTestStatus {
+    let (mut status, mut conditions) = begin(seen, Phase::Queued, message);
+    conditions.set(types::ACCEPTED, false, reason, message);
+    unfinished(&mut conditions, reasons::QUEUED, message);
+    status.conditions = conditions.into_list();
+    status
+}
+
+/// Has its Pipeline.
+pub fn under_way(seen: &Observation, phase: Phase, message: &str) -> LoadTestStatus {
+    let (mut status, mut conditions) = begin(seen, phase, message);
+    let pipeline = &seen.load_test.spec.pipeline_ref.name;
+    conditions.set(types::ACCEPTED, true, reasons::ACCEPTED, format!("Pipeline \"{pipeline}\" is this test's"));
+    let reason = if phase == Phase::Starting { reasons::STARTING } else { reasons::RUNNING };
+    unfinished(&mut conditions, reason, message);
+    status.conditions = conditions.into_list();
+    status
+}
+
+/// Is over. `status` has the numbers already.
+pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdict) -> LoadTestStatus {
+    let Verdict { valid, reason, message } = verdict;
+    let mut conditions = conditions(seen, &status);
+    conditions.set(types::FINISHED, true, reason, message);
+    conditions.set(types::SUCCEEDED, *valid, reason, message);
+    conditions.set(types::RESULTS_VALID, *valid, if *valid { reasons::VALID } else { reason }, message);
+    conditions.set(types::RECONCILING, false, reason, message);
+    conditions.set(types::STALLED, !valid, reason, message);
+    status.conditions = conditions.into_list();
+    status.phase = if *valid { Phase::Succeeded } else { Phase::Failed };
+    status.message = Some(message.clone());
+    status.observed_generation = seen.load_test.metadata.generation;
+    status.waiting_since = None;
+    status.completion_time = Some(MicroTime(seen.now));
+    status.display.get_or_insert_with(|| load_column(seen));
+    status
+}
+
+fn begin(seen: &Observation, phase: Phase, message: &str) -> (LoadTestStatus, Conditions) {
+    let previous = seen.status();
+    let conditions = conditions(seen, &previous);
+    let status = LoadTestStatus {
+        observed_generation: seen.load_test.metadata.generation,
+        phase,
+        message: Some(message.to_owned()),
+        display: Some(load_column(seen)),
+        ..previous
+    };
+    (status, conditions)
+}
+
+fn conditions(seen: &Observation, previous: &LoadTestStatus) -> Conditions {
+    Conditions::new(&previous.conditions, seen.load_test.metadata.generation, seen.now)
+}
+
+fn unfinished(conditions: &mut Conditions, reason: &str, message: &str) {
+    conditions.set(types::FINISHED, false, reason, message);
+    conditions.set(types::SUCCEEDED, Status::Unknown, reason, message);
+    conditions.set(types::RESULTS_VALID, Status::Unknown, reason, "there is no result yet");
+    conditions.set(types::RECONCILING, true, reason, message);
+    conditions.set(types::STALLED, false, reason, message);
+}
+
+/// Something that people should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Whether something is wrong.
+    pub warning: bool,
+    /// The reason of the condition.
+    pub reason: String,
+    /// One sentence.
+    pub note: String,
+}
+
+/// What is new between two statuses, for events.
+pub fn news(before: &LoadTestStatus, after: &LoadTestStatus) -> Vec<Announcement> {
+    let reason_of = |status: &LoadTestStatus, type_| find(&status.conditions, type_).map(|found| found.reason.clone());
+    let announce = |type_, warning| {
+        let condition = find(&after.conditions, type_)?;
+        Some(Announcement { warning, reason: condition.reason.clone(), note: condition.message.clone() })
+    };
+    let accepted = reason_of(after, types::ACCEPTED);
+    let mut news = Vec::new();
+    if accepted != reason_of(before, types::ACCEPTED) {
+        let calm = [Some(reasons::ACCEPTED), Some(reasons::QUEUED)].contains(&accepted.as_deref());
+        news.extend(announce(types::ACCEPTED, !calm));
+    }
+    if before.start_time.is_none() && after.start_time.is_some() {
+        news.extend(announce(types::FINISHED, false));
+    }
+    if !before.phase.is_final() && after.phase.is_final() {
+        news.extend(announce(types::FINISHED, after.phase == Phase::Failed));
+    }
+    news
+}

@@ -1,0 +1,158 @@
+//! Producers that cannot start, die or keep silent.
+
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
+use serde_json::json;
+use tailrace_crds::{
+    LoadTest, Pipeline, ProducerReport,
+    conditions::{reasons, types},
+    load_test::{LoadTestStatus, Phase},
+};
+use tailrace_operator::conditions::find;
+
+use crate::{
+    producers::{
+        Run, load_test, namespace, operator, ready, ready_pipeline, report, until_finished, until_started, yaml,
+    },
+    support::Namespace,
+};
+
+/// The name of the pod that the Job controller has made for a producer.
+async fn pod_of(namespace: &Namespace, job: &str) -> String {
+    loop {
+        let pods = namespace.list::<Pod>().await;
+        let found = pods.iter().find(|pod| pod.labels().get("job-name").map(String::as_str) == Some(job));
+        match found {
+            Some(pod) => return pod.name_any(),
+            None => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+        }
+    }
+}
+
+fn assert_failed(status: &LoadTestStatus, reason: &str, message: &str) {
+    assert_eq!(status.phase, Phase::Failed);
+    let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
+    assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reason));
+    assert!(valid.message.contains(message), "{}", valid.message);
+}
+
+#[tokio::test]
+async fn a_producer_out_of_memory_fails_the_test_with_the_reason_of_its_pod() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "hungry", 2).await;
+    for index in 0..2 {
+        ready(&namespace, "hungry", index).await;
+    }
+    until_started(&namespace, "hungry").await;
+
+    let pod = pod_of(&namespace, "hungry-producer-1").await;
+    let killed = json!({
+        "phase": "Failed",
+        "containerStatuses": [{
+            "name": "producer", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "terminated": { "exitCode": 137, "reason": "OOMKilled" } },
+        }],
+    });
+    namespace.patch_status::<Pod>(&pod, killed).await.unwrap();
+    let status = until_finished(&namespace, "hungry").await.status.unwrap();
+    assert_failed(&status, reasons::PRODUCER_FAILED, "producer 1 failed: OOMKilled (exit code 137)");
+
+    // The other producer sends no more; the failed one's pod is kept for its log.
+    namespace.until_gone::<Job>("hungry-producer-0").await;
+    namespace.until::<Job>("hungry-producer-1", "kept", |_| true).await;
+    namespace.get::<Pod>(&pod).await;
+    let free = |pipeline: &Pipeline| pipeline.status.as_ref().is_some_and(|status| status.active_load_test.is_none());
+    namespace.until::<Pipeline>("cifar", "free", free).await;
+}
+
+#[tokio::test]
+async fn a_producer_that_gives_up_says_why() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "refused", 1).await;
+    namespace.until::<ProducerReport>("refused-producer-0", "there", |_| true).await;
+    let gave_up = json!({ "podUid": "1", "failure": "the broker cifar-kafka:9092 refuses connections" });
+    namespace.patch_status::<ProducerReport>("refused-producer-0", gave_up).await.unwrap();
+    let status = until_finished(&namespace, "refused").await.status.unwrap();
+    assert_failed(
+        &status,
+        reasons::PRODUCER_FAILED,
+        "producer 0 failed: the broker cifar-kafka:9092 refuses connections",
+    );
+}
+
+#[tokio::test]
+async fn producers_that_are_never_ready_fail_the_test_with_what_their_pod_waits_for() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    namespace.create_yaml::<LoadTest>(&yaml("stuck", 2, "{closed: {}}", ", readyTimeout: 4s")).await;
+    ready(&namespace, "stuck", 0).await;
+    let pod = pod_of(&namespace, "stuck-producer-1").await;
+    let waits = json!({
+        "containerStatuses": [{
+            "name": "producer", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "waiting": { "reason": "ImagePullBackOff", "message": "Back-off pulling image" } },
+        }],
+    });
+    namespace.patch_status::<Pod>(&pod, waits).await.unwrap();
+
+    let told = "1 of 2 producers are ready; producer 1 waits: ImagePullBackOff: Back-off pulling image";
+    let message = |test: &LoadTest| test.status.as_ref().and_then(|status| status.message.clone()).unwrap_or_default();
+    namespace.until::<LoadTest>("stuck", "told what it waits for", |test| message(test).starts_with(told)).await;
+    let status = until_finished(&namespace, "stuck").await.status.unwrap();
+    assert_failed(&status, reasons::READY_TIMEOUT, told);
+    assert!(status.message.unwrap().ends_with("gave up after readyTimeout (4s)"));
+    for job in ["stuck-producer-0", "stuck-producer-1"] {
+        namespace.until_gone::<Job>(job).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_others_reported_is_shown_though_one_failed() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "half", 2).await;
+    for index in 0..2 {
+        ready(&namespace, "half", index).await;
+    }
+    until_started(&namespace, "half").await;
+    report(&namespace, "half", 0, &Run::of(50, 3_000)).await;
+    let gave_up = json!({ "failure": "the broker is gone" });
+    namespace.patch_status::<ProducerReport>("half-producer-1", gave_up).await.unwrap();
+    let status = until_finished(&namespace, "half").await.status.unwrap();
+    assert_failed(&status, reasons::PRODUCER_FAILED, "producer 1 failed: the broker is gone");
+    assert_eq!(status.messages.unwrap().received, 50);
+    assert_eq!(status.display.unwrap().p95.as_deref(), Some("3.0ms"));
+}
+
+#[tokio::test]
+async fn a_job_deleted_by_hand_is_not_replaced_since_it_would_be_another_experiment() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "bereft", 1).await;
+    ready(&namespace, "bereft", 0).await;
+    until_started(&namespace, "bereft").await;
+    namespace.delete::<Job>("bereft-producer-0").await;
+    let status = until_finished(&namespace, "bereft").await.status.unwrap();
+    assert_failed(&status, reasons::PRODUCER_FAILED, "producer 0 failed: its Job was deleted");
+}
+
+#[tokio::test]
+async fn a_pipeline_deleted_while_the_test_runs_ends_it() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "orphan", 1).await;
+    ready(&namespace, "orphan", 0).await;
+    until_started(&namespace, "orphan").await;
+    namespace.delete::<Pipeline>("cifar").await;
+    let status = until_finished(&namespace, "orphan").await.status.unwrap();
+    assert_failed(&status, reasons::PIPELINE_NOT_FOUND, "was deleted while the test ran");
+    namespace.until_gone::<Job>("orphan-producer-0").await;
+}

@@ -1,0 +1,135 @@
+//! An operator that is killed at any step and started again changes nothing about the result.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::{Value, json};
+use tailrace_crds::{LoadTest, Pipeline, load_test::Phase};
+use tailrace_operator::load_test::controller;
+use tokio::time::timeout;
+
+use crate::{
+    producers::{
+        Run, namespace, operator, play, ready, ready_pipeline, report, until_finished, until_phase, until_started, yaml,
+    },
+    support::{Namespace, Operator},
+};
+
+/// Lock, account, role, binding, 2 reports, 2 Jobs, status and event of the acceptance, status and event of the common
+/// start, two more phases, the end and its event, 2 Jobs deleted, the lock released. Readiness and progress may add some.
+const FEWEST_WRITES: usize = 19;
+
+fn runs() -> [Run; 2] {
+    [Run::of(60, 1_500), Run::with_losses(40, 9_000, 3)]
+}
+
+/// All of the status but the times.
+async fn result(namespace: &Namespace, test: &str) -> Value {
+    let status = until_finished(namespace, test).await.status.unwrap();
+    let mut value = serde_json::to_value(status).unwrap();
+    for time in ["startTime", "startingSince", "completionTime"] {
+        assert!(value.as_object_mut().unwrap().remove(time).is_some(), "{time}");
+    }
+    for condition in value["conditions"].as_array_mut().unwrap() {
+        condition.as_object_mut().unwrap().remove("lastTransitionTime");
+    }
+    value
+}
+
+/// A test with two producers that is measured for so long.
+async fn begin(duration: &str) -> Namespace {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let yaml = yaml("test", 2, "{closed: {}}", "").replace("duration: 1s", &format!("duration: {duration}"));
+    namespace.create_yaml::<LoadTest>(&yaml).await;
+    namespace
+}
+
+/// The result if nobody is killed.
+async fn undisturbed(duration: &str) -> Value {
+    let namespace = begin(duration).await;
+    let _operator = operator(&namespace);
+    play(&namespace, "test", &runs()).await;
+    result(&namespace, "test").await
+}
+
+/// The result if one operator dies after so many writes and another one goes on.
+async fn killed_after(writes: usize) -> Value {
+    let namespace = begin("1s").await;
+    let producers = tokio::spawn({
+        let namespace = namespace.clone();
+        async move { play(&namespace, "test", &runs()).await }
+    });
+    let death = Operator::live_for(writes, &namespace, controller);
+    timeout(Duration::from_secs(60), death).await.unwrap_or_else(|_| panic!("it never made {writes} writes"));
+    producers.abort();
+    let _second = operator(&namespace);
+    finish(&namespace).await
+}
+
+/// Plays on from wherever the test is. Producers repeat what they have said, which the API server accepts.
+async fn finish(namespace: &Namespace) -> Value {
+    for index in 0..2 {
+        ready(namespace, "test", index).await;
+    }
+    let start = until_started(namespace, "test").await;
+    for (index, run) in (0..).zip(&runs()) {
+        report(namespace, "test", index, run).await;
+    }
+    let result = result(namespace, "test").await;
+    let finished: LoadTest = namespace.get("test").await;
+    assert_eq!(finished.status.unwrap().start_time.unwrap().0, start, "the common start has moved");
+    let free = |pipeline: &Pipeline| pipeline.status.as_ref().is_some_and(|status| status.active_load_test.is_none());
+    namespace.until::<Pipeline>("cifar", "free", free).await;
+    for index in 0..2 {
+        namespace.until_gone::<Job>(&format!("test-producer-{index}")).await;
+    }
+    result
+}
+
+#[tokio::test]
+async fn an_operator_killed_after_any_of_its_writes_changes_nothing_about_the_result() {
+    let expected = undisturbed("1s").await;
+    assert_eq!(expected["phase"], json!("Succeeded"));
+    assert_eq!(expected["messages"]["lost"], json!(3));
+    let results = join_all((0..FEWEST_WRITES).map(killed_after)).await;
+    for (writes, result) in results.into_iter().enumerate() {
+        assert_eq!(result, expected, "killed after {writes} writes");
+    }
+}
+
+#[tokio::test]
+async fn an_operator_killed_in_any_phase_changes_nothing_about_the_result() {
+    let expected = undisturbed("4s").await;
+    let namespace = begin("4s").await;
+    let mut running = operator(&namespace);
+    for phase in [Phase::Starting, Phase::WarmingUp, Phase::Running, Phase::Draining] {
+        until_phase(&namespace, "test", phase).await;
+        running.kill().await;
+        running = operator(&namespace);
+        if phase == Phase::Starting {
+            ready(&namespace, "test", 0).await;
+            ready(&namespace, "test", 1).await;
+        }
+    }
+    assert_eq!(finish(&namespace).await, expected);
+}
+
+#[tokio::test]
+async fn an_operator_that_was_dead_all_the_while_finds_the_result_afterwards() {
+    let expected = undisturbed("1s").await;
+    let namespace = begin("1s").await;
+    let first = operator(&namespace);
+    for index in 0..2 {
+        ready(&namespace, "test", index).await;
+    }
+    until_started(&namespace, "test").await;
+    first.kill().await;
+    for (index, run) in (0..).zip(&runs()) {
+        report(&namespace, "test", index, run).await;
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let _second = operator(&namespace);
+    assert_eq!(result(&namespace, "test").await, expected);
+}

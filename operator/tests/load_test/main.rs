@@ -1,0 +1,16 @@
+//! LoadTests against a real API server: what it refuses, and the whole way from `kubectl apply` to the percentiles. The
+//! tests play the Pipeline and the producers, and kill the operator wherever it can be killed.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod deletion;
+mod failures;
+mod killed_operator;
+mod permissions;
+mod producers;
+mod queue;
+mod reports;
+mod results;
+mod validation;
+mod waiting;

@@ -1,0 +1,177 @@
+//! The Pipeline and the producers, played by the test.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tailrace_crds::{
+    LoadTest, Pipeline, ProducerReport,
+    load_test::{Messages, Phase},
+};
+use tailrace_measure::histogram::LatencyHistogram;
+use tailrace_operator::load_test::controller;
+
+use crate::support::{ApiServer, Namespace, Operator, api_server};
+
+/// A new namespace of the server that all tests share.
+pub async fn namespace() -> Namespace {
+    let server: &ApiServer = api_server().await;
+    server.namespace().await
+}
+
+/// The controller under test.
+pub fn operator(namespace: &Namespace) -> Operator {
+    Operator::start(namespace, controller)
+}
+
+/// A LoadTest on the Pipeline `cifar` with a short schedule.
+pub async fn load_test(namespace: &Namespace, name: &str, producers: i32) -> LoadTest {
+    let load = "{closed: {}}";
+    namespace.create_yaml(&yaml(name, producers, load, "")).await
+}
+
+/// The YAML of a LoadTest with a short schedule; `more` is appended to the spec.
+pub fn yaml(name: &str, producers: i32, load: &str, more: &str) -> String {
+    let spec = format!(
+        "{{pipelineRef: {{name: cifar}}, producers: {producers}, load: {load}, warmup: 300ms, duration: 1s, drainTimeout: 1s{more}}}"
+    );
+    format!("{{apiVersion: tailrace.dev/v1alpha1, kind: LoadTest, metadata: {{name: {name}}}, spec: {spec}}}")
+}
+
+/// The Pipeline `cifar`, ready.
+pub async fn ready_pipeline(namespace: &Namespace) {
+    let yaml = "{apiVersion: tailrace.dev/v1alpha1, kind: Pipeline, metadata: {name: cifar}, spec: {}}";
+    namespace.create_yaml::<Pipeline>(yaml).await;
+    pipeline_is(namespace, "True", "Checked", "an image went through").await;
+}
+
+/// Sets the Ready condition of the Pipeline `cifar`.
+pub async fn pipeline_is(namespace: &Namespace, ready: &str, reason: &str, message: &str) {
+    let status = json!({
+        "observedGeneration": 1,
+        "conditions": [{
+            "type": "Ready", "status": ready, "reason": reason, "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }],
+        "kafka": { "bootstrapServers": "cifar-kafka:9092" },
+        "model": { "name": "resnet20", "sha256": "4242" },
+        "images": { "kafka": "apache/kafka:4.1.1" },
+    });
+    namespace.patch_status::<Pipeline>("cifar", status).await.unwrap();
+}
+
+/// The status of a LoadTest as soon as it is in that phase.
+pub async fn until_phase(namespace: &Namespace, name: &str, phase: Phase) -> LoadTest {
+    let in_phase = |test: &LoadTest| test.status.as_ref().is_some_and(|status| status.phase == phase);
+    namespace.until(name, &format!("{phase:?}"), in_phase).await
+}
+
+/// The status of a LoadTest as soon as it is over.
+pub async fn until_finished(namespace: &Namespace, name: &str) -> LoadTest {
+    let finished = |test: &LoadTest| test.status.as_ref().is_some_and(|status| status.phase.is_final());
+    namespace.until(name, "finished", finished).await
+}
+
+/// What a producer reports in the end.
+#[derive(Clone)]
+pub struct Run {
+    pub messages: Messages,
+    /// Latencies of the images that were answered, in microseconds.
+    pub latencies: Vec<u64>,
+    pub correct: i64,
+}
+
+impl Run {
+    /// So many images, each answered after so many microseconds.
+    pub fn of(images: usize, micros: u64) -> Self {
+        Self::with_losses(images, micros, 0)
+    }
+
+    /// So many images, of which some were lost.
+    pub fn with_losses(images: usize, micros: u64, lost: usize) -> Self {
+        let signed = |count: usize| i64::try_from(count).unwrap();
+        let answered = images - lost;
+        let messages = Messages {
+            scheduled: signed(images),
+            sent: signed(images),
+            received: signed(answered),
+            lost: signed(lost),
+            ..Messages::default()
+        };
+        Self { messages, latencies: vec![micros; answered], correct: signed(answered) }
+    }
+
+    fn result(&self, index: i32) -> Value {
+        let latency = histogram(self.latencies.iter().copied());
+        json!({
+            "messages": self.messages,
+            "warmupMessages": Messages { scheduled: 5, sent: 5, received: 5, ..Messages::default() },
+            "correct": self.correct,
+            "startDelayMicros": 100 * i64::from(index),
+            "latency": latency,
+            "serviceLatency": latency,
+            "sendDelay": histogram((0..self.messages.sent).map(|_| 20)),
+            "clientSettings": { "linger.ms": "0" },
+        })
+    }
+}
+
+fn histogram(micros: impl Iterator<Item = u64>) -> String {
+    let mut histogram = LatencyHistogram::new();
+    micros.for_each(|micros| histogram.record(micros).unwrap());
+    histogram.encode().unwrap()
+}
+
+/// One producer says that it is ready.
+pub async fn ready(namespace: &Namespace, test: &str, index: i32) {
+    let name = format!("{test}-producer-{index}");
+    namespace.until::<ProducerReport>(&name, "there", |_| true).await;
+    let status = json!({ "podUid": format!("uid-of-{name}"), "node": format!("node{index}"), "readyAt": now() });
+    namespace.patch_status::<ProducerReport>(&name, status).await.unwrap();
+}
+
+/// One producer says how far it is.
+pub async fn progress(namespace: &Namespace, test: &str, index: i32, sent: i64) {
+    let status = json!({ "progress": Messages { scheduled: sent, sent, received: sent, ..Messages::default() } });
+    namespace.patch_status::<ProducerReport>(&format!("{test}-producer-{index}"), status).await.unwrap();
+}
+
+/// One producer reports what came of its run.
+pub async fn report(namespace: &Namespace, test: &str, index: i32, run: &Run) {
+    let status = json!({ "result": run.result(index) });
+    namespace.patch_status::<ProducerReport>(&format!("{test}-producer-{index}"), status).await.unwrap();
+}
+
+/// All producers of a test, from their start to their report, by its clock. Returns the common start.
+pub async fn play(namespace: &Namespace, test: &str, runs: &[Run]) -> Timestamp {
+    let indices = || (0..).zip(runs);
+    for (index, _) in indices() {
+        ready(namespace, test, index).await;
+    }
+    let start = until_started(namespace, test).await;
+    sleep_until(start + Duration::from_millis(200)).await;
+    for (index, _) in indices() {
+        progress(namespace, test, index, 5).await;
+    }
+    sleep_until(start + Duration::from_millis(1_500)).await;
+    for (index, run) in indices() {
+        report(namespace, test, index, run).await;
+    }
+    start
+}
+
+/// The common start, as soon as it is published.
+pub async fn until_started(namespace: &Namespace, test: &str) -> Timestamp {
+    let start = |test: &LoadTest| test.status.as_ref().and_then(|status| status.start_time.clone());
+    let started = namespace.until::<LoadTest>(test, "started", |test| start(test).is_some()).await;
+    start(&started).unwrap().0
+}
+
+async fn sleep_until(then: Timestamp) {
+    let left = then.duration_since(Timestamp::now());
+    tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+}
+
+fn now() -> String {
+    format!("{:.6}", Timestamp::now())
+}

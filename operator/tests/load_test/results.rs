@@ -1,0 +1,135 @@
+//! From the producers' reports to the numbers in the status.
+
+use tailrace_crds::{
+    LoadTest,
+    conditions::{reasons, types},
+    load_test::{Latency, LoadTestStatus, Messages, Phase, Rate},
+};
+use tailrace_operator::conditions::{find, is_true};
+
+use crate::{
+    producers::{Run, load_test, namespace, operator, play, ready_pipeline, until_finished, yaml},
+    support::Namespace,
+};
+
+async fn finished(namespace: &Namespace, name: &str, runs: &[Run]) -> LoadTestStatus {
+    play(namespace, name, runs).await;
+    until_finished(namespace, name).await.status.unwrap()
+}
+
+#[tokio::test]
+async fn histograms_are_summed_and_every_image_is_accounted_for() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "sum", 2).await;
+    // Percentiles of the sum: an average of the two p50 would be 5.5 ms.
+    let status = finished(&namespace, "sum", &[Run::of(90, 1_000), Run::of(10, 10_000)]).await;
+
+    assert_eq!(status.phase, Phase::Succeeded);
+    for type_ in [types::ACCEPTED, types::FINISHED, types::SUCCEEDED, types::RESULTS_VALID] {
+        assert!(is_true(&status.conditions, type_), "{type_}");
+    }
+    assert_eq!(status.messages, Some(Messages { scheduled: 100, sent: 100, received: 100, ..Messages::default() }));
+    assert_eq!(status.warmup_messages.unwrap().received, 10);
+    let latency = status.latency_micros.unwrap();
+    let expected = Latency {
+        count: 100,
+        min: Some(1_000),
+        mean: Some(1_903),
+        p50: Some(1_000),
+        p90: Some(1_000),
+        p95: Some(10_007),
+        p99: Some(10_007),
+        p999: Some(10_007),
+        max: Some(10_007),
+    };
+    assert_eq!(latency, expected);
+    assert_eq!(status.rate, Some(Rate { target: None, offered: "100.0".into(), achieved: "100.0".into() }));
+    assert_eq!(status.start_skew_micros, Some(100));
+    assert_eq!(status.accuracy_percent.as_deref(), Some("100.0"));
+    assert_eq!(status.message.as_deref(), Some("100 images, all answered; p95 10ms"));
+    let display = status.display.unwrap();
+    assert_eq!(
+        (display.load.as_str(), display.p50.as_deref(), display.p95.as_deref()),
+        ("closed", Some("1.0ms"), Some("10ms"))
+    );
+
+    let environment = status.environment.unwrap();
+    assert_eq!(environment.images["producer"], "tailrace-worker:test");
+    assert_eq!(environment.images["kafka"], "apache/kafka:4.1.1");
+    assert_eq!(environment.model.unwrap().sha256, "4242");
+    assert_eq!(environment.producer_nodes, ["node0", "node1"]);
+    assert_eq!(environment.client_settings["linger.ms"], "0");
+}
+
+#[tokio::test]
+async fn with_more_than_five_percent_lost_the_p95_is_unbounded_and_reads_so() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "lossy", 1).await;
+    let status = finished(&namespace, "lossy", &[Run::with_losses(100, 2_000, 6)]).await;
+
+    let latency = status.latency_micros.unwrap();
+    assert_eq!((latency.p90, latency.p95, latency.p99, latency.max), (Some(2_000), None, None, None));
+    let display = status.display.unwrap();
+    assert_eq!((display.p90.as_deref(), display.p95.as_deref()), (Some("2.0ms"), Some(">1s")));
+    assert_eq!(status.messages.unwrap().lost, 6);
+    assert_eq!(status.phase, Phase::Succeeded, "a loss is a result, and a valid one");
+    assert_eq!(status.message.as_deref(), Some("100 images, of which 6 were lost; p95 >1s"));
+}
+
+#[tokio::test]
+async fn counts_that_disagree_make_the_result_invalid_and_are_shown() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "vanished", 1).await;
+    let mut run = Run::of(100, 2_000);
+    run.messages.received = 90;
+    let status = finished(&namespace, "vanished", &[run]).await;
+
+    assert_eq!(status.phase, Phase::Failed);
+    let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
+    assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reasons::COUNTS_DISAGREE));
+    assert!(!is_true(&status.conditions, types::SUCCEEDED));
+    assert!(is_true(&status.conditions, types::FINISHED), "`kubectl wait` must return");
+    assert_eq!(status.messages.unwrap().received, 90, "what was measured is shown");
+    let events = namespace.events("vanished").await;
+    assert!(events.iter().any(|event| event.starts_with("Warning CountsDisagree")), "{events:#?}");
+}
+
+#[tokio::test]
+async fn an_open_load_has_a_target_and_less_than_99_percent_of_it_is_invalid() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    for (name, sent, phase) in [("enough", 20, Phase::Succeeded), ("slow", 19, Phase::Failed)] {
+        let yaml = yaml(name, 2, "{open: {ratePerProducer: 20}}", "");
+        namespace.create_yaml::<LoadTest>(&yaml).await;
+        let status = finished(&namespace, name, &[Run::of(20, 2_000), Run::of(sent, 2_000)]).await;
+        assert_eq!(status.phase, phase, "{name}: {:?}", status.message);
+        assert_eq!(status.rate.unwrap().target.as_deref(), Some("40.0"));
+        assert_eq!(status.display.unwrap().load, "open 20/s");
+    }
+}
+
+#[tokio::test]
+async fn progress_is_shown_while_the_test_runs_with_few_writes() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let long = yaml("long", 1, "{closed: {}}", "").replace("duration: 1s", "duration: 6s");
+    namespace.create_yaml::<LoadTest>(&long).await;
+    crate::producers::ready(&namespace, "long", 0).await;
+    crate::producers::until_started(&namespace, "long").await;
+    let before = namespace.get::<LoadTest>("long").await.metadata.managed_fields;
+    assert!(before.is_some());
+    for sent in 1..=60 {
+        crate::producers::progress(&namespace, "long", 0, sent).await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let shown = namespace.get::<LoadTest>("long").await.status.unwrap().messages.unwrap().sent;
+    assert!((20..=60).contains(&shown), "{shown} of 60 are shown");
+}

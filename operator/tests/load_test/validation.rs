@@ -1,0 +1,86 @@
+//! What the API server refuses, and what it says to write instead.
+
+use tailrace_crds::LoadTest;
+
+use crate::{
+    producers::{load_test, namespace, yaml},
+    support::Namespace,
+};
+
+async fn refusal(namespace: &Namespace, yaml: &str) -> String {
+    namespace.try_create_yaml::<LoadTest>(yaml).await.expect_err("it was accepted")
+}
+
+#[tokio::test]
+async fn zero_producers_are_refused_with_the_numbers_that_are_possible() {
+    let namespace = namespace().await;
+    let message = refusal(&namespace, &yaml("none", 0, "{closed: {}}", "")).await;
+    assert!(
+        message.contains("spec.producers") && message.contains("write a number of producers from 1 to 100"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_negative_rate_is_refused_with_the_rates_that_are_possible() {
+    let namespace = namespace().await;
+    let message = refusal(&namespace, &yaml("negative", 1, "{open: {ratePerProducer: -20}}", "")).await;
+    assert!(message.contains("write a rate from 1 to 10000 images a second"), "{message}");
+}
+
+#[tokio::test]
+async fn what_is_no_duration_is_refused_with_an_example_of_one() {
+    let namespace = namespace().await;
+    for (field, value) in [("startTimeout", "5x"), ("readyTimeout", "-5s"), ("startTimeout", "10")] {
+        let message = refusal(&namespace, &yaml("late", 1, "{closed: {}}", &format!(", {field}: '{value}'"))).await;
+        assert!(message.contains(field) && message.contains("write a number with a unit, such as 250ms"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn durations_out_of_range_are_refused_with_the_range() {
+    let namespace = namespace().await;
+    let message = refusal(&namespace, &yaml("late", 1, "{closed: {}}", ", startTimeout: 25h")).await;
+    assert!(message.contains("write a duration of at most 24h"), "{message}");
+    let short = yaml("short", 1, "{closed: {}}", "").replace("duration: 1s", "duration: 500ms");
+    let message = refusal(&namespace, &short).await;
+    assert!(message.contains("write a duration from 1s to 24h"), "{message}");
+}
+
+#[tokio::test]
+async fn two_load_models_at_once_are_refused_and_both_explained() {
+    let namespace = namespace().await;
+    for load in ["{open: {ratePerProducer: 20}, closed: {}}", "{}"] {
+        let message = refusal(&namespace, &yaml("both", 1, load, "")).await;
+        assert!(message.contains("exactly one of open and closed is wanted: open sends on a schedule"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_too_long_for_its_jobs_is_refused() {
+    let namespace = namespace().await;
+    let message = refusal(&namespace, &yaml(&"x".repeat(49), 1, "{closed: {}}", "")).await;
+    assert!(message.contains("at most 48 characters"), "{message}");
+}
+
+#[tokio::test]
+async fn the_spec_cannot_be_changed_and_the_message_says_to_create_a_new_test() {
+    let namespace = namespace().await;
+    let mut test = load_test(&namespace, "fixed", 1).await;
+    test.spec.producers = 2;
+    let changed = namespace.api().replace("fixed", &Default::default(), &test).await;
+    let message = changed.expect_err("it was accepted").to_string();
+    assert!(message.contains("create a new LoadTest"), "{message}");
+}
+
+#[tokio::test]
+async fn defaults_are_filled_in() {
+    let namespace = namespace().await;
+    let yaml = "{apiVersion: tailrace.dev/v1alpha1, kind: LoadTest, metadata: {name: short}, \
+                 spec: {pipelineRef: {name: cifar}, producers: 1, load: {closed: {}}}}";
+    let test: LoadTest = namespace.create_yaml(yaml).await;
+    let spec = test.spec;
+    assert_eq!((spec.warmup.to_string(), spec.duration.to_string()), ("10s".into(), "60s".into()));
+    assert_eq!((spec.start_timeout.to_string(), spec.ready_timeout.to_string()), ("600s".into(), "300s".into()));
+    assert_eq!(spec.dataset.seed, 42);
+}

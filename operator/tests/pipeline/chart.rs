@@ -1,0 +1,126 @@
+//! The chart's objects against a real API server, and the operator with the permissions that the chart gives it.
+
+use std::{path::Path, process::Command};
+
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    batch::v1::Job,
+    core::v1::{Secret, ServiceAccount},
+};
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    core::GroupVersionKind,
+};
+use serde::Deserialize;
+use tailrace_crds::{LoadTest, Pipeline};
+use tailrace_operator::run_controllers;
+
+use crate::{
+    cluster::{becomes_ready, namespace, pipeline},
+    support::{Namespace, Operator, api_server, program},
+};
+
+/// The objects of a release that is named like its namespace.
+fn rendered(namespace: &Namespace, values: &str) -> Vec<DynamicObject> {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/tailrace");
+    let name = namespace.name.as_str();
+    let output = Command::new(program("helm"))
+        .args(["template", name, "--namespace", name, "--kube-version", "1.33", "--set", values])
+        .arg(chart)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_yaml_ng::Deserializer::from_slice(&output.stdout)
+        .map(|document| Option::<DynamicObject>::deserialize(document).unwrap())
+        .flatten()
+        .collect()
+}
+
+/// Applies an object, or only asks whether the API server would take it.
+async fn apply(namespace: &Namespace, object: &DynamicObject, dry_run: bool) {
+    let types = object.types.as_ref().unwrap();
+    let resource = ApiResource::from_gvk(&GroupVersionKind::try_from(types).unwrap());
+    let api: Api<DynamicObject> = match &object.metadata.namespace {
+        Some(own) => Api::namespaced_with(namespace.client.clone(), own, &resource),
+        None => Api::all_with(namespace.client.clone(), &resource),
+    };
+    let name = object.metadata.name.as_deref().unwrap();
+    let parameters = PatchParams { dry_run, ..PatchParams::apply("helm").force() };
+    let applied = api.patch(name, &parameters, &Patch::Apply(object)).await;
+    applied.unwrap_or_else(|refusal| panic!("{} {name}: {refusal}", types.kind));
+}
+
+#[tokio::test]
+async fn the_api_server_takes_all_objects_of_the_chart() {
+    let namespace = namespace().await;
+    let narrow = format!("watchNamespace={}", namespace.name);
+    for values in ["global.imageRegistry=x", narrow.as_str(), "replicas=2,images.kafka.registry=mirror.example"] {
+        let objects = rendered(&namespace, values);
+        assert!(objects.len() >= 11, "{} objects with {values}", objects.len());
+        for object in objects {
+            apply(&namespace, &object, true).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn definitions_are_upgraded_by_helm_and_kept_by_it() {
+    let namespace = namespace().await;
+    let definitions: Vec<_> = rendered(&namespace, "replicas=1")
+        .into_iter()
+        .filter(|object| object.types.as_ref().unwrap().kind == "CustomResourceDefinition")
+        .collect();
+    assert_eq!(definitions.len(), 3);
+    for definition in definitions {
+        assert_eq!(definition.metadata.annotations.unwrap()["helm.sh/resource-policy"], "keep");
+    }
+}
+
+/// The operator as the chart installs it: with its ServiceAccount.
+async fn as_operator(namespace: &Namespace, values: &str) -> Namespace {
+    for object in rendered(namespace, values) {
+        let kind = object.types.as_ref().unwrap().kind.as_str();
+        if kind.contains("Role") || kind == "ServiceAccount" {
+            apply(namespace, &object, false).await;
+        }
+    }
+    let account = format!("{}-tailrace-operator", namespace.name);
+    let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+    let accounts: Api<ServiceAccount> = namespace.api();
+    let token = accounts.create_token_request(&account, &PostParams::default(), &wanted).await.unwrap();
+    let client = api_server().await.client_with_token(token.status.unwrap().token).await;
+    Namespace { client, ..namespace.clone() }
+}
+
+async fn makes_a_pipeline_ready_and_starts_a_load_test(values: &str) {
+    let namespace = namespace().await;
+    let values = values.replace("NAMESPACE", &namespace.name);
+    let permitted = as_operator(&namespace, &values).await;
+    let _operator = Operator::start(&permitted, run_controllers);
+    pipeline(&namespace, "{}").await;
+    becomes_ready(&namespace).await;
+    assert!(!namespace.events("cifar").await.is_empty(), "the operator may write events");
+
+    let load_test = "{apiVersion: tailrace.dev/v1alpha1, kind: LoadTest, metadata: {name: closed},
+        spec: {pipelineRef: {name: cifar}, producers: 1, load: {closed: {}}}}";
+    namespace.create_yaml::<LoadTest>(load_test).await;
+    namespace.until::<Job>("closed-producer-0", "there", |_| true).await;
+    let deleted = namespace.api::<LoadTest>();
+    deleted.delete("closed", &Default::default()).await.unwrap();
+    namespace.until_gone::<Job>("closed-producer-0").await;
+
+    let secrets = permitted.api::<Secret>().list(&ListParams::default()).await;
+    assert!(matches!(secrets, Err(kube::Error::Api(status)) if status.is_forbidden()), "the operator reads Secrets");
+    assert!(permitted.api::<Pipeline>().get("cifar").await.is_ok());
+}
+
+#[tokio::test]
+async fn the_charts_cluster_role_is_all_that_the_operator_needs() {
+    makes_a_pipeline_ready_and_starts_a_load_test("replicas=1").await;
+}
+
+#[tokio::test]
+async fn for_one_namespace_a_role_there_is_all_that_the_operator_needs() {
+    makes_a_pipeline_ready_and_starts_a_load_test("watchNamespace=NAMESPACE").await;
+}

@@ -1,0 +1,12 @@
+//! Pipelines against a real API server: what it refuses, what the operator makes, and how the status follows what the
+//! cluster says. The tests play the kubelet and the controllers of StatefulSets and Deployments.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chart;
+mod cluster;
+mod objects;
+mod readiness;
+mod trouble;
+mod validation;

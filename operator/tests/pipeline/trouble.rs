@@ -1,0 +1,87 @@
+//! What goes wrong is told in the words of who saw it, and heals by itself.
+
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
+use tailrace_crds::conditions::types;
+
+use crate::cluster::{
+    CHECKED, TOPICS, everything_runs, job_of, namespace, operator, pipeline, pod_ends, pod_is,
+    until_ready, until_reason,
+};
+
+#[tokio::test]
+async fn a_failed_check_is_told_and_tried_again() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{}").await;
+    everything_runs(&namespace).await;
+    let topics = job_of(&namespace, "topics", "").await;
+    pod_ends(&namespace, &topics, 0, TOPICS).await;
+
+    let first = job_of(&namespace, "check", "").await;
+    assert!(first.ends_with("-1"), "{first}");
+    let why = "no answer came within 120s";
+    pod_ends(&namespace, &first, 1, why).await;
+    let message = until_reason(&namespace, types::READY, "CheckFailed").await;
+    assert!(message.starts_with(why), "{message}");
+    pod_ends(&namespace, &first, 1, why).await;
+
+    let second = job_of(&namespace, "check", &first).await;
+    assert_eq!(second, format!("{}-2", first.trim_end_matches("-1")));
+    pod_ends(&namespace, &second, 0, CHECKED).await;
+    until_ready(&namespace).await;
+    let events = namespace.events("cifar").await;
+    assert!(events.iter().any(|event| event.starts_with("Warning CheckFailed")), "{events:#?}");
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_told_in_the_condition_and_in_an_event() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{mongodb: {external: {uriSecretRef: {name: mongo, key: uri}}}}").await;
+    let archive = "{apiVersion: v1, kind: Pod, metadata: {name: cifar-archive-0, labels: {
+          tailrace.dev/pipeline: cifar, app.kubernetes.io/component: archive}},
+        spec: {securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{
+          name: archive, image: i, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}";
+    namespace.create_yaml::<Pod>(archive).await;
+    let waiting = json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "secret \"mongo\" not found" } });
+    pod_is(&namespace, "cifar-archive-0", "Pending", waiting).await;
+
+    let message = until_reason(&namespace, types::ARCHIVE_READY, "CreateContainerConfigError").await;
+    assert!(message.contains("secret \"mongo\" not found"), "{message}");
+    let events = namespace.events("cifar").await;
+    let told = events.iter().any(|event| event.starts_with("Warning CreateContainerConfigError: ArchiveReady: "));
+    assert!(told, "{events:#?}");
+}
+
+#[tokio::test]
+async fn an_object_that_the_api_server_refuses_is_told() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    let unknown = "{inference: {nodeSelector: {'not a label!': x}}}";
+    pipeline(&namespace, unknown).await;
+    let message = until_reason(&namespace, types::READY, "Refused").await;
+    assert!(message.starts_with("could not apply Deployment cifar-inference: "), "{message}");
+}
+
+#[tokio::test]
+async fn topics_that_cannot_be_made_are_told() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{}").await;
+    let topics = job_of(&namespace, "topics", "").await;
+    pod_ends(&namespace, &topics, 1, "no broker answers at cifar-kafka:9092").await;
+    let message = until_reason(&namespace, types::TOPICS_READY, "TopicsFailed").await;
+    assert!(message.starts_with("no broker answers"), "{message}");
+    pod_ends(&namespace, &topics, 0, TOPICS).await;
+    let topics_exist = until_reason(&namespace, types::TOPICS_READY, "TopicsExist").await;
+    assert_eq!(topics_exist, "the topics exist with their partitions");
+    becomes_ready_otherwise(&namespace).await;
+}
+
+async fn becomes_ready_otherwise(namespace: &crate::support::Namespace) {
+    everything_runs(namespace).await;
+    let check = job_of(namespace, "check", "").await;
+    pod_ends(namespace, &check, 0, CHECKED).await;
+    until_ready(namespace).await;
+}

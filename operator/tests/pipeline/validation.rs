@@ -1,0 +1,97 @@
+//! What the API server refuses of a Pipeline, and what it says to write instead.
+
+use tailrace_crds::{
+    Pipeline,
+    pipeline::{DatabaseEngine, DeletionPolicy},
+};
+
+use crate::{
+    cluster::{namespace, operator, pipeline, until_reason, yaml},
+    support::Namespace,
+};
+
+async fn refusal(namespace: &Namespace, spec: &str) -> String {
+    namespace.try_create_yaml::<Pipeline>(&yaml(spec)).await.expect_err("it was accepted")
+}
+
+#[tokio::test]
+async fn an_empty_spec_is_accepted_and_filled_in() {
+    let namespace = namespace().await;
+    let spec = pipeline(&namespace, "{}").await.spec;
+    assert_eq!(spec.kafka.managed.unwrap().storage.size.0, "2Gi");
+    let database = spec.mongodb.managed.unwrap();
+    assert_eq!((database.engine, database.storage.size.0.as_str()), (DatabaseEngine::MongoDB, "5Gi"));
+    assert_eq!((spec.topics.images.name.as_str(), spec.topics.images.partitions), ("iot_images", 12));
+    assert_eq!((spec.inference.replicas, spec.inference.max_batch), (1, 8));
+    assert!(spec.archive.enabled);
+    assert_eq!(spec.deletion_policy, DeletionPolicy::Retain);
+}
+
+#[tokio::test]
+async fn two_modes_at_once_and_no_mode_are_refused() {
+    let namespace = namespace().await;
+    for kafka in ["{managed: {}, external: {bootstrapServers: 'k:9092'}}", "{}"] {
+        let message = refusal(&namespace, &format!("{{kafka: {kafka}}}")).await;
+        assert!(message.contains("spec.kafka") && message.contains("exactly one of managed and external"), "{message}");
+    }
+    let message = refusal(&namespace, "{mongodb: {managed: {}, external: {uriSecretRef: {name: a, key: b}}}}").await;
+    assert!(message.contains("keep the one that describes your database"), "{message}");
+}
+
+#[tokio::test]
+async fn wrong_values_are_refused_with_what_to_write() {
+    let namespace = namespace().await;
+    let cases = [
+        ("{topics: {images: {partitions: 0}}}", "write a number of partitions from 1 to 1000"),
+        ("{topics: {images: {name: 'a b'}}}", "use letters, digits, dots, underscores and hyphens"),
+        ("{topics: {images: {name: inferences}}}", "the three topics need three different names"),
+        ("{kafka: {managed: {storage: {size: 10Mi}}}}", "write at least 256Mi"),
+        ("{mongodb: {managed: {storage: {size: 10Mi}}}}", "write at least 256Mi"),
+        ("{kafka: {external: {bootstrapServers: kafka}}}", "write host:port, separated by commas"),
+        ("{inference: {replicas: 0}}", "write a number of replicas from 1 to 100"),
+        ("{inference: {maxBatch: 257}}", "write a batch size from 1 to 256"),
+        ("{mongodb: {managed: {}, database: 1st}}", "begin with a letter"),
+    ];
+    for (spec, expected) in cases {
+        let message = refusal(&namespace, spec).await;
+        assert!(message.contains(expected), "{spec}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_too_long_for_its_pods_is_refused() {
+    let namespace = namespace().await;
+    let named = yaml("{}").replace("cifar", &"x".repeat(41));
+    let message = namespace.try_create_yaml::<Pipeline>(&named).await.expect_err("it was accepted");
+    assert!(message.contains("at most 40 characters"), "{message}");
+}
+
+#[tokio::test]
+async fn what_cannot_change_is_refused_with_the_way_out() {
+    let namespace = namespace().await;
+    pipeline(&namespace, "{}").await;
+    let changes = [
+        ("{topics: {images: {partitions: 6}}}", "Kafka cannot lower the partitions"),
+        ("{kafka: {external: {bootstrapServers: 'k:9092'}}}", "create a new Pipeline"),
+        ("{mongodb: {managed: {engine: FerretDB}}}", "the engine of a managed database cannot be changed"),
+        ("{kafka: {managed: {storage: {size: 3Gi}}}}", "the volume of a managed Kafka cannot be changed"),
+    ];
+    for (spec, expected) in changes {
+        let mut changed: Pipeline = serde_yaml_ng::from_str(&yaml(spec)).unwrap();
+        changed.metadata = namespace.get::<Pipeline>("cifar").await.metadata;
+        let refused = namespace.api().replace("cifar", &Default::default(), &changed).await;
+        let message = refused.expect_err("it was accepted").to_string();
+        assert!(message.contains(expected), "{spec}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_the_operator_can_compute_is_told_in_the_condition() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{topics: {images: {partitions: 1000}, inferences: {partitions: 1000}}}").await;
+    let message = until_reason(&namespace, "Ready", "InvalidSpec").await;
+    assert!(message.contains("2001 partitions need a volume of at least 11435Mi"), "{message}");
+    let events = namespace.events("cifar").await;
+    assert!(events.iter().any(|event| event.starts_with("Warning InvalidSpec")), "{events:#?}");
+}

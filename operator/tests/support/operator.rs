@@ -1,0 +1,107 @@
+//! The operator's controllers, in tasks that can be killed.
+
+use std::sync::Arc;
+
+use clap::Parser;
+use kube::Client;
+use tailrace_operator::{context::Context, settings::Settings};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{mortal, namespace::Namespace};
+
+/// A running controller. It ends with the test, or when it is killed.
+pub struct Operator {
+    task: JoinHandle<()>,
+    /// Nobody asks it to end in good order.
+    _shutdown: CancellationToken,
+}
+
+impl Operator {
+    /// Starts one of the operator's controllers for the objects of one namespace.
+    pub fn start<F>(namespace: &Namespace, controller: impl FnOnce(Arc<Context>, CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::with_client(namespace.client.clone(), namespace, controller)
+    }
+
+    /// Starts a controller of an operator that was installed with other settings.
+    pub fn with_settings<F>(
+        namespace: &Namespace,
+        controller: impl FnOnce(Arc<Context>, CancellationToken) -> F,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut settings = settings(&namespace.name);
+        change(&mut settings);
+        Self::with_context(Context::new(namespace.client.clone(), settings), controller)
+    }
+
+    /// Starts a controller that makes so many writes and then hangs for ever. Returns when it does, or never.
+    pub async fn live_for<F>(
+        writes: usize,
+        namespace: &Namespace,
+        controller: impl FnOnce(Arc<Context>, CancellationToken) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (client, death) = mortal::client(namespace.client.clone(), &namespace.name, writes);
+        let operator = Self::with_client(client, namespace, controller);
+        death.notified().await;
+        operator.kill().await;
+    }
+
+    fn with_client<F>(
+        client: Client,
+        namespace: &Namespace,
+        controller: impl FnOnce(Arc<Context>, CancellationToken) -> F,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::with_context(Context::new(client, settings(&namespace.name)), controller)
+    }
+
+    fn with_context<F>(context: Context, controller: impl FnOnce(Arc<Context>, CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let shutdown = CancellationToken::new();
+        Self { task: tokio::spawn(controller(Arc::new(context), shutdown.clone())), _shutdown: shutdown }
+    }
+
+    /// What the operator's controllers work with.
+    pub fn context(namespace: &Namespace) -> Arc<Context> {
+        Arc::new(Context::new(namespace.client.clone(), settings(&namespace.name)))
+    }
+
+    /// Ends it between two instructions, as SIGKILL does: nothing is finished, nothing is told to anybody.
+    pub async fn kill(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// As the chart gives them.
+pub fn settings(watch_namespace: &str) -> Settings {
+    Settings::parse_from([
+        "tailrace-operator",
+        "--worker-image=tailrace-worker:test",
+        "--kafka-image=apache/kafka:4.1.1",
+        "--mongodb-image=mongo:8",
+        "--ferretdb-image=ferretdb:1.24",
+        "--pod-name=tailrace-operator-0",
+        "--pod-namespace=default",
+        "--watch-namespace",
+        watch_namespace,
+    ])
+}
