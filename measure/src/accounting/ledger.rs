@@ -16,6 +16,8 @@ pub struct Ledger {
     next: u64,
     first_measured: Option<u64>,
     waiting: HashMap<u64, Image>,
+    /// How many of those waiting Kafka has, or may have.
+    expected: usize,
     given_up: HashSet<u64>,
     windows: Windows,
 }
@@ -93,6 +95,7 @@ impl Ledger {
             next: 0,
             first_measured: None,
             waiting: HashMap::new(),
+            expected: 0,
             given_up: HashSet::new(),
             windows: Windows::default(),
         }
@@ -104,6 +107,7 @@ impl Ledger {
         let sequence = self.schedule(intended);
         self.tally(sequence).record_send_delay(sent.saturating_sub(intended));
         self.waiting.insert(sequence, Image { intended, sent, delivery: Delivery::Pending });
+        self.expected += 1;
         sequence
     }
 
@@ -123,13 +127,14 @@ impl Ledger {
     /// Kafka does not have the image, or so its client believes: if an answer comes all the same, it was sent.
     pub fn send_failed(&mut self, sequence: u64) {
         if self.deliver(sequence, Delivery::Failed) {
+            self.expected -= 1;
             self.tally(sequence).counts.send_errors += 1;
         }
     }
 
     /// An answer was received at `at`.
     pub fn answered(&mut self, sequence: u64, at: Duration, outcome: Outcome) -> Answered {
-        if let Some(image) = self.waiting.remove(&sequence) {
+        if let Some(image) = self.take(sequence) {
             self.tally(sequence).receive(&image, at, outcome);
             Answered::First
         } else if self.given_up.contains(&sequence) {
@@ -144,20 +149,15 @@ impl Ledger {
 
     /// No answer is waited for any more: the image is lost or, if Kafka has not acknowledged it, a send error.
     pub fn give_up(&mut self, sequence: u64) {
-        if let Some(image) = self.waiting.remove(&sequence) {
+        if let Some(image) = self.take(sequence) {
             self.tally(sequence).miss(&image);
             self.given_up.insert(sequence);
         }
     }
 
-    /// How many images wait for an answer. Those that could not be sent do, too, since the client may be wrong.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Whether an image waits that Kafka has, or may have.
+    /// Whether an image waits for its answer that Kafka has, or may have.
     pub fn expects_answers(&self) -> bool {
-        self.waiting.values().any(|image| image.delivery != Delivery::Failed)
+        self.expected > 0
     }
 
     /// The counts so far, of warm-up and measurement together. They close only at the end.
@@ -189,6 +189,14 @@ impl Ledger {
             Some(first) if sequence >= first => &mut self.windows.measurement,
             _ => &mut self.windows.warmup,
         }
+    }
+
+    fn take(&mut self, sequence: u64) -> Option<Image> {
+        let image = self.waiting.remove(&sequence)?;
+        if image.delivery != Delivery::Failed {
+            self.expected -= 1;
+        }
+        Some(image)
     }
 
     /// Only the first word about the delivery of an image counts.
@@ -298,6 +306,7 @@ mod tests {
     fn an_image_that_is_answered_was_sent_even_if_the_client_thought_otherwise() {
         let mut ledger = Ledger::new(Duration::ZERO);
         let sequence = ledger.send(ms(0), ms(0));
+        assert!(ledger.expects_answers());
         ledger.send_failed(sequence);
         assert!(!ledger.expects_answers());
         assert_eq!(ledger.progress().send_errors, 1);

@@ -1,0 +1,154 @@
+//! The command line of the producer.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::ValueEnum;
+use tailrace_measure::schedule::{Constant, NoSchedule};
+
+use super::plan::{Load, Plan};
+use crate::kafka::Cluster;
+
+/// Sends images on a schedule and measures how long their answers take. Without a LoadTest it starts by itself when it
+/// is ready, and prints the measurement.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// Which of the producers this one is, from 0.
+    #[arg(long, env = "TAILRACE_INDEX", default_value_t = 0)]
+    pub index: u32,
+    /// How many producers send at the same time.
+    #[arg(long, env = "TAILRACE_PRODUCERS", default_value_t = 1)]
+    pub producers: u32,
+    /// The `ce_source` of the images, never used before; by default made up at random.
+    #[arg(long, env = "TAILRACE_SOURCE")]
+    pub source: Option<String>,
+    /// When images are sent.
+    #[arg(long, env = "TAILRACE_LOAD", default_value = "open")]
+    pub load: LoadModel,
+    /// Images a second of this producer, in an open load.
+    #[arg(long, env = "TAILRACE_RATE", required_if_eq("load", "open"))]
+    pub rate: Option<u32>,
+    /// Load before the measurement; these images are counted apart.
+    #[arg(long, env = "TAILRACE_WARMUP", default_value = "10s", value_parser = duration)]
+    pub warmup: Duration,
+    /// The length of the measurement.
+    #[arg(long, env = "TAILRACE_DURATION", default_value = "60s", value_parser = duration)]
+    pub duration: Duration,
+    /// How long answers are waited for after the last image; what has not come by then is lost.
+    #[arg(long, env = "TAILRACE_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// How long it may take to be ready.
+    #[arg(long, env = "TAILRACE_READY_TIMEOUT", default_value = "5m", value_parser = duration)]
+    pub ready_timeout: Duration,
+    /// The seed of the order of the images: the same seed, the same order.
+    #[arg(long, env = "TAILRACE_SEED", default_value_t = 42)]
+    pub seed: u64,
+    /// The folder with the images, test_batch.png, and their classes, test_lables.json.
+    #[arg(long, env = "TAILRACE_DATASET", default_value = "/usr/share/tailrace/cifar10-test")]
+    pub dataset: PathBuf,
+    /// The classifier's consumer group: it must have nothing left to do before this producer is ready.
+    #[arg(long = "group-to-watch", env = "TAILRACE_INFERENCE_GROUP")]
+    pub inference_group: Option<String>,
+    /// The LoadTest that this producer belongs to.
+    #[command(flatten)]
+    pub load_test: LoadTestArgs,
+}
+
+/// When images are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LoadModel {
+    /// On a schedule that does not wait for answers.
+    Open,
+    /// One image at a time: the next one when the answer to the last one has come.
+    Closed,
+}
+
+/// What a producer on Kubernetes knows of itself.
+#[derive(clap::Args, Debug)]
+pub struct LoadTestArgs {
+    /// The name of the LoadTest that gives the common start.
+    #[arg(long = "load-test", env = "TAILRACE_LOAD_TEST", requires_all = ["producer_report", "namespace", "pod_uid", "node"])]
+    pub load_test: Option<String>,
+    /// The name of the ProducerReport that takes the result.
+    #[arg(long, env = "TAILRACE_PRODUCER_REPORT")]
+    pub producer_report: Option<String>,
+    /// The namespace of both.
+    #[arg(long, env = "TAILRACE_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// The UID of this pod.
+    #[arg(long, env = "TAILRACE_POD_UID")]
+    pub pod_uid: Option<String>,
+    /// The name of this pod's node.
+    #[arg(long, env = "TAILRACE_NODE")]
+    pub node: Option<String>,
+}
+
+impl Args {
+    /// When images are to be sent.
+    ///
+    /// # Errors
+    /// A rate of 0, or an index that is not below the number of producers.
+    pub fn plan(&self) -> Result<Plan, NoSchedule> {
+        // Also in a closed load the index must be one of the producers'.
+        let schedule = Constant::new(self.rate.unwrap_or(1), self.producers, self.index)?;
+        let load = match self.load {
+            LoadModel::Open => Load::Open(schedule),
+            LoadModel::Closed => Load::Closed,
+        };
+        Ok(Plan { load, warmup: self.warmup, duration: self.duration, drain: self.drain_timeout })
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: tailrace_crds::duration::Duration = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(duration.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parsed(line: &str) -> Result<Args, String> {
+        let words = format!("producer --bootstrap-servers localhost:9092 {line}");
+        let parsed = CommandLine::try_parse_from(words.split_whitespace());
+        parsed.map(|line| line.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_open_load_needs_a_rate_and_a_closed_one_does_not() {
+        assert!(parsed("").unwrap_err().contains("--rate"));
+        assert!(matches!(parsed("--rate 20").unwrap().plan().unwrap().load, Load::Open(_)));
+        assert!(matches!(parsed("--load closed").unwrap().plan().unwrap().load, Load::Closed));
+    }
+
+    #[test]
+    fn durations_are_written_as_in_a_load_test() {
+        assert_eq!(parsed("--rate 1 --duration 1m30s").unwrap().duration, Duration::from_secs(90));
+        assert!(parsed("--rate 1 --duration 5x").unwrap_err().contains("such as 250ms"));
+    }
+
+    #[test]
+    fn a_producer_of_a_load_test_knows_its_report_and_its_pod() {
+        assert!(parsed("--rate 1 --load-test sweep-1").unwrap_err().contains("--pod-uid"));
+        let known = "--load-test a --producer-report a-producer-0 --namespace b --pod-uid c --node d";
+        assert!(parsed(&format!("--rate 1 {known}")).is_ok());
+    }
+
+    #[test]
+    fn an_index_beyond_the_producers_is_refused() {
+        for load in ["--rate 1", "--load closed"] {
+            let refused = parsed(&format!("{load} --index 2 --producers 2")).unwrap().plan().unwrap_err();
+            assert!(refused.to_string().contains("from 0 to one less"), "{refused}");
+        }
+    }
+}

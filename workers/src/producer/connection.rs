@@ -1,0 +1,207 @@
+//! Kafka as a producer of load sees it: a topic for its images, and a partition of its own for the answers.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use rdkafka::{
+    ClientConfig, ClientContext, Offset, TopicPartitionList,
+    config::FromClientConfigAndContext,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+    producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
+    util::get_rdkafka_version,
+};
+use tailrace_wire::{ImageEvent, PNG};
+use tokio_util::sync::CancellationToken;
+
+use super::{accounts::Accounts, dataset::Picture};
+use crate::kafka::{Cluster, WaitError, wait_for_topics};
+
+/// How long one request to a broker may take while the producer becomes ready.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The settings that a result is published with.
+const PUBLISHED_SETTINGS: [&str; 6] =
+    ["acks", "enable.idempotence", "fetch.wait.max.ms", "linger.ms", "message.timeout.ms", "socket.nagle.disable"];
+
+/// A warm connection in both directions.
+pub struct Connection {
+    producer: ThreadedProducer<Deliveries>,
+    images_topic: String,
+    images_partitions: i32,
+    first_partition: i32,
+    reply_partition: i32,
+    source: String,
+    /// Takes the answers from the time of its making on; not in any group.
+    pub replies: BaseConsumer,
+    /// What was set on both clients.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// Who sends, and where to.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Kafka and the topics.
+    pub cluster: Cluster,
+    /// The `ce_source` of the images.
+    pub source: String,
+    /// Which of the producers this one is, from 0.
+    pub index: u32,
+    /// How long Kafka may take to acknowledge an image.
+    pub send_timeout: Duration,
+}
+
+/// There is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Kafka or its topics are not there.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    /// A request failed.
+    #[error("{doing}: {source}")]
+    Kafka {
+        /// What was tried.
+        doing: String,
+        /// Why it failed.
+        source: KafkaError,
+    },
+}
+
+/// Enters acknowledgements into the ledger.
+struct Deliveries {
+    accounts: Accounts,
+    failed: AtomicBool,
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, delivered: &DeliveryResult<'_>, sequence: usize) {
+        match delivered {
+            Ok(_) => self.accounts.ledger().acknowledged(sequence as u64),
+            Err((error, _)) => self.fail(sequence as u64, error),
+        }
+    }
+}
+
+impl Deliveries {
+    fn fail(&self, sequence: u64, error: &KafkaError) {
+        self.accounts.ledger().send_failed(sequence);
+        if !self.failed.swap(true, Ordering::Relaxed) {
+            tracing::warn!("Kafka does not take image {sequence}: {error}; further send errors are only counted");
+        }
+    }
+}
+
+impl Connection {
+    /// Waits for the topics until `deadline`, connects to the leaders of all partitions of the images, and takes the
+    /// answers' partition `index` modulo partitions from its end on. Sends nothing.
+    ///
+    /// # Errors
+    /// What was not there in time, or the request that failed.
+    pub fn open(
+        route: Route,
+        accounts: Accounts,
+        deadline: Instant,
+        stop: &CancellationToken,
+    ) -> Result<Self, ConnectError> {
+        let Route { cluster, source, index, send_timeout } = route;
+        let mut config = cluster.producer();
+        config.set("message.timeout.ms", send_timeout.as_millis().to_string());
+        let settings = published(&[("producer", &config), ("consumer", &reply_settings(&cluster, &source))]);
+        let deliveries = Deliveries { accounts, failed: AtomicBool::new(false) };
+        let producer =
+            ThreadedProducer::from_config_and_context(&config, deliveries).map_err(while_doing("connecting"))?;
+        let topics = [cluster.images_topic.as_str(), cluster.inferences_topic.as_str()];
+        let limit = deadline.saturating_duration_since(Instant::now());
+        let found = wait_for_topics(producer.client(), &topics, limit, stop)?;
+        let images_partitions = found[topics[0]];
+        for partition in 0..images_partitions {
+            let asked = producer.client().fetch_watermarks(topics[0], partition, REQUEST_TIMEOUT);
+            asked.map_err(while_doing("connecting to the leaders of the images' partitions"))?;
+        }
+        let reply_partition = own_partition(index, found[topics[1]]);
+        let replies = take_replies(&cluster, &source, reply_partition)?;
+        Ok(Self {
+            producer,
+            images_partitions,
+            first_partition: own_partition(index, images_partitions),
+            reply_partition,
+            source,
+            replies,
+            settings,
+            images_topic: cluster.images_topic,
+        })
+    }
+
+    /// Hands an image to Kafka's client, which sends it at once. Images go round over the partitions. If the client
+    /// does not take it, for instance because its queue is full, that is a send error.
+    pub fn send(&self, picture: &Picture, sequence: u64) {
+        let event = ImageEvent {
+            id: sequence.to_string(),
+            source: self.source.clone(),
+            time: Timestamp::now(),
+            content_type: PNG.to_owned(),
+            reply_partition: Some(self.reply_partition),
+        };
+        let turn = (sequence % self.images_partitions as u64) as i32;
+        let record: BaseRecord<'_, (), [u8], usize> = BaseRecord::with_opaque_to(&self.images_topic, sequence as usize)
+            .partition((self.first_partition + turn) % self.images_partitions)
+            .headers(event.to_headers())
+            .payload(&picture.png);
+        if let Err((error, _)) = self.producer.send(record) {
+            self.producer.context().fail(sequence, &error);
+        }
+    }
+
+    /// The sequence number of the image that an answer with this subject is for, if it is one of this producer's.
+    pub fn own_sequence(&self, subject: &str) -> Option<u64> {
+        subject.strip_prefix(&self.source)?.strip_prefix('/')?.parse().ok()
+    }
+}
+
+/// Partitions are at least one.
+fn own_partition(index: u32, partitions: i32) -> i32 {
+    (index % partitions.max(1) as u32) as i32
+}
+
+fn while_doing(doing: &str) -> impl Fn(KafkaError) -> ConnectError {
+    move |source| ConnectError::Kafka { doing: doing.to_owned(), source }
+}
+
+/// The group is named since the client wants a name; it is never joined, and nothing is committed.
+fn reply_settings(cluster: &Cluster, source: &str) -> ClientConfig {
+    let mut config = cluster.client();
+    config
+        .set("group.id", format!("tailrace-producer-{source}"))
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "latest")
+        .set("fetch.wait.max.ms", "10");
+    config
+}
+
+fn take_replies(cluster: &Cluster, source: &str, partition: i32) -> Result<BaseConsumer, ConnectError> {
+    let topic = &cluster.inferences_topic;
+    let failed = while_doing("taking the answers' partition");
+    let replies: BaseConsumer = reply_settings(cluster, source).create().map_err(&failed)?;
+    let (_, end) = replies.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(&failed)?;
+    let mut assignment = TopicPartitionList::new();
+    assignment.add_partition_offset(topic, partition, Offset::Offset(end)).map_err(&failed)?;
+    replies.assign(&assignment).map_err(&failed)?;
+    tracing::info!("answers are taken from partition {partition} of {topic}, offset {end}");
+    Ok(replies)
+}
+
+fn published(clients: &[(&str, &ClientConfig)]) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::from([("librdkafka".to_owned(), get_rdkafka_version().1)]);
+    for (client, config) in clients {
+        let chosen = PUBLISHED_SETTINGS.iter().filter_map(|name| Some((name, config.get(name)?)));
+        settings.extend(chosen.map(|(name, value)| (format!("{client}.{name}"), value.to_owned())));
+    }
+    settings
+}

@@ -1,0 +1,125 @@
+//! The threads that are timed: they send images and take answers.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tailrace_measure::schedule::Constant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    accounts::Accounts,
+    clock::Clock,
+    connection::Connection,
+    dataset::Dataset,
+    plan::{Load, Plan},
+    replies::Replies,
+};
+
+/// How often is looked whether all answers are there, and how soon a thread sees that it is to end.
+const DRAIN_POLL: Duration = Duration::from_millis(5);
+const REPLY_POLL: Duration = Duration::from_millis(100);
+
+/// Everything that a run needs.
+pub struct Run {
+    /// What to do.
+    pub plan: Plan,
+    /// Kafka.
+    pub connection: Connection,
+    /// The images.
+    pub dataset: Dataset,
+    /// What became of them.
+    pub accounts: Accounts,
+    /// The time since the common start.
+    pub clock: Clock,
+}
+
+impl Run {
+    /// Waits for the start and runs the load to the end of its drain time, or until all answers are there, or until
+    /// `stop`. Returns how much later than `start` it began by this node's wall clock, in microseconds; much if the
+    /// start was learnt of too late.
+    pub fn execute(&self, start: Timestamp, stop: &CancellationToken) -> i64 {
+        let replies = Replies::new(&self.connection, &self.dataset, &self.accounts, &self.clock);
+        self.clock.sleep_until(Duration::ZERO);
+        let delay = Timestamp::now().duration_since(start);
+        match self.plan.load {
+            Load::Open(schedule) => self.open(schedule, &replies, stop),
+            Load::Closed => self.closed(&replies, stop),
+        }
+        if replies.late() > 0 {
+            tracing::warn!("{} answers came after their images were given up", replies.late());
+        }
+        i64::try_from(delay.as_micros()).unwrap_or(i64::MAX)
+    }
+
+    /// One thread sends by the schedule and another one receives, so that neither waits for the other.
+    fn open(&self, schedule: Constant, replies: &Replies, stop: &CancellationToken) {
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    replies.next(REPLY_POLL);
+                }
+            });
+            self.follow(schedule, stop);
+            self.drain(stop);
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+
+    fn follow(&self, schedule: Constant, stop: &CancellationToken) {
+        for intended in schedule.offsets_before(self.plan.end()) {
+            self.clock.sleep_until(intended);
+            if stop.is_cancelled() {
+                return;
+            }
+            if self.clock.now() < self.plan.drain_end() {
+                self.send(intended);
+            } else {
+                self.accounts.ledger().never_sent(intended);
+            }
+        }
+    }
+
+    fn drain(&self, stop: &CancellationToken) {
+        let waits = || self.accounts.ledger().expects_answers() && self.clock.now() < self.plan.drain_end();
+        while !stop.is_cancelled() && waits() {
+            thread::sleep(DRAIN_POLL);
+        }
+    }
+
+    /// This thread sends and receives, so that the next image leaves as soon as the answer is there: its intended send
+    /// time is that of the answer. An image that is not answered within the drain time is lost.
+    fn closed(&self, replies: &Replies, stop: &CancellationToken) {
+        let mut intended = Duration::ZERO;
+        while intended < self.plan.end() && !stop.is_cancelled() {
+            let sequence = self.send(intended);
+            intended = self.await_answer(sequence, intended + self.plan.drain, replies, stop);
+        }
+    }
+
+    fn await_answer(&self, sequence: u64, deadline: Duration, replies: &Replies, stop: &CancellationToken) -> Duration {
+        while !stop.is_cancelled() {
+            let left = deadline.saturating_sub(self.clock.now());
+            if left.is_zero() {
+                break;
+            }
+            match replies.next(left.min(REPLY_POLL)) {
+                Some(reply) if reply.sequence == sequence => return reply.at,
+                _ => {}
+            }
+        }
+        self.accounts.ledger().give_up(sequence);
+        self.clock.now()
+    }
+
+    /// The image is entered before it leaves, since its answer can be there before the call returns.
+    fn send(&self, intended: Duration) -> u64 {
+        let sequence = self.accounts.ledger().send(intended, self.clock.now());
+        self.connection.send(self.dataset.picture(sequence), sequence);
+        sequence
+    }
+}

@@ -1,0 +1,108 @@
+//! What one producer has measured.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+use tailrace_crds::{load_test::Messages, producer_report::ProducerResult};
+use tailrace_measure::{
+    accounting::{Counts, Tally, Windows},
+    display,
+    histogram::EncodeError,
+    summary::{self, summarize},
+    validity::{Evidence, Validity, judge},
+};
+
+/// Counts, latencies, and what they were measured with.
+#[derive(Debug)]
+pub struct Measurement {
+    /// The accounts of the warm-up and of the measurement.
+    pub windows: Windows,
+    /// The length of the measurement.
+    pub duration: Duration,
+    /// Images a second; none in a closed load.
+    pub target_per_second: Option<u64>,
+    /// How much later than the common start the producer began, by its node's clock, in microseconds.
+    pub start_delay_micros: i64,
+    /// What was set on Kafka's clients.
+    pub client_settings: BTreeMap<String, String>,
+}
+
+/// The measurement as a producer prints it that works for nobody.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary<'a> {
+    messages: Messages,
+    warmup_messages: Messages,
+    latency_micros: summary::Summary,
+    service_latency_micros: summary::Summary,
+    send_delay_micros: summary::Summary,
+    offered_per_second: String,
+    achieved_per_second: String,
+    accuracy_percent: Option<String>,
+    /// Why the numbers do not mean what they say; none if they do.
+    invalid: Option<String>,
+    client_settings: &'a BTreeMap<String, String>,
+}
+
+impl Measurement {
+    /// The form in which a ProducerReport takes it.
+    ///
+    /// # Errors
+    /// Those of the compressor.
+    pub fn result(&self) -> Result<ProducerResult, EncodeError> {
+        let Tally { counts, correct, latency, service_latency, send_delay, .. } = &self.windows.measurement;
+        Ok(ProducerResult {
+            messages: messages(*counts),
+            warmup_messages: messages(self.windows.warmup.counts),
+            correct: signed(*correct),
+            start_delay_micros: self.start_delay_micros,
+            latency: latency.encode()?,
+            service_latency: service_latency.encode()?,
+            send_delay: send_delay.encode()?,
+            client_settings: self.client_settings.clone(),
+        })
+    }
+
+    /// Percentiles and the judgement.
+    pub fn summary(&self) -> Summary<'_> {
+        let Tally { counts, correct, latency, service_latency, send_delay, .. } = &self.windows.measurement;
+        Summary {
+            messages: messages(*counts),
+            warmup_messages: messages(self.windows.warmup.counts),
+            latency_micros: summarize(latency, counts.scheduled),
+            service_latency_micros: summarize(service_latency, counts.scheduled),
+            send_delay_micros: summarize(send_delay, send_delay.count()),
+            offered_per_second: display::rate(counts.sent, self.duration),
+            achieved_per_second: display::rate(counts.received, self.duration),
+            accuracy_percent: display::percent(*correct, counts.labelled()),
+            invalid: match self.validity() {
+                Validity::Valid => None,
+                Validity::Invalid { message, .. } => Some(message),
+            },
+            client_settings: &self.client_settings,
+        }
+    }
+
+    fn validity(&self) -> Validity {
+        let Tally { counts, latency, service_latency, send_delay, .. } = &self.windows.measurement;
+        let Self { duration, target_per_second, .. } = *self;
+        judge(&Evidence { counts, latency, service_latency, send_delay, duration, target_per_second })
+    }
+}
+
+/// Counts as the custom resources have them.
+pub fn messages(counts: Counts) -> Messages {
+    Messages {
+        scheduled: signed(counts.scheduled),
+        sent: signed(counts.sent),
+        send_errors: signed(counts.send_errors),
+        received: signed(counts.received),
+        lost: signed(counts.lost),
+        duplicates: signed(counts.duplicates),
+        answer_errors: signed(counts.answer_errors),
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,61 @@
+//! Sends images on a schedule and measures how long their answers take.
+//!
+//! A run goes through these steps, each of them a file here:
+//! 1. [`arguments`] become a [`plan`].
+//! 2. The images are encoded ([`dataset`]) while Kafka is connected to ([`connection`]).
+//! 3. The classifier must have nothing left to do ([`idle`]).
+//! 4. The producer says that it is ready and learns the common start ([`coordination`]), which becomes the zero of a
+//!    monotonic [`clock`].
+//! 5. Threads of their own send and receive ([`load`], [`replies`]) and enter what happens into the [`accounts`].
+//! 6. The [`measurement`] is delivered.
+
+mod accounts;
+mod arguments;
+mod clock;
+mod connection;
+mod coordination;
+mod dataset;
+mod idle;
+mod load;
+mod measurement;
+mod plan;
+mod replies;
+mod session;
+
+pub use arguments::{Args, LoadModel, LoadTestArgs};
+
+use coordination::{Alone, Coordination, Kubernetes};
+
+use crate::shutdown;
+
+/// Runs the load and delivers its measurement: to the ProducerReport of a LoadTest, or to standard output.
+///
+/// # Errors
+/// When there is no measurement, or when it could not be delivered; the ProducerReport says why, too, if it can be
+/// reached.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    // One thread for the API server and for signals: what is timed has threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match Kubernetes::from_args(&args.load_test, args.ready_timeout).await? {
+            Some(load_test) => work_for(&load_test, &args).await,
+            None => work_for(&Alone, &args).await,
+        }
+    })
+}
+
+async fn work_for<C: Coordination>(coordination: &C, args: &Args) -> anyhow::Result<()> {
+    let stop = shutdown::on_signals()?;
+    let measured = tokio::select! {
+        measured = session::measure(args, coordination, &stop) => measured,
+        () = stop.cancelled() => Err(anyhow::anyhow!("the producer was asked to stop before the end of its run")),
+    };
+    match measured {
+        Ok(measurement) => coordination.deliver(&measurement).await,
+        Err(failure) => {
+            stop.cancel();
+            coordination.fail(&format!("{failure:#}")).await;
+            Err(failure)
+        }
+    }
+}
