@@ -12,6 +12,7 @@ pub mod health;
 pub mod inference;
 pub mod kafka;
 pub mod producer;
+pub mod sentence;
 pub mod shutdown;
 pub mod termination;
 pub mod topics;

@@ -1,10 +1,10 @@
 //! `tailrace-worker`: reads the command line, runs one part of a pipeline, and says how it ended.
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tailrace_worker::{check, db_consumer, inference, producer, topics};
+use tailrace_worker::{check, db_consumer, inference, producer, sentence::sentence, topics};
 use tracing_subscriber::EnvFilter;
 
 /// One part of an image-inference pipeline. Every flag can also be given by its environment variable.
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
+            tracing::error!("{}", sentence(&error));
             ExitCode::FAILURE
         }
     }
@@ -61,7 +61,10 @@ fn main() -> ExitCode {
 fn start_logging(format: LogFormat) {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn,rdkafka=warn"));
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logging = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => logging.init(),
         LogFormat::Json => logging.json().flatten_event(true).init(),

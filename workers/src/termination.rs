@@ -8,6 +8,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::sentence::sentence;
+
 /// Kubernetes shows no more of a message, in bytes.
 const LONGEST: usize = 4096;
 
@@ -33,7 +35,7 @@ impl TerminationMessage {
                 Ok(())
             }
             Err(error) => {
-                self.write(&format!("{error:#}"));
+                self.write(&sentence(&error));
                 Err(error)
             }
         }

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     health::{self, Readiness},
     kafka::{self, Cluster},
+    sentence::sentence,
     shutdown,
 };
 use answers::Answers;
@@ -119,7 +120,7 @@ fn start(threads: usize, worker: &Worker, ending: &Arc<Ending>) -> std::io::Resu
         thread::Builder::new().name(format!("classifier-{number}")).spawn(move || {
             match catch_unwind(AssertUnwindSafe(|| worker.run())) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => ending.fail(format!("{error:#}")),
+                Ok(Err(error)) => ending.fail(sentence(&error)),
                 Err(_) => ending.fail("a classifying thread panicked".to_owned()),
             }
         })?;

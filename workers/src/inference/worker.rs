@@ -7,7 +7,7 @@ use std::{
 };
 
 use rdkafka::Message;
-use tailrace_classifier::{Classification, Classifier, Pixels, decode};
+use tailrace_classifier::{Classification, Classifier, Pixels, RAW_BYTES, decode};
 use tailrace_wire::{Answer, ImageEvent, Label};
 
 use super::{
@@ -35,8 +35,9 @@ struct Image {
 }
 
 impl Worker {
-    /// Works until the queue is closed and empty.
+    /// Works until the queue is closed and empty. The first computation of a thread is slow, so none waits for it.
     pub fn run(&self) -> anyhow::Result<()> {
+        self.classifier.classify(&[Pixels::from_rgb(&[0; RAW_BYTES])?])?;
         loop {
             let batch = self.queue.take(self.most);
             if batch.is_empty() {

@@ -85,9 +85,8 @@ type Partitions = BTreeMap<String, i32>;
 async fn create(admin: &Admin, wanted: &[(&str, i32)], found: &Partitions) -> anyhow::Result<()> {
     let missing = wanted.iter().filter(|(name, _)| !found.contains_key(*name));
     // -1: the replication that the broker has as its default.
-    let topics: Vec<_> = missing
-        .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(-1)))
-        .collect();
+    let topics: Vec<_> =
+        missing.map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(-1))).collect();
     if topics.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,102 @@
+//! Apache Kafka: one broker, KRaft.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientConfig,
+    consumer::{BaseConsumer, Consumer},
+};
+use tempfile::TempDir;
+
+use super::{eventually, free_port, process::Process, third_party};
+
+/// 16 bytes in URL-safe base64.
+const CLUSTER_ID: &str = "dGFpbHJhY2UtdGVzdHMtMQ";
+
+pub struct Broker {
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+
+impl Broker {
+    /// The broker of this test program: started by the first test that needs it, stopped by the last.
+    pub fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(broker) = shared.upgrade() {
+            return broker;
+        }
+        let broker = Arc::new(Self::start());
+        *shared = Arc::downgrade(&broker);
+        broker
+    }
+
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let properties = folder.path().join("server.properties");
+        fs::write(&properties, settings(folder.path(), port, free_port())).unwrap();
+
+        let formatted = java("kafka.tools.StorageTool")
+            .args(["format", "--cluster-id", CLUSTER_ID, "--config"])
+            .arg(&properties)
+            .output()
+            .unwrap();
+        assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stdout));
+        let process = Process::start(java("kafka.Kafka").arg(&properties), &folder.path().join("broker.log"));
+        let mut broker = Self { process, port, _folder: folder };
+        broker.wait();
+        broker
+    }
+
+    fn wait(&mut self) {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", self.address())
+            .set("reconnect.backoff.max.ms", "100")
+            .create()
+            .unwrap();
+        eventually("Kafka answers", Duration::from_secs(60), || {
+            assert!(self.process.is_running(), "{}", self.process.log());
+            client.fetch_metadata(None, Duration::from_millis(200)).ok()
+        });
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+fn java(class: &str) -> Command {
+    let mut command = Command::new(third_party("kafka/jre/bin/java"));
+    command
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
+        .arg(third_party("kafka/libs").join("*"))
+        .arg(class);
+    command
+}
+
+fn settings(folder: &Path, port: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+log.dirs={}
+auto.create.topics.enable=false
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+group.initial.rebalance.delay.ms=0
+",
+        folder.join("data").display()
+    )
+}

@@ -1,0 +1,77 @@
+//! `tailrace-worker` itself, as a process.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{eventually, free_port, process::Process};
+
+pub struct Worker {
+    pub process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+/// A worker that ran to its end.
+pub struct Ended {
+    pub status: ExitStatus,
+    /// Standard output and error.
+    pub output: String,
+}
+
+impl Worker {
+    /// Starts a part that goes on until it is stopped.
+    pub fn start(arguments: &[String], environment: &[(&str, String)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut command = command(arguments, environment);
+        command.env("TAILRACE_HTTP_ADDRESS", format!("127.0.0.1:{port}"));
+        let process = Process::start(&command, &folder.path().join("worker.log"));
+        Self { process, port, _folder: folder }
+    }
+
+    /// Runs a part that comes to an end by itself.
+    pub fn run(arguments: &[String], environment: &[(&str, String)]) -> Ended {
+        let output = command(arguments, environment).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        Ended { status: output.status, output: String::from_utf8(text).unwrap() }
+    }
+
+    pub fn wait_until_ready(&mut self) {
+        eventually("the worker is ready", Duration::from_secs(30), || {
+            assert!(self.process.is_running(), "{}", self.process.log());
+            self.is_ready().then_some(())
+        });
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.get("/readyz").is_some_and(|response| response.starts_with("HTTP/1.1 200"))
+    }
+
+    /// The value of a series of /metrics, such as `x_total{a="b"}`; 0 where it is not there, or nobody listens yet.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics").unwrap_or_default();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.trim().parse().unwrap())
+    }
+
+    /// A response as it comes; none while nobody listens.
+    pub fn get(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+        let mut response = String::new();
+        stream.read_to_string(&mut response).ok()?;
+        Some(response)
+    }
+}
+
+fn command(arguments: &[String], environment: &[(&str, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tailrace-worker"));
+    command.args(arguments).envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
+    command
+}
