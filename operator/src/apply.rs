@@ -5,7 +5,7 @@ use std::{fmt::Debug, time::Duration};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PropagationPolicy},
-    core::NamespaceResourceScope,
+    core::{NamespaceResourceScope, ObjectMeta},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -108,11 +108,16 @@ impl Writer {
         if current == desired {
             return Ok(false);
         }
-        let version = if locked { object.resource_version() } else { None };
+        let metadata = ObjectMeta {
+            name: object.meta().name.clone(),
+            uid: object.uid(),
+            resource_version: object.resource_version().filter(|_| locked),
+            ..ObjectMeta::default()
+        };
         let patch = Patch::Apply(json!({
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
-            "metadata": { "name": object.name_any(), "uid": object.uid(), "resourceVersion": version },
+            "metadata": metadata,
             "status": desired,
         }));
         let (api, name, forced) = (self.api(object), object.name_any(), self.forced());

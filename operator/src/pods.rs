@@ -66,7 +66,8 @@ fn failed(container: &ContainerStatus) -> Option<(String, String)> {
 
 fn ending(ended: &ContainerStateTerminated) -> String {
     match (words(ended), ended.reason.as_deref()) {
-        (Some(message), _) => message.to_owned(),
+        // Where the message is the end of the log, its last line is the error.
+        (Some(message), _) => message.lines().next_back().unwrap_or(message).to_owned(),
         (None, Some("OOMKilled")) => "it needed more memory than its limit".into(),
         (None, _) => format!("it ended with exit code {}", ended.exit_code),
     }
@@ -100,6 +101,14 @@ mod tests {
         let pod = pod("{containerStatuses: [{name: archive, ready: false, restartCount: 3, image: i, imageID: '', state:
             {waiting: {reason: CrashLoopBackOff, message: 'back-off 10s'}}, lastState: {terminated: {exitCode: 1, message: 'no broker at x:9092'}}}]}");
         assert_eq!(trouble(&pod).unwrap().message, "pod cifar-archive-0: CrashLoopBackOff: no broker at x:9092");
+    }
+
+    #[test]
+    fn of_a_log_only_the_last_line_is_told() {
+        let pod =
+            pod("{containerStatuses: [{name: producer, ready: false, restartCount: 0, image: i, imageID: '', state:
+            {terminated: {exitCode: 1, reason: Error, message: \"connected\\nno broker at x:9092\\n\"}}}]}");
+        assert_eq!(trouble(&pod).unwrap().message, "pod cifar-archive-0: Error: no broker at x:9092");
     }
 
     #[test]

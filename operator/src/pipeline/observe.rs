@@ -5,7 +5,7 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::Pod,
 };
-use kube::{Api, Client, Resource, ResourceExt, api::ListParams};
+use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::ObjectMeta};
 use tailrace_crds::Pipeline;
 
 use crate::{
@@ -68,15 +68,20 @@ impl Observed {
     pub fn is_rolled_out(&self) -> bool {
         let sets = [&self.kafka, &self.database].into_iter().flatten().all(|set| {
             let status = set.status.clone().unwrap_or_default();
-            status.observed_generation == set.metadata.generation
+            is_observed(&set.metadata, status.observed_generation)
                 && status.replicas == status.updated_replicas.unwrap_or(0)
         });
         let deployments = [&self.inference, &self.archive].into_iter().flatten().all(|deployment| {
             let status = deployment.status.clone().unwrap_or_default();
-            status.observed_generation == deployment.metadata.generation && status.replicas == status.updated_replicas
+            is_observed(&deployment.metadata, status.observed_generation) && status.replicas == status.updated_replicas
         });
         sets && deployments
     }
+}
+
+/// Whether the status is of this generation. The first has no older pods, whatever the status says.
+fn is_observed(metadata: &ObjectMeta, observed: Option<i64>) -> bool {
+    metadata.generation == Some(1) || metadata.generation == observed
 }
 
 /// The Jobs and pods of a Pipeline. Jobs of an earlier Pipeline of the same name are not its own.

@@ -151,3 +151,14 @@ pub async fn until_reason(namespace: &Namespace, type_: &str, reason: &str) -> S
     let status = pipeline.status.unwrap();
     find(&status.conditions, type_).unwrap().message.clone()
 }
+
+/// Waits for an event about `cifar` that begins like that.
+pub async fn until_event(namespace: &Namespace, beginning: &str) {
+    for _ in 0..200 {
+        if namespace.events("cifar").await.iter().any(|event| event.starts_with(beginning)) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("no event {beginning:?} among {:#?}", namespace.events("cifar").await);
+}

@@ -14,7 +14,7 @@ use tailrace_operator::{conditions::is_true, pipeline::controller, settings::Set
 use crate::{
     cluster::{
         CHECKED, TOPICS, becomes_ready, deployment_is, everything_runs, job_of, namespace, operator, pipeline,
-        pod_ends, stateful_set_is, until_ready, until_reason,
+        pod_ends, stateful_set_is, until_event, until_ready, until_reason,
     },
     support::Operator,
 };
@@ -51,8 +51,7 @@ async fn ready_comes_after_an_image_went_through_and_not_before() {
     assert_eq!(status.model.unwrap().sha256, "4242");
     assert_eq!(status.topics.iter().find(|topic| topic.name == "iot_images").unwrap().partitions, 12);
     assert_eq!(status.images["database"], "mongo:8");
-    let events = namespace.events("cifar").await;
-    assert!(events.iter().any(|event| event.starts_with("Normal Checked: Ready: an image went through")), "{events:#?}");
+    until_event(&namespace, "Normal Checked: Ready: an image went through").await;
 }
 
 #[tokio::test]
@@ -96,7 +95,11 @@ async fn what_the_jobs_reported_outlives_their_pods() {
     let _operator = operator(&namespace);
     pipeline(&namespace, "{}").await;
     becomes_ready(&namespace).await;
-    namespace.api::<Pod>().delete_collection(&DeleteParams::default().grace_period(0), &ListParams::default()).await.unwrap();
+    namespace
+        .api::<Pod>()
+        .delete_collection(&DeleteParams::default().grace_period(0), &ListParams::default())
+        .await
+        .unwrap();
     deployment_is(&namespace, "cifar-archive", 0).await;
     until_reason(&namespace, types::READY, "ArchiveNotReady").await;
     deployment_is(&namespace, "cifar-archive", 1).await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use tailrace_crds::conditions::types;
 
 use crate::cluster::{
-    CHECKED, TOPICS, everything_runs, job_of, namespace, operator, pipeline, pod_ends, pod_is,
+    CHECKED, TOPICS, everything_runs, job_of, namespace, operator, pipeline, pod_ends, pod_is, until_event,
     until_ready, until_reason,
 };
 
@@ -30,8 +30,7 @@ async fn a_failed_check_is_told_and_tried_again() {
     assert_eq!(second, format!("{}-2", first.trim_end_matches("-1")));
     pod_ends(&namespace, &second, 0, CHECKED).await;
     until_ready(&namespace).await;
-    let events = namespace.events("cifar").await;
-    assert!(events.iter().any(|event| event.starts_with("Warning CheckFailed")), "{events:#?}");
+    until_event(&namespace, "Warning CheckFailed").await;
 }
 
 #[tokio::test]
@@ -44,14 +43,13 @@ async fn a_missing_secret_is_told_in_the_condition_and_in_an_event() {
         spec: {securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{
           name: archive, image: i, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}";
     namespace.create_yaml::<Pod>(archive).await;
-    let waiting = json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "secret \"mongo\" not found" } });
+    let waiting =
+        json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "secret \"mongo\" not found" } });
     pod_is(&namespace, "cifar-archive-0", "Pending", waiting).await;
 
     let message = until_reason(&namespace, types::ARCHIVE_READY, "CreateContainerConfigError").await;
     assert!(message.contains("secret \"mongo\" not found"), "{message}");
-    let events = namespace.events("cifar").await;
-    let told = events.iter().any(|event| event.starts_with("Warning CreateContainerConfigError: ArchiveReady: "));
-    assert!(told, "{events:#?}");
+    until_event(&namespace, "Warning CreateContainerConfigError: ArchiveReady: ").await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use tailrace_crds::{
 };
 
 use crate::{
-    cluster::{namespace, operator, pipeline, until_reason, yaml},
+    cluster::{namespace, operator, pipeline, until_event, until_reason, yaml},
     support::Namespace,
 };
 
@@ -92,6 +92,5 @@ async fn what_only_the_operator_can_compute_is_told_in_the_condition() {
     pipeline(&namespace, "{topics: {images: {partitions: 1000}, inferences: {partitions: 1000}}}").await;
     let message = until_reason(&namespace, "Ready", "InvalidSpec").await;
     assert!(message.contains("2001 partitions need a volume of at least 11435Mi"), "{message}");
-    let events = namespace.events("cifar").await;
-    assert!(events.iter().any(|event| event.starts_with("Warning InvalidSpec")), "{events:#?}");
+    until_event(&namespace, "Warning InvalidSpec").await;
 }

@@ -47,6 +47,11 @@ impl ApiServer {
         Client::try_from(self.config(Some(token)).await).unwrap()
     }
 
+    /// How other programs reach the server, as its administrator.
+    pub fn kubeconfig(&self) -> &Kubeconfig {
+        &self.kubeconfig
+    }
+
     /// A new namespace at the restricted level of Pod Security.
     pub async fn namespace(&self) -> Namespace {
         Namespace::create(self.client().await).await

@@ -7,6 +7,7 @@ use kube::Client;
 use tailrace_operator::{context::Context, settings::Settings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
 
 use super::{mortal, namespace::Namespace};
 
@@ -69,6 +70,8 @@ impl Operator {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        // The operator's log goes where the test's own output goes; RUST_LOG chooses from it.
+        let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
         let shutdown = CancellationToken::new();
         Self { task: tokio::spawn(controller(Arc::new(context), shutdown.clone())), _shutdown: shutdown }
     }

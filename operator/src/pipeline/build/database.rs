@@ -27,6 +27,7 @@ struct Engine<'a> {
     /// The program, where the image's own entry point would do more than start it.
     command: &'a [&'a str],
     arguments: &'a [&'a str],
+    environment: &'a [(&'a str, &'a str)],
     data: &'a str,
     user: i64,
 }
@@ -36,6 +37,7 @@ const MONGODB: Engine<'_> = Engine {
     image: "",
     command: &["mongod"],
     arguments: &["--dbpath=/data/db", "--bind_ip_all", "--nounixsocket"],
+    environment: &[],
     data: "/data/db",
     user: 999,
 };
@@ -43,15 +45,16 @@ const MONGODB: Engine<'_> = Engine {
 const FERRETDB: Engine<'_> = Engine {
     image: "",
     command: &[],
-    arguments: &[
-        "--handler=sqlite",
-        "--sqlite-url=file:/state/",
-        "--state-dir=/state",
-        "--listen-addr=:27017",
-        "--debug-addr=127.0.0.1:8088",
-        "--telemetry=disable",
+    arguments: &[],
+    environment: &[
+        ("FERRETDB_HANDLER", "sqlite"),
+        ("FERRETDB_SQLITE_URL", "file:/state/"),
+        ("FERRETDB_STATE_DIR", "/state"),
+        ("FERRETDB_LISTEN_ADDR", ":27017"),
+        ("FERRETDB_DEBUG_ADDR", "127.0.0.1:8088"),
+        ("FERRETDB_TELEMETRY", "disable"),
         // Each probe would be two lines.
-        "--log-level=warn",
+        ("FERRETDB_LOG_LEVEL", "warn"),
     ],
     data: "/state",
     user: pod_security::WORKER_USER,
@@ -77,7 +80,8 @@ pub fn server(
         image: Some(engine.image.to_owned()),
         image_pull_policy: Some(images.pull_policy.clone()),
         command: (!engine.command.is_empty()).then(|| strings(engine.command)),
-        args: Some(strings(engine.arguments)),
+        args: (!engine.arguments.is_empty()).then(|| strings(engine.arguments)),
+        env: Some(engine.environment.iter().map(|(name, value)| pods::variable(name, *value)).collect()),
         ports: Some(vec![ContainerPort {
             name: Some("mongodb".into()),
             container_port: PORT,

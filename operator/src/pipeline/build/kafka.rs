@@ -36,15 +36,19 @@ appender.console.type = Console
 appender.console.name = console
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = [%d{ISO8601}] %p %m (%c)%n
+logger.configuration.name = org.apache.kafka.common.config.AbstractConfig
+logger.configuration.level = WARN
 ";
 
-/// Formats the volume where that has not been done, and becomes the broker.
+/// Formats the volume where that has not been done (`meta.properties` is the last file that it writes), and becomes
+/// the broker.
 const START: &str = "\
 set -eu
 cd /tmp
 echo \"$LOGGING\" >log4j2.properties
 echo \"$SERVER_PROPERTIES\" >server.properties
-/opt/kafka/bin/kafka-storage.sh format --ignore-formatted --cluster-id \"$CLUSTER_ID\" --config server.properties
+[ -e /var/lib/kafka/data/log/meta.properties ] ||
+\t/opt/kafka/bin/kafka-storage.sh format --ignore-formatted --cluster-id \"$CLUSTER_ID\" --config server.properties
 exec /opt/kafka/bin/kafka-server-start.sh server.properties
 ";
 
