@@ -233,9 +233,12 @@ pub struct LoadTestStatus {
     /// How many producers have said that they are ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_producers: Option<i32>,
-    /// The images of the measurement.
+    /// The images of the measurement; while the test runs, all images so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Messages>,
+    /// While the test runs: when `messages` was brought up to date.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress_time: Option<MicroTime>,
     /// The images of the warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_messages: Option<Messages>,

@@ -26,8 +26,9 @@ use crate::conditions::find;
 
 /// How far ahead the common start is: the producers must have seen it by then.
 const START_AHEAD: Duration = Duration::from_millis(1_500);
-/// How much later than the drain time a producer may report.
-const REPORT_GRACE: Duration = Duration::from_secs(15);
+/// How much later than the drain time a producer may report. One that died is seen at once by its pod; this is for those
+/// on a node that is lost, and longer than a short absence of the API server.
+const REPORT_GRACE: Duration = Duration::from_secs(60);
 /// How often the progress is written.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 /// How soon a test that waits for the end of another one's pods looks again.
@@ -211,8 +212,18 @@ fn run(seen: &Observation, start_time: Timestamp) -> Decision {
         return finish(seen, reasons::PRODUCER_FAILED, message);
     }
     let mut status = status::under_way(seen, phase, &running_message(seen, phase, reported));
-    status.messages = result::progress(seen).or(status.messages);
+    show_progress(seen, &mut status);
     go_on(seen, vec![], status, min(PROGRESS_INTERVAL, until(boundary, seen.now)))
+}
+
+/// Each write of the status is seen by the operator's own watch, so without a time in it progress would chase itself.
+fn show_progress(seen: &Observation, status: &mut LoadTestStatus) {
+    let shown = status.progress_time.as_ref().map_or(PROGRESS_INTERVAL, |shown| seen.since(shown.0));
+    let progress = result::progress(seen);
+    if shown >= PROGRESS_INTERVAL && progress != status.messages {
+        status.messages = progress;
+        status.progress_time = Some(MicroTime(seen.now));
+    }
 }
 
 /// The phase at a time after the common start was written, and when it ends.

@@ -13,10 +13,7 @@ use k8s_openapi::{
 use kube::Resource;
 use serde_json::json;
 use tailrace_crds::{
-    LoadTest, Pipeline, ProducerReport,
-    load_test::Messages,
-    pipeline::ActiveLoadTest,
-    producer_report::ProducerResult,
+    LoadTest, Pipeline, ProducerReport, load_test::Messages, pipeline::ActiveLoadTest, producer_report::ProducerResult,
 };
 use tailrace_measure::histogram::LatencyHistogram;
 
@@ -29,7 +26,7 @@ pub fn begin() -> Timestamp {
 }
 
 /// A LoadTest of two producers on the Pipeline `cifar`, made so many seconds after the beginning.
-pub fn load_test(name: &str, created: i64) -> LoadTest {
+pub fn load_test(name: &str, created: u64) -> LoadTest {
     let mut test: LoadTest = serde_json::from_value(json!({
         "apiVersion": "tailrace.dev/v1alpha1",
         "kind": "LoadTest",
@@ -40,7 +37,7 @@ pub fn load_test(name: &str, created: i64) -> LoadTest {
         },
     }))
     .unwrap();
-    test.meta_mut().creation_timestamp = Some(Time(begin() + Duration::from_secs(created.unsigned_abs())));
+    test.meta_mut().creation_timestamp = Some(Time(begin() + Duration::from_secs(created)));
     test
 }
 
@@ -77,7 +74,7 @@ pub fn images() -> Images {
 /// A LoadTest that nobody has looked at; its Pipeline does not exist.
 pub fn new_test() -> Observation {
     Observation {
-        load_test: load_test("test", 0),
+        load_test: load_test("test", 10),
         pipeline: None,
         others: vec![],
         jobs: vec![],
@@ -142,6 +139,7 @@ impl Observation {
     /// The pod of one producer is in that state.
     pub fn with_pod(mut self, index: usize, status: serde_json::Value) -> Self {
         let mut pod = Pod::default();
+        pod.metadata.name = Some(format!("test-producer-{index}-x"));
         pod.metadata.labels = self.jobs[index].metadata.labels.clone();
         pod.metadata.owner_references = self.jobs[index].controller_owner_ref(&()).map(|owner| vec![owner]);
         pod.status = serde_json::from_value(status).unwrap();

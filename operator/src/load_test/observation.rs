@@ -93,7 +93,7 @@ pub fn is_producer(pod: &Pod) -> bool {
 }
 
 /// Whether the containers of a pod have ended for good.
-fn pod_is_over(pod: &Pod) -> bool {
+pub fn pod_is_over(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
 }

@@ -1,12 +1,10 @@
 //! How far each producer is, from its report, its Job and its pod.
 
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{ContainerStatus, Pod},
-};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use tailrace_crds::producer_report::{ProducerReport, ProducerResult};
 
 use super::observation::{Observation, job_condition};
+use crate::pods;
 
 /// How far a producer is.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,7 +55,7 @@ fn producer(seen: &Observation, index: i32) -> Producer<'_> {
     if status.is_some_and(|status| status.ready_at.is_some()) {
         return Producer::Ready;
     }
-    Producer::Starting(seen.pods_of(job).find_map(what_pod_waits_for))
+    Producer::Starting(seen.pods_of(job).find_map(|pod| Some(pods::trouble(pod)?.message)))
 }
 
 /// A producer whose objects somebody deleted cannot be replaced: it would be another experiment.
@@ -80,40 +78,12 @@ fn job_failure(seen: &Observation, job: &Job) -> Option<String> {
     job_condition(job, "Complete").map(|_| "it ended without a result".to_owned())
 }
 
+/// What a pod that ended badly says, or why it was evicted.
 fn why_pod_failed(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref().filter(|status| status.phase.as_deref() == Some("Failed"))?;
-    let from_container = containers(pod).find_map(|container| {
-        let ended = container.state.as_ref()?.terminated.as_ref()?;
-        let reason = ended.reason.as_deref().unwrap_or("Error");
-        Some(sentence(&format!("{reason} (exit code {})", ended.exit_code), ended.message.as_deref()))
-    });
-    from_container
-        .or_else(|| Some(sentence(status.reason.as_deref().unwrap_or("PodFailed"), status.message.as_deref())))
-}
-
-fn what_pod_waits_for(pod: &Pod) -> Option<String> {
-    let waiting = containers(pod).find_map(|container| {
-        let waiting = container.state.as_ref()?.waiting.as_ref()?;
-        let reason = waiting.reason.as_deref().filter(|reason| *reason != "ContainerCreating")?;
-        Some(sentence(reason, waiting.message.as_deref()))
-    });
-    waiting.or_else(|| {
-        let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-        let unscheduled =
-            conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
-        Some(sentence(unscheduled.reason.as_deref().unwrap_or("Unschedulable"), unscheduled.message.as_deref()))
-    })
-}
-
-fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
-    pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten())
-}
-
-/// The reason with the last line of the message, which in a log is the one that matters.
-fn sentence(reason: &str, message: Option<&str>) -> String {
-    const LONGEST: usize = 300;
-    match message.and_then(|message| message.lines().rfind(|line| !line.trim().is_empty())) {
-        Some(line) => format!("{reason}: {}", line.trim().chars().take(LONGEST).collect::<String>()),
-        None => reason.to_owned(),
-    }
+    let evicted = || {
+        let reason = status.reason.as_deref().unwrap_or("its pod failed");
+        status.message.as_ref().map_or_else(|| reason.to_owned(), |message| format!("{reason}: {message}"))
+    };
+    Some(pods::trouble(pod).map_or_else(evicted, |trouble| trouble.message))
 }

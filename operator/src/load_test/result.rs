@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use kube::ResourceExt;
 use tailrace_crds::{
     conditions::reasons,
     load_test::{Display, Environment, Latency, LoadTestStatus, Messages, Rate},
@@ -16,7 +15,7 @@ use tailrace_measure::{
     validity::{Evidence, Reason, Validity, judge},
 };
 
-use super::observation::{Observation, is_producer};
+use super::observation::{Observation, is_producer, pod_is_over};
 
 /// What came of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,11 +185,12 @@ fn producer_nodes(seen: &Observation) -> Vec<String> {
     reports.into_iter().filter_map(|report| report.status.as_ref()?.node.clone()).collect()
 }
 
+/// Pods that have ended, such as that of the check, take nothing from the producers.
 fn shared_nodes(seen: &Observation, producer_nodes: &[String]) -> Vec<String> {
     let of_pipeline: BTreeSet<_> = seen
         .pods
         .iter()
-        .filter(|pod| !is_producer(pod) && pod.labels().contains_key(crate::labels::PIPELINE))
+        .filter(|pod| !is_producer(pod) && !pod_is_over(pod))
         .filter_map(|pod| pod.spec.as_ref()?.node_name.clone())
         .collect();
     of_pipeline.into_iter().filter(|node| producer_nodes.contains(node)).collect()
@@ -253,4 +253,40 @@ fn unsigned(value: i64) -> u64 {
 
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::load_test::fixtures::new_test;
+
+    #[test]
+    fn a_node_is_shared_if_a_producer_and_a_running_pod_of_the_pipeline_are_on_it() {
+        let mut seen = new_test().with_pipeline().with_producers();
+        for (index, node) in ["node1", "node2"].into_iter().enumerate() {
+            seen.report_mut(index).status.get_or_insert_default().node = Some(node.into());
+        }
+        for (node, phase) in [("node0", "Running"), ("node1", "Succeeded"), ("node2", "Running")] {
+            let pod =
+                json!({ "metadata": {}, "spec": { "containers": [], "nodeName": node }, "status": { "phase": phase } });
+            seen.pods.push(serde_json::from_value(pod).unwrap());
+        }
+        let environment = environment(&seen, &[]);
+        assert_eq!(environment.producer_nodes, ["node1", "node2"]);
+        assert_eq!(environment.shared_nodes, ["node2"]);
+        assert_eq!(environment.images["producer"], "worker:1");
+    }
+
+    #[test]
+    fn progress_is_the_sum_of_what_the_producers_have_said_so_far() {
+        let mut seen = new_test().with_pipeline().with_producers();
+        assert_eq!(progress(&seen), None);
+        let sent = |sent| Some(Messages { scheduled: sent, sent, ..Messages::default() });
+        seen.report_mut(0).status.get_or_insert_default().progress = sent(3);
+        assert_eq!(progress(&seen), sent(3));
+        seen.report_mut(1).status.get_or_insert_default().progress = sent(4);
+        assert_eq!(progress(&seen), sent(7));
+    }
 }

@@ -46,6 +46,7 @@ pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdic
     status.message = Some(message.clone());
     status.observed_generation = seen.load_test.metadata.generation;
     status.waiting_since = None;
+    status.progress_time = None;
     status.completion_time = Some(MicroTime(seen.now));
     status.display.get_or_insert_with(|| load_column(seen));
     status

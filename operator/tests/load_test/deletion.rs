@@ -19,7 +19,7 @@ fn assert_owned<K: Resource<DynamicType = ()>>(objects: &[K], test: &LoadTest) {
         let owners = object.owner_references();
         assert_eq!(owners.len(), 1, "{} {}", K::kind(&()), object.name_any());
         assert_eq!((owners[0].kind.as_str(), Some(&owners[0].uid)), ("LoadTest", test.metadata.uid.as_ref()));
-        assert_eq!((owners[0].controller, owners[0].block_owner_deletion), (Some(true), Some(true)));
+        assert_eq!(owners[0].controller, Some(true));
     }
 }
 

@@ -57,7 +57,7 @@ async fn a_producer_out_of_memory_fails_the_test_with_the_reason_of_its_pod() {
     });
     namespace.patch_status::<Pod>(&pod, killed).await.unwrap();
     let status = until_finished(&namespace, "hungry").await.status.unwrap();
-    assert_failed(&status, reasons::PRODUCER_FAILED, "producer 1 failed: OOMKilled (exit code 137)");
+    assert_failed(&status, reasons::PRODUCER_FAILED, "OOMKilled: it needed more memory than its limit");
 
     // The other producer sends no more; the failed one's pod is kept for its log.
     namespace.until_gone::<Job>("hungry-producer-0").await;
@@ -100,11 +100,12 @@ async fn producers_that_are_never_ready_fail_the_test_with_what_their_pod_waits_
     });
     namespace.patch_status::<Pod>(&pod, waits).await.unwrap();
 
-    let told = "1 of 2 producers are ready; producer 1 waits: ImagePullBackOff: Back-off pulling image";
+    let told =
+        format!("1 of 2 producers are ready; producer 1 waits: pod {pod}: ImagePullBackOff: Back-off pulling image");
     let message = |test: &LoadTest| test.status.as_ref().and_then(|status| status.message.clone()).unwrap_or_default();
-    namespace.until::<LoadTest>("stuck", "told what it waits for", |test| message(test).starts_with(told)).await;
+    namespace.until::<LoadTest>("stuck", "told what it waits for", |test| message(test).starts_with(&told)).await;
     let status = until_finished(&namespace, "stuck").await.status.unwrap();
-    assert_failed(&status, reasons::READY_TIMEOUT, told);
+    assert_failed(&status, reasons::READY_TIMEOUT, &told);
     assert!(status.message.unwrap().ends_with("gave up after readyTimeout (4s)"));
     for job in ["stuck-producer-0", "stuck-producer-1"] {
         namespace.until_gone::<Job>(job).await;

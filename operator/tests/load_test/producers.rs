@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport,
@@ -122,10 +123,10 @@ fn histogram(micros: impl Iterator<Item = u64>) -> String {
     histogram.encode().unwrap()
 }
 
-/// One producer says that it is ready.
+/// One producer says that it is ready, as soon as it could have been started.
 pub async fn ready(namespace: &Namespace, test: &str, index: i32) {
     let name = format!("{test}-producer-{index}");
-    namespace.until::<ProducerReport>(&name, "there", |_| true).await;
+    namespace.until::<Job>(&name, "there", |_| true).await;
     let status = json!({ "podUid": format!("uid-of-{name}"), "node": format!("node{index}"), "readyAt": now() });
     namespace.patch_status::<ProducerReport>(&name, status).await.unwrap();
 }

@@ -1,7 +1,10 @@
 //! One test for each way from one state to another.
 
 use serde_json::json;
-use tailrace_crds::{conditions::types, load_test::Phase};
+use tailrace_crds::{
+    conditions::types,
+    load_test::{Messages, Phase},
+};
 
 use super::{super::fixtures::*, *};
 use crate::conditions::is_true;
@@ -85,21 +88,20 @@ fn killed_between_two_jobs_it_makes_the_missing_one() {
 #[test]
 fn behind_another_test_its_start_timeout_does_not_run() {
     let mut seen = new_test();
-    seen.others.push(load_test("older", -1));
-    seen.others[0].metadata.creation_timestamp = None;
+    seen.others.push(load_test("older", 0));
     let seen = seen.clone().after(1_000.0, &decide(&seen));
     let decision = decide(&seen);
     assert_eq!(decision.status.phase, Phase::Queued);
     assert_eq!(decision.status.waiting_since, None);
-    assert!(decision.status.message.unwrap().contains("1 of"), "the place in the line");
+    let message = "waits for LoadTest \"older\" on Pipeline \"cifar\": 2 of 2 in line";
+    assert_eq!(decision.status.message.as_deref(), Some(message));
 }
 
 #[test]
 fn while_the_pods_of_another_test_run_it_waits() {
     let (mut seen, _) = accepted();
     let job = seen.jobs.remove(0);
-    let foreign = Observation { jobs: vec![job], ..new_test().with_pipeline() };
-    let mut foreign = foreign;
+    let mut foreign = Observation { jobs: vec![job], ..new_test().with_pipeline() };
     foreign.jobs[0].metadata.owner_references.as_mut().unwrap()[0].uid = "uid-of-a-deleted-test".into();
     let decision = decide(&foreign);
     assert_eq!(decision.announcements[0].reason, reasons::PIPELINE_BUSY);
@@ -127,11 +129,26 @@ fn the_common_start_is_published_when_all_are_ready_and_never_moves() {
 #[test]
 fn the_phases_follow_the_clock() {
     // The start is 1.5 s ahead, then 5 s of warm-up, 20 s of measurement and 10 s of drain.
-    for (seconds, phase) in [(1.0, Phase::WarmingUp), (6.4, Phase::WarmingUp), (6.6, Phase::Running), (26.6, Phase::Draining)] {
+    for (seconds, phase) in
+        [(1.0, Phase::WarmingUp), (6.4, Phase::WarmingUp), (6.6, Phase::Running), (26.6, Phase::Draining)]
+    {
         assert_eq!(decide(&started().later(seconds)).status.phase, phase, "after {seconds} s");
     }
     assert_eq!(decide(&started().later(6.0)).look_again, Some(Duration::from_millis(500)), "at the boundary");
     assert_eq!(decide(&started().later(10.0)).look_again, Some(PROGRESS_INTERVAL));
+}
+
+#[test]
+fn progress_is_written_every_two_seconds_and_not_more_often() {
+    let sent = |sent| Messages { scheduled: sent, sent, ..Messages::default() };
+    let mut seen = started().later(10.0);
+    seen.report_mut(0).status.as_mut().unwrap().progress = Some(sent(5));
+    let first = decide(&seen);
+    assert_eq!(first.status.messages, Some(sent(5)));
+    let mut seen = seen.after(1.9, &first);
+    seen.report_mut(0).status.as_mut().unwrap().progress = Some(sent(9));
+    assert_eq!(decide(&seen).status, first.status);
+    assert_eq!(decide(&seen.later(0.1)).status.messages, Some(sent(9)));
 }
 
 #[test]
@@ -162,12 +179,15 @@ fn with_all_results_it_succeeds_and_then_tidies_up() {
 
 #[test]
 fn a_failed_producer_ends_the_test_and_keeps_its_job() {
-    let seen = started().with_pod(1, json!({ "phase": "Failed", "containerStatuses": [{
+    let seen = started().with_pod(
+        1,
+        json!({ "phase": "Failed", "containerStatuses": [{
         "name": "producer", "image": "", "imageID": "", "ready": false, "restartCount": 0,
         "state": { "terminated": { "exitCode": 1, "reason": "Error", "message": "log line\nthe broker is gone\n" } },
-    }] }));
+    }] }),
+    );
     let decision = decide(&seen);
-    let why = "producer 1 failed: Error (exit code 1): the broker is gone";
+    let why = "producer 1 failed: pod test-producer-1-x: Error: the broker is gone";
     assert_eq!(finished(&decision), (reasons::PRODUCER_FAILED, why.into()));
     let after = decide(&seen.after(0.1, &decision));
     assert_eq!(after.steps, [Step::RemoveJobs(vec![0]), Step::ReleasePipeline]);
@@ -185,24 +205,28 @@ fn a_job_that_ends_without_a_result_has_failed_and_one_with_a_result_has_not() {
 #[test]
 fn who_does_not_report_in_time_has_failed() {
     let seen = started().with_result(0, 10);
-    assert_eq!(decide(&seen.clone().later(51.4)).status.phase, Phase::Draining);
-    let decision = decide(&seen.later(51.6));
+    assert_eq!(decide(&seen.clone().later(96.4)).status.phase, Phase::Draining);
+    let decision = decide(&seen.later(96.6));
     let (reason, message) = finished(&decision);
     assert_eq!(reason, reasons::PRODUCER_FAILED);
-    assert!(message.starts_with("producer 1 did not report within 15 s after the drain time; 1 of 2 did"), "{message}");
+    assert!(message.starts_with("producer 1 did not report within 60 s after the drain time; 1 of 2 did"), "{message}");
     assert_eq!(decision.status.messages.unwrap().received, 10, "what is there is shown");
 }
 
 #[test]
 fn after_ready_timeout_it_fails_with_what_the_pod_waits_for() {
     let (seen, _) = accepted();
-    let seen = seen.with_ready(0).with_pod(1, json!({ "phase": "Pending", "conditions": [{
+    let seen = seen.with_ready(0).with_pod(
+        1,
+        json!({ "phase": "Pending", "conditions": [{
         "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available",
-    }] }));
+    }] }),
+    );
     assert_eq!(decide(&seen).status.phase, Phase::Starting);
     let (reason, message) = finished(&decide(&seen.later(30.0)));
     assert_eq!(reason, reasons::READY_TIMEOUT);
-    let expected = "1 of 2 producers are ready; producer 1 waits: Unschedulable: 0/1 nodes are available";
+    let expected =
+        "1 of 2 producers are ready; producer 1 waits: pod test-producer-1-x: Unschedulable: 0/1 nodes are available";
     assert!(message.starts_with(expected), "{message}");
 }
 
