@@ -9,9 +9,9 @@ use crate::settings::LeaseSettings;
 /// The name of the lease.
 const LEASE: &str = "tailrace-operator";
 /// Seconds after which the lease of an operator that died is free.
-const LEASE_SECONDS: u64 = 15;
+const LEASE_SECONDS: u64 = 10;
 /// Seconds before that at which it is renewed.
-const RENEW_EARLIER_SECONDS: u64 = 10;
+const RENEW_EARLIER_SECONDS: u64 = 7;
 
 /// Why an operator stopped leading.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ mod apply;
 mod attempts;
 pub mod build;
 mod disk;
+mod events;
 mod observe;
 mod reasons;
 mod status;
@@ -26,7 +27,6 @@ use kube::{
     runtime::{
         Controller,
         controller::{self, Action},
-        events::EventType,
         reflector::ObjectRef,
         watcher,
     },
@@ -38,7 +38,6 @@ use tokio_util::sync::CancellationToken;
 use self::{attempts::Attempts, status::Jobs, validate::validate};
 use crate::{
     apply::{Error, Writer},
-    conditions,
     context::Context,
     labels::{COMPONENT, Component, PIPELINE},
 };
@@ -129,19 +128,12 @@ async fn bring_about(
     Ok(Action::requeue(look_again))
 }
 
-/// Writes the status if it differs, and an event for each condition that says something new.
+/// Writes the status if it differs, and events about what is new in it.
 async fn report(context: &Context, writer: &Writer, pipeline: &Pipeline, status: PipelineStatus) -> Result<(), Error> {
     let before = status::previous(pipeline);
-    if !writer.apply_status(pipeline, &before, &status, false).await? {
-        return Ok(());
-    }
-    for condition in &status.conditions {
-        let known = conditions::find(&before.conditions, &condition.type_)
-            .is_some_and(|known| known.status == condition.status && known.reason == condition.reason);
-        if !known {
-            let kind = if reasons::is_calm(&condition.reason) { EventType::Normal } else { EventType::Warning };
-            let note = format!("{}: {}", condition.type_, condition.message);
-            context.event(pipeline, kind, &condition.reason, &note).await;
+    if writer.apply_status(pipeline, &before, &status, false).await? {
+        for news in events::news(&before.conditions, &status.conditions) {
+            context.event(pipeline, news.type_, &news.reason, &news.note).await;
         }
     }
     Ok(())

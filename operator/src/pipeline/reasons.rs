@@ -28,7 +28,13 @@ pub const CONNECTING: &str = "Connecting";
 /// The spec does not want it.
 pub const DISABLED: &str = "Disabled";
 
-/// Whether a condition with this reason needs nobody's attention.
+/// The reason of Ready while the condition `type_` of a part does not hold, such as `KafkaNotReady`.
+pub fn not_ready(type_: &str) -> String {
+    format!("{}NotReady", type_.trim_end_matches("Ready"))
+}
+
+/// Whether a condition with this reason is part of a normal start and needs nobody's attention.
 pub fn is_calm(reason: &str) -> bool {
-    matches!(reason, CHECKED | CHECKING | AVAILABLE | STARTING | TOPICS_EXIST | ANSWERED | CONNECTING | DISABLED)
+    const CALM: [&str; 8] = [CHECKED, CHECKING, AVAILABLE, STARTING, TOPICS_EXIST, ANSWERED, CONNECTING, DISABLED];
+    CALM.contains(&reason) || reason.ends_with("NotReady")
 }

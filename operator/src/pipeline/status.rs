@@ -107,11 +107,12 @@ pub fn status(
     }
 }
 
+/// What is in trouble comes before what only has to start.
 fn ready(findings: &[(&str, Finding)], observed: &Observed, jobs: &Jobs<'_>) -> Finding {
-    let missing = findings.iter().find(|(_, finding)| finding.status != Status::True && !finding.optional);
-    if let Some((type_, finding)) = missing {
-        let reason = format!("{}NotReady", type_.trim_end_matches("Ready"));
-        return Finding::new(false, reason, finding.message.clone());
+    let missing = || findings.iter().filter(|(_, finding)| finding.status != Status::True && !finding.optional);
+    let in_trouble = missing().find(|(_, finding)| !reasons::is_calm(&finding.reason));
+    if let Some((type_, finding)) = in_trouble.or_else(|| missing().next()) {
+        return Finding::new(false, reasons::not_ready(type_), finding.message.clone());
     }
     match &jobs.check {
         Attempts::Succeeded(_) => Finding::new(true, reasons::CHECKED, "an image went through the whole Pipeline"),

@@ -49,7 +49,11 @@ async fn a_missing_secret_is_told_in_the_condition_and_in_an_event() {
 
     let message = until_reason(&namespace, types::ARCHIVE_READY, "CreateContainerConfigError").await;
     assert!(message.contains("secret \"mongo\" not found"), "{message}");
-    until_event(&namespace, "Warning CreateContainerConfigError: ArchiveReady: ").await;
+    until_event(
+        &namespace,
+        "Warning ArchiveNotReady: 0 of 1 pods of archive are ready: pod cifar-archive-0: CreateContainerConfigError: ",
+    )
+    .await;
 }
 
 #[tokio::test]
