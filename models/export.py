@@ -80,7 +80,7 @@ def main() -> None:
     report = {
         "sha256": cifar10.sha256(options.output),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "recipe": recipe | augmentation | {"epochs_trained": state["epoch"], "cycles": state["cycles"]},
+        "recipe": recipe | augmentation | {"epochs_trained": state["epoch"]},
         **numbers,
     }
     options.output.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n")

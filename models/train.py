@@ -20,7 +20,7 @@ class Recipe:
     """All that decides the result, apart from the code."""
 
     layers: int = 20
-    epochs: int = 26
+    epochs: int = 20
     batch: int = 128
     peak_rate: float = 0.2
     warmup_share: float = 0.2
@@ -54,23 +54,17 @@ class Training:
         groups = parameter_groups(self.network, recipe.weight_decay)
         self.optimiser = torch.optim.SGD(groups, lr=0.1, momentum=recipe.momentum, nesterov=True)
         self.epoch = 0
-        # From which epoch on the cycle had how many epochs: more than one entry when the number was changed on the way.
-        self.cycles = [[0, recipe.epochs]]
         # Half the time where the processor multiplies bfloat16 itself; emulated it would be slower.
         self.bfloat16 = torch.cpu._is_avx512_bf16_supported()
 
     def resume(self) -> None:
         if self.checkpoint.exists():
             state = torch.load(self.checkpoint, weights_only=True)
-            # More or fewer epochs may be asked for on the way; anything else would be a mixture of two trainings.
-            if state["recipe"] | {"epochs": self.recipe.epochs} != asdict(self.recipe):
-                raise SystemExit(f"{self.checkpoint} was trained by another recipe: delete it or name another file")
+            if state["recipe"] != asdict(self.recipe):
+                raise SystemExit(f"{self.checkpoint} is of another recipe: delete it or name another with --checkpoint")
             self.network.load_state_dict(state["network"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.epoch = state["epoch"]
-            self.cycles = state["cycles"]
-            if self.cycles[-1][1] != self.recipe.epochs:
-                self.cycles.append([self.epoch, self.recipe.epochs])
 
     def save(self) -> None:
         self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +73,6 @@ class Training:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "epoch": self.epoch,
-            "cycles": self.cycles,
             "recipe": asdict(self.recipe),
         }
         torch.save(state, partial)
