@@ -27,8 +27,8 @@ pub struct Args {
     /// When images are sent.
     #[arg(long, env = "TAILRACE_LOAD", default_value = "open")]
     pub load: LoadModel,
-    /// Images a second of this producer, in an open load.
-    #[arg(long, env = "TAILRACE_RATE", required_if_eq("load", "open"))]
+    /// Images a second of this producer; an open load needs it.
+    #[arg(long, env = "TAILRACE_RATE")]
     pub rate: Option<u32>,
     /// Load before the measurement; these images are counted apart.
     #[arg(long, env = "TAILRACE_WARMUP", default_value = "10s", value_parser = duration)]
@@ -85,17 +85,29 @@ pub struct LoadTestArgs {
     pub node: Option<String>,
 }
 
+/// The command line says nothing that could be done.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPlan {
+    /// An open load has no rate.
+    #[error("an open load needs a rate: write --rate with the images a second of this producer, or --load closed")]
+    Rate,
+    /// The rate is 0, or the index is not below the number of producers.
+    #[error(transparent)]
+    Schedule(#[from] NoSchedule),
+}
+
 impl Args {
     /// When images are to be sent.
     ///
     /// # Errors
-    /// A rate of 0, or an index that is not below the number of producers.
-    pub fn plan(&self) -> Result<Plan, NoSchedule> {
-        // Also in a closed load the index must be one of the producers'.
-        let schedule = Constant::new(self.rate.unwrap_or(1), self.producers, self.index)?;
-        let load = match self.load {
-            LoadModel::Open => Load::Open(schedule),
-            LoadModel::Closed => Load::Closed,
+    /// [`NoPlan`] says what to write instead.
+    pub fn plan(&self) -> Result<Plan, NoPlan> {
+        let schedule = |rate| Constant::new(rate, self.producers, self.index);
+        let load = match (self.load, self.rate) {
+            (LoadModel::Open, Some(rate)) => Load::Open(schedule(rate)?),
+            (LoadModel::Open, None) => return Err(NoPlan::Rate),
+            // Also in a closed load the index must be one of the producers'.
+            (LoadModel::Closed, _) => schedule(1).map(|_| Load::Closed)?,
         };
         Ok(Plan { load, warmup: self.warmup, duration: self.duration, drain: self.drain_timeout })
     }
@@ -126,7 +138,7 @@ mod tests {
 
     #[test]
     fn an_open_load_needs_a_rate_and_a_closed_one_does_not() {
-        assert!(parsed("").unwrap_err().contains("--rate"));
+        assert!(parsed("").unwrap().plan().unwrap_err().to_string().contains("--rate"));
         assert!(matches!(parsed("--rate 20").unwrap().plan().unwrap().load, Load::Open(_)));
         assert!(matches!(parsed("--load closed").unwrap().plan().unwrap().load, Load::Closed));
     }

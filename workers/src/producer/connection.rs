@@ -161,8 +161,12 @@ impl Connection {
 
     /// The sequence number of the image that an answer with this subject is for, if it is one of this producer's.
     pub fn own_sequence(&self, subject: &str) -> Option<u64> {
-        subject.strip_prefix(&self.source)?.strip_prefix('/')?.parse().ok()
+        sequence_of(&self.source, subject)
     }
+}
+
+fn sequence_of(source: &str, subject: &str) -> Option<u64> {
+    subject.strip_prefix(source)?.strip_prefix('/')?.parse().ok()
 }
 
 /// Partitions are at least one.
@@ -204,4 +208,34 @@ fn published(clients: &[(&str, &ClientConfig)]) -> BTreeMap<String, String> {
         settings.extend(chosen.map(|(name, value)| (format!("{client}.{name}"), value.to_owned())));
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use tailrace_wire::subject;
+
+    use super::*;
+
+    #[test]
+    fn only_answers_to_own_images_are_taken() {
+        assert_eq!(sequence_of("uid-1", &subject("uid-1", "42")), Some(42));
+        assert_eq!(sequence_of("uid-1", &subject("uid-10", "42")), None);
+        assert_eq!(sequence_of("uid-1", &subject("camera", "uid-1")), None);
+        assert_eq!(sequence_of("uid-1", &subject("uid-1", "picture")), None);
+    }
+
+    #[test]
+    fn there_may_be_more_producers_than_partitions() {
+        assert_eq!([0, 11, 12, 25].map(|index| own_partition(index, 12)), [0, 11, 0, 1]);
+    }
+
+    #[test]
+    fn settings_are_published_and_addresses_are_not() {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", "secret:9092").set("linger.ms", "0").set("sasl.password", "secret");
+        let settings = published(&[("producer", &config)]);
+        assert_eq!(settings["producer.linger.ms"], "0");
+        assert!(settings.contains_key("librdkafka"));
+        assert_eq!(settings.len(), 2, "{settings:?}");
+    }
 }

@@ -106,3 +106,62 @@ pub fn messages(counts: Counts) -> Messages {
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use tailrace_measure::{
+        accounting::{Ledger, Outcome},
+        histogram::LatencyHistogram,
+    };
+
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(100);
+
+    /// One image in the warm-up; of ten that are measured, seven have the right label, one a wrong one, one an error,
+    /// and one is lost.
+    fn measurement() -> Measurement {
+        let mut ledger = Ledger::new(TICK);
+        for number in 0..11 {
+            let sequence = ledger.send(TICK * number, TICK * number);
+            ledger.acknowledged(sequence);
+            let outcome = match number {
+                8 => Outcome::Wrong,
+                9 => Outcome::Error,
+                10 => continue,
+                _ => Outcome::Correct,
+            };
+            ledger.answered(sequence, TICK * number + TICK / 10, outcome);
+        }
+        Measurement {
+            windows: ledger.finish(),
+            duration: TICK * 10,
+            target_per_second: Some(10),
+            start_delay_micros: 7,
+            client_settings: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_report_has_the_counts_and_whole_histograms() {
+        let result = measurement().result().unwrap();
+        let Messages { scheduled, sent, received, lost, answer_errors, .. } = result.messages;
+        assert_eq!((scheduled, sent, received, lost, answer_errors), (10, 10, 9, 1, 1));
+        assert_eq!(result.warmup_messages.received, 1);
+        assert_eq!((result.correct, result.start_delay_micros), (7, 7));
+        let counts = [&result.latency, &result.service_latency, &result.send_delay];
+        assert_eq!(counts.map(|text| LatencyHistogram::decode(text).unwrap().count()), [8, 8, 10]);
+    }
+
+    #[test]
+    fn a_summary_has_rates_accuracy_and_no_percentile_that_falls_on_a_lost_image() {
+        let measurement = measurement();
+        let summary = measurement.summary();
+        assert_eq!(summary.offered_per_second, "10.0");
+        assert_eq!(summary.achieved_per_second, "9.0");
+        assert_eq!(summary.accuracy_percent.as_deref(), Some("87.5"));
+        assert!(summary.latency_micros.p50.is_some_and(|p50| (10_000..10_010).contains(&p50)));
+        assert_eq!(summary.latency_micros.p90, None);
+        assert_eq!(summary.invalid, None);
+    }
+}

@@ -1,0 +1,62 @@
+//! One image at a time.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    echo::{Behaviour, Echo, Reply},
+    measured::Measured,
+    support::Pipeline,
+};
+
+const ANSWERED: Behaviour =
+    Behaviour { delay: Duration::from_millis(20), stall: None, replies: |_| vec![Reply::Right] };
+
+#[test]
+fn the_next_image_is_sent_when_the_answer_has_come() {
+    let pipeline = Pipeline::new("closed", 3);
+    let echo = Echo::start(&pipeline, ANSWERED);
+    let measured = Measured::run(&pipeline, "--load closed --warmup 500ms --duration 2s --index 1 --producers 2");
+
+    let scheduled = measured.count("scheduled");
+    assert!((20..=100).contains(&scheduled), "{scheduled} images of 20 ms or more in 2 s");
+    assert_eq!((measured.count("sent"), measured.count("received"), measured.count("lost")), (scheduled, scheduled, 0));
+    assert!((20.0..60.0).contains(&measured.latency("p50").unwrap()), "{:?}", measured.latency("p50"));
+    assert!(measured.latency("min").unwrap() >= 20.0);
+    assert!(measured.send_delay("p50") < 1.0, "the next image leaves at once");
+    assert_eq!(measured.accuracy(), "100.0");
+    assert_eq!(measured.invalid(), None);
+
+    let seen = echo.seen();
+    assert!(seen.iter().all(|image| image.waiting == 1), "never two images at a time");
+    assert!((1..=25).contains(&measured.warmup("scheduled")));
+    assert_eq!(seen.len() as u64, scheduled + measured.warmup("scheduled"), "every image sent is counted");
+    let numbers: Vec<u64> = seen.iter().map(|image| image.number).collect();
+    assert_eq!(numbers, (0..seen.len() as u64).collect::<Vec<_>>());
+    let partitions: BTreeSet<i32> = seen.iter().map(|image| image.partition).collect();
+    assert_eq!(partitions.len(), 3, "images go round over all partitions");
+}
+
+#[test]
+fn an_image_without_an_answer_is_lost_after_the_drain_time_and_the_next_is_sent() {
+    let pipeline = Pipeline::new("closed-lost", 1);
+    let every_tenth_is_lost = |number| if number % 10 == 9 { vec![] } else { vec![Reply::Right] };
+    let echo = Echo::start(&pipeline, Behaviour { replies: every_tenth_is_lost, ..ANSWERED });
+    let measured = Measured::run(&pipeline, "--load closed --warmup 0s --duration 2s --drain-timeout 300ms");
+
+    let lost = echo.seen().iter().filter(|image| image.number % 10 == 9).count() as u64;
+    assert!(lost >= 2, "{lost}");
+    assert_eq!(measured.count("lost"), lost);
+    assert_eq!(measured.count("scheduled"), echo.seen().len() as u64);
+    assert_eq!(measured.count("received"), measured.count("scheduled") - lost);
+    assert_eq!(measured.latency("max"), None, "a lost image has no finite latency");
+    assert!(measured.latency("p50").unwrap() >= 20.0);
+}
+
+#[test]
+fn a_closed_load_hides_a_stall() {
+    let pipeline = Pipeline::new("closed-stall", 1);
+    let _echo = Echo::start(&pipeline, Behaviour { stall: Some((30, Duration::from_secs(1))), ..ANSWERED });
+    let measured = Measured::run(&pipeline, "--load closed --warmup 0s --duration 3s");
+    assert!(measured.latency("max").unwrap() >= 1_000.0);
+    assert!(measured.latency("p95").unwrap() < 500.0, "only one image has seen the stall");
+}

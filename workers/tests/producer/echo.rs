@@ -1,0 +1,172 @@
+//! A stand-in for the classifier: answers each image after a known time.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    producer::{BaseRecord, DefaultProducerContext, ThreadedProducer},
+};
+use tailrace_wire::{Answer, AnswerEvent, ImageEvent, Label};
+
+use crate::support::Pipeline;
+
+pub const CLASSES: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
+
+/// What becomes of an image.
+#[derive(Clone, Copy)]
+pub enum Reply {
+    Right,
+    Wrong,
+    Error,
+}
+
+/// How the stand-in answers.
+#[derive(Clone, Copy)]
+pub struct Behaviour {
+    /// From an image's arrival to its answers.
+    pub delay: Duration,
+    /// From the arrival of the image with this number on, it answers nothing for so long.
+    pub stall: Option<(u64, Duration)>,
+    /// The answers to an image, by its number.
+    pub replies: fn(u64) -> Vec<Reply>,
+}
+
+/// An image that arrived.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub number: u64,
+    pub partition: i32,
+    /// How many images waited for their answers at that time, this one included.
+    pub waiting: usize,
+}
+
+pub struct Echo {
+    stop: Arc<AtomicBool>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Waiting {
+    due: Instant,
+    event: ImageEvent,
+    class: usize,
+}
+
+impl Echo {
+    pub fn start(pipeline: &Pipeline, behaviour: Behaviour) -> Self {
+        let (stop, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (consumer, producer) = (consumer(pipeline), producer(pipeline));
+        let (answers, stopping, log) = (pipeline.answers(), stop.clone(), seen.clone());
+        let thread = thread::spawn(move || {
+            let (mut waiting, mut stalled_until) = (VecDeque::new(), Instant::now());
+            while !stopping.load(Ordering::Relaxed) {
+                if let Some(record) = consumer.poll(until_due(&waiting)) {
+                    let record = record.unwrap();
+                    let event = ImageEvent::from_headers(record.headers().unwrap()).unwrap();
+                    let number: u64 = event.id.parse().unwrap();
+                    if let Some((first, length)) = behaviour.stall.filter(|(first, _)| number == *first) {
+                        println!("image {first} begins a stall of {length:?}");
+                        stalled_until = Instant::now() + length;
+                    }
+                    let due = (Instant::now() + behaviour.delay).max(stalled_until);
+                    waiting.push_back(Waiting { due, event, class: class(record.payload().unwrap()) });
+                    let seen = Seen { number, partition: record.partition(), waiting: waiting.len() };
+                    log.lock().unwrap().push(seen);
+                }
+                while waiting.front().is_some_and(|first| first.due <= Instant::now()) {
+                    let Waiting { event, class, .. } = waiting.pop_front().unwrap();
+                    for reply in (behaviour.replies)(event.id.parse().unwrap()) {
+                        answer(&producer, &answers, &event, class, reply);
+                    }
+                }
+            }
+        });
+        Self { stop, seen, thread: Some(thread) }
+    }
+
+    /// Everything that has arrived.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().unwrap().join();
+        assert!(ended.is_ok() || thread::panicking(), "the stand-in panicked");
+    }
+}
+
+fn until_due(waiting: &VecDeque<Waiting>) -> Duration {
+    let left = |first: &Waiting| first.due.saturating_duration_since(Instant::now());
+    waiting.front().map_or(Duration::from_millis(50), left).min(Duration::from_millis(50))
+}
+
+/// The test images are of one colour, and its value modulo 10 is the class.
+fn class(png: &[u8]) -> usize {
+    usize::from(image::load_from_memory(png).unwrap().into_rgb8().into_raw()[0] % 10)
+}
+
+fn answer(
+    producer: &ThreadedProducer<DefaultProducerContext>,
+    topic: &str,
+    image: &ImageEvent,
+    class: usize,
+    reply: Reply,
+) {
+    let label = |index: usize| {
+        let label = CLASSES[index].to_owned();
+        Answer::Label(Label { label, index, confidence: 1.0, model: "echo".into(), model_sha256: "0".into() })
+    };
+    let event = AnswerEvent {
+        id: image.id.clone(),
+        source: "echo".into(),
+        subject: image.subject(),
+        time: Timestamp::now(),
+        queue_micros: 0,
+        compute_micros: 0,
+        answer: match reply {
+            Reply::Right => label(class),
+            Reply::Wrong => label((class + 1) % 10),
+            Reply::Error => Answer::Failed { error: "asked to fail".into() },
+        },
+    };
+    let value = event.to_value().unwrap();
+    let record: BaseRecord<'_, (), [u8]> = BaseRecord::to(topic)
+        .partition(image.reply_partition.expect("a reply partition is asked for"))
+        .headers(event.to_headers())
+        .payload(&value);
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+}
+
+fn producer(pipeline: &Pipeline) -> ThreadedProducer<DefaultProducerContext> {
+    ClientConfig::new().set("bootstrap.servers", pipeline.broker.address()).set("linger.ms", "0").create().unwrap()
+}
+
+fn consumer(pipeline: &Pipeline) -> BaseConsumer {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", pipeline.broker.address())
+        .set("group.id", "echo")
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "10")
+        .create()
+        .unwrap();
+    let mut assignment = TopicPartitionList::new();
+    for partition in 0..pipeline.partitions(&pipeline.images()).unwrap() {
+        assignment.add_partition_offset(&pipeline.images(), partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&assignment).unwrap();
+    consumer
+}
