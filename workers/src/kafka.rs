@@ -98,7 +98,7 @@ impl Cluster {
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
     /// No broker answered in time.
-    #[error("Kafka does not answer within {waited:?}: {source}; check the bootstrap servers")]
+    #[error("Kafka does not answer within {waited:.0?}: {source}; check the bootstrap servers")]
     NoBroker {
         /// How long it was tried.
         waited: Duration,
@@ -107,7 +107,7 @@ pub enum WaitError {
     },
     /// Kafka answers, but a topic is missing or has no leader.
     #[error(
-        "Kafka has no topic {topic} with a leader for each partition after {waited:?}: run `tailrace-worker topics`"
+        "Kafka has no topic {topic} with a leader for each partition after {waited:.0?}: run `tailrace-worker topics`"
     )]
     NoTopic {
         /// The first topic that is missing.
@@ -179,10 +179,12 @@ pub fn list(partitions: &TopicPartitionList) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// A commit that failed is no reason to stop: what is not committed is delivered again. Nothing to commit is no failure.
+/// A commit that failed is no reason to stop: the next one repeats it, and what is never committed is delivered again.
+/// Nothing to commit is no failure, and a coordinator that is away is reported by the client already.
 pub fn log_commit(result: KafkaResult<()>) {
+    use RDKafkaErrorCode::{NoOffset, WaitingForCoordinator};
     match result {
-        Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
+        Ok(()) | Err(KafkaError::ConsumerCommit(NoOffset | WaitingForCoordinator)) => {}
         Err(error) => tracing::warn!("{error}"),
     }
 }

@@ -57,10 +57,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// `RUST_LOG` chooses what is logged; what Kafka's client reports is shown from warnings on.
+/// `RUST_LOG` chooses what is logged. Of Kafka's client, what it says itself is shown from warnings on, but not what its
+/// Rust side repeats many times a second while a broker is away.
 fn start_logging(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn,rdkafka=warn"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,librdkafka=warn,rdkafka=warn,rdkafka::client=off"));
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

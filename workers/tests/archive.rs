@@ -11,9 +11,9 @@ use rdkafka::{Message, message::Headers};
 use support::{Database, Pipeline, Worker, eventually, sample};
 use tailrace_wire::{Answer, AnswerEvent, Label, PNG, subject};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(40);
 /// Kafka notices a member that was killed after ten seconds.
-const AFTER_A_KILL: Duration = Duration::from_secs(40);
+const AFTER_A_KILL: Duration = Duration::from_secs(90);
 
 fn answer(id: usize) -> AnswerEvent {
     let label =

@@ -13,9 +13,9 @@ use rdkafka::{
 use support::{Pipeline, Worker, eventually, image_file, raw_pixels, sample};
 use tailrace_wire::{Answer, AnswerEvent, JPEG, Label, PNG, RAW, UNKNOWN_SOURCE};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(40);
 /// Kafka notices a member that was killed after ten seconds.
-const AFTER_A_KILL: Duration = Duration::from_secs(40);
+const AFTER_A_KILL: Duration = Duration::from_secs(90);
 
 fn label(event: &AnswerEvent) -> &Label {
     match &event.answer {
@@ -115,13 +115,13 @@ fn undecodable_bytes_are_counted_logged_once_kept_and_answered_and_stop_nothing(
 
 #[test]
 fn a_classifier_killed_in_the_middle_of_its_work_loses_no_image() {
-    const IMAGES: usize = 4_000;
+    const IMAGES: usize = 2_000;
     let pipeline = Pipeline::new("killed", 3);
     pipeline.send_images(IMAGES);
     let mut first = pipeline.start_classifier();
     answered(&first, 100.0);
     first.process.kill();
-    let some = pipeline.read(&pipeline.answers(), SOON, |_| true).len();
+    let some = pipeline.read(&pipeline.answers(), SOON, |answers| !answers.is_empty()).len();
     assert!(some < IMAGES, "it was not killed in the middle of its work");
 
     let _second = pipeline.start_classifier();
@@ -132,7 +132,7 @@ fn a_classifier_killed_in_the_middle_of_its_work_loses_no_image() {
 
 #[test]
 fn a_classifier_asked_to_stop_answers_what_it_took_and_nothing_twice() {
-    const IMAGES: usize = 3_000;
+    const IMAGES: usize = 1_500;
     let pipeline = Pipeline::new("stopped", 3);
     pipeline.send_images(IMAGES);
     let mut first = pipeline.start_classifier();
@@ -148,7 +148,7 @@ fn a_classifier_asked_to_stop_answers_what_it_took_and_nothing_twice() {
 
 #[test]
 fn a_second_classifier_takes_its_share_and_nothing_is_lost_or_repeated() {
-    const IMAGES: usize = 3_000;
+    const IMAGES: usize = 1_500;
     let pipeline = Pipeline::new("shared", 4);
     let mut first = pipeline.start_classifier();
     first.wait_until_ready();

@@ -25,7 +25,7 @@ const POLL: Duration = Duration::from_millis(100);
 const MOST_RECORDS: usize = 500;
 const MOST_BYTES: usize = 4 << 20;
 
-/// A member of the group that takes images and answers.
+/// A member of the group that takes images and answers. Dropped, it commits what is stored and leaves the group.
 pub struct Records {
     consumer: BaseConsumer<Membership>,
     /// Came during a pause; the beginning of the next batch.
@@ -88,11 +88,6 @@ impl Records {
             }
         }
         Ok(self.consumer.resume(&self.consumer.assignment()?)?)
-    }
-
-    /// Commits what is stored and leaves the group.
-    pub fn close(self) {
-        log_commit(self.consumer.commit_consumer_state(CommitMode::Sync));
     }
 
     fn poll(&self, limit: Duration) -> anyhow::Result<Option<OwnedMessage>> {

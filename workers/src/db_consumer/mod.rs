@@ -71,7 +71,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             records.finish(&batch);
         }
     }
-    records.close();
     Ok(())
 }
 

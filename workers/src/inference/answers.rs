@@ -1,6 +1,7 @@
 //! The answers on their way to Kafka.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI32, AtomicUsize, Ordering},
@@ -80,6 +81,12 @@ impl Answers {
         self.producer.client()
     }
 
+    /// Takes the number of partitions of the answers' topic from a list of all topics.
+    pub fn know(&self, topics: &BTreeMap<String, i32>) {
+        let partitions = topics.get(&self.cluster.inferences_topic).copied().unwrap_or_default();
+        self.partitions.store(partitions, Ordering::Relaxed);
+    }
+
     /// Answers an image.
     pub fn answer(
         &self,
@@ -140,10 +147,7 @@ impl Answers {
         if looked_up.is_none_or(|last| last.elapsed() > LOOK_UP_INTERVAL) {
             *looked_up = Some(Instant::now());
             match kafka::topics(self.client(), Duration::from_secs(2)) {
-                Ok(topics) => {
-                    let partitions = topics.get(&self.cluster.inferences_topic).copied().unwrap_or_default();
-                    self.partitions.store(partitions, Ordering::Relaxed);
-                }
+                Ok(topics) => self.know(&topics),
                 Err(error) => tracing::warn!("cannot look up the partitions of the answers' topic: {error}"),
             }
         }

@@ -26,9 +26,9 @@ use crate::{
 /// The poll blocks for at most this long, so that the end of the process is noticed.
 const POLL: Duration = Duration::from_millis(100);
 /// How long images of partitions that are taken away may still be answered by this member.
-const REVOKE_LIMIT: Duration = Duration::from_secs(5);
+const HAND_OVER_LIMIT: Duration = Duration::from_secs(10);
 
-/// A member of the group that takes images.
+/// A member of the group that takes images. Dropped, it leaves the group, which takes all its partitions away.
 pub struct Images {
     consumer: BaseConsumer<Membership>,
 }
@@ -69,11 +69,6 @@ impl Images {
         }
         Ok(())
     }
-
-    /// Waits until what was taken is answered, commits, and leaves the group.
-    pub fn close(self, limit: Duration) {
-        self.consumer.context().hand_over(&self.consumer, |_| true, limit);
-    }
 }
 
 /// What to do as partitions come and go.
@@ -93,10 +88,13 @@ impl Membership {
         }
     }
 
-    fn hand_over(&self, consumer: &BaseConsumer<Self>, revoked: impl Fn(i32) -> bool, limit: Duration) {
-        let unanswered = self.in_flight.drain(&revoked, limit);
+    /// Waits until what was taken is answered, and commits.
+    fn hand_over(&self, consumer: &BaseConsumer<Self>, revoked: impl Fn(i32) -> bool) {
+        let unanswered = self.in_flight.drain(&revoked, HAND_OVER_LIMIT);
         if unanswered > 0 {
-            tracing::warn!("{unanswered} images are not answered within {limit:?}: they will be delivered again");
+            tracing::warn!(
+                "{unanswered} images have no answer after {HAND_OVER_LIMIT:?}: they will be delivered again"
+            );
         }
         self.store_answered(consumer);
         self.in_flight.forget(revoked);
@@ -115,7 +113,7 @@ impl ConsumerContext for Membership {
             // They have another owner already, who begins at the last commit.
             self.in_flight.forget(|partition| revoked.contains(&partition));
         } else {
-            self.hand_over(consumer, |partition| revoked.contains(&partition), REVOKE_LIMIT);
+            self.hand_over(consumer, |partition| revoked.contains(&partition));
         }
     }
 

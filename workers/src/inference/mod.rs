@@ -39,8 +39,6 @@ use worker::Worker;
 
 /// How long to wait for Kafka and the topics at the start before the process gives up and is started again.
 const START_LIMIT: Duration = Duration::from_secs(600);
-/// How long images that were taken may still be answered after the process was asked to stop.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// The queue holds so many batches for each thread: enough to keep them busy, little enough to bound memory.
 const BATCHES_IN_QUEUE: usize = 4;
 
@@ -88,10 +86,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let images = Images::subscribe(&args.cluster, &args.group, in_flight, readiness)?;
     images.pump(&queue, &ending.stop)?;
-    queue.close();
-    let failure = ending.failure.get();
-    images.close(if failure.is_some() { Duration::ZERO } else { DRAIN_LIMIT });
-    match failure {
+    // Leaving the group hands over what was taken: answered and committed.
+    drop(images);
+    match ending.failure.get() {
         Some(reason) => bail!("{reason}"),
         None => Ok(()),
     }
@@ -106,7 +103,10 @@ fn connect(
 ) -> anyhow::Result<Option<Arc<Answers>>> {
     let answers = Answers::new(&args.cluster, &args.group, in_flight.clone(), ending.clone(), metrics.clone())?;
     match kafka::wait_for_topics(answers.client(), &args.cluster.topics(), START_LIMIT, &ending.stop) {
-        Ok(_) => Ok(Some(Arc::new(answers))),
+        Ok(topics) => {
+            answers.know(&topics);
+            Ok(Some(Arc::new(answers)))
+        }
         Err(kafka::WaitError::Stopped) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -119,7 +119,6 @@ fn start(threads: usize, worker: &Worker, ending: &Arc<Ending>) -> std::io::Resu
         let (worker, ending) = (worker.clone(), ending.clone());
         thread::Builder::new().name(format!("classifier-{number}")).spawn(move || {
             match catch_unwind(AssertUnwindSafe(|| worker.run())) {
-                Ok(Ok(())) => {}
                 Ok(Err(error)) => ending.fail(sentence(&error)),
                 Err(_) => ending.fail("a classifying thread panicked".to_owned()),
             }

@@ -18,55 +18,41 @@ pub struct Waiting {
 
 /// A bounded queue. Who pushes into a full one waits, so that memory is bounded and Kafka keeps the rest.
 pub struct Queue<T> {
-    state: Mutex<State<T>>,
+    items: Mutex<VecDeque<T>>,
     not_empty: Condvar,
     not_full: Condvar,
     capacity: usize,
     takers: usize,
 }
 
-struct State<T> {
-    items: VecDeque<T>,
-    closed: bool,
-}
-
 impl<T> Queue<T> {
     /// `takers` is the number of threads that take batches.
     pub fn new(capacity: usize, takers: usize) -> Self {
-        let state = Mutex::new(State { items: VecDeque::with_capacity(capacity), closed: false });
-        Self { state, not_empty: Condvar::new(), not_full: Condvar::new(), capacity, takers: takers.max(1) }
+        let items = Mutex::new(VecDeque::with_capacity(capacity));
+        Self { items, not_empty: Condvar::new(), not_full: Condvar::new(), capacity, takers: takers.max(1) }
     }
 
-    /// Appends an item; waits while the queue is full. After [`Queue::close`] the item is dropped.
+    /// Appends an item; waits while the queue is full.
     pub fn push(&self, item: T) {
-        let full = |state: &mut State<T>| state.items.len() >= self.capacity && !state.closed;
-        let mut state = self.not_full.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
-        if !state.closed {
-            state.items.push_back(item);
-            self.not_empty.notify_one();
-        }
+        let full = |items: &mut VecDeque<T>| items.len() >= self.capacity;
+        let mut items = self.not_full.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
+        items.push_back(item);
+        self.not_empty.notify_one();
     }
 
     /// Waits for an item, then takes what is there, without waiting for more: at most `most`, and no more than this
-    /// thread's share, so that no thread idles while another has a long batch. Empty once closed and empty.
+    /// thread's share, so that no thread idles while another has a long batch.
     pub fn take(&self, most: usize) -> Vec<T> {
-        let empty = |state: &mut State<T>| state.items.is_empty() && !state.closed;
-        let mut state = self.not_empty.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
-        let share = state.items.len().div_ceil(self.takers).min(most);
-        let batch = state.items.drain(..share).collect();
+        let mut items =
+            self.not_empty.wait_while(self.lock(), |items| items.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        let share = items.len().div_ceil(self.takers).min(most);
+        let batch = items.drain(..share).collect();
         self.not_full.notify_one();
         batch
     }
 
-    /// Takers get what is left, then nothing.
-    pub fn close(&self) {
-        self.lock().closed = true;
-        self.not_empty.notify_all();
-        self.not_full.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -102,15 +88,5 @@ mod tests {
             assert_eq!(queue.take(8), [1]);
         });
         assert_eq!(queue.take(8), [2]);
-    }
-
-    #[test]
-    fn a_closed_queue_is_emptied_and_then_ends() {
-        let queue = Queue::new(10, 1);
-        queue.push(1);
-        queue.close();
-        queue.push(2);
-        assert_eq!(queue.take(8), [1]);
-        assert!(queue.take(8).is_empty());
     }
 }

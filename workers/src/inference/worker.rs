@@ -1,6 +1,7 @@
 //! A classifying thread: takes what waits, decodes it, classifies it, answers it.
 
 use std::{
+    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
@@ -35,15 +36,11 @@ struct Image {
 }
 
 impl Worker {
-    /// Works until the queue is closed and empty. The first computation of a thread is slow, so none waits for it.
-    pub fn run(&self) -> anyhow::Result<()> {
+    /// Works until the process ends. The first computation of a thread is slow, so no image waits for it.
+    pub fn run(&self) -> anyhow::Result<Infallible> {
         self.classifier.classify(&[Pixels::from_rgb(&[0; RAW_BYTES])?])?;
         loop {
-            let batch = self.queue.take(self.most);
-            if batch.is_empty() {
-                return Ok(());
-            }
-            self.answer(batch)?;
+            self.answer(self.queue.take(self.most))?;
         }
     }
 
