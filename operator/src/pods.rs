@@ -15,7 +15,7 @@ pub struct Trouble {
 /// What keeps `pod` from running, if anything does.
 pub fn trouble(pod: &Pod) -> Option<Trouble> {
     let statuses = containers(pod);
-    let stuck = statuses.clone().find_map(|container| stuck(container));
+    let stuck = statuses.clone().find_map(stuck);
     let (reason, details) = stuck.or_else(|| unschedulable(pod)).or_else(|| statuses.clone().find_map(failed))?;
     Some(Trouble { message: format!("pod {}: {reason}: {details}", pod.name_any()), reason })
 }

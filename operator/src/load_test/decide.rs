@@ -115,6 +115,9 @@ fn obstacle(seen: &Observation) -> Option<(&'static str, String)> {
 
 fn why_not_ready(pipeline: &Pipeline) -> Option<String> {
     let unseen = || Some("the operator has not looked at its present spec yet".to_owned());
+    if pipeline.metadata.deletion_timestamp.is_some() {
+        return Some("it is being deleted".to_owned());
+    }
     let Some(status) = &pipeline.status else { return unseen() };
     match find(&status.conditions, types::READY) {
         Some(ready) if ready.status != "True" => Some(format!("{}: {}", ready.reason, ready.message)),

@@ -98,7 +98,8 @@ pub fn news(before: &LoadTestStatus, after: &LoadTestStatus) -> Vec<Announcement
     let accepted = reason_of(after, types::ACCEPTED);
     let mut news = Vec::new();
     if accepted != reason_of(before, types::ACCEPTED) {
-        let calm = [Some(reasons::ACCEPTED), Some(reasons::QUEUED)].contains(&accepted.as_deref());
+        let calm =
+            [reasons::ACCEPTED, reasons::QUEUED, reasons::PIPELINE_BUSY].map(Some).contains(&accepted.as_deref());
         news.extend(announce(types::ACCEPTED, !calm));
     }
     if before.start_time.is_none() && after.start_time.is_some() {

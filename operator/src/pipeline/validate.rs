@@ -193,12 +193,13 @@ fn resources(
 
 /// Half of the memory limit, in MiB: the page cache of the log segments and the JVM itself need the rest.
 fn heap(resources: &ResourceRequirements) -> Result<u64, Invalid> {
-    const SMALLEST_LIMIT: u64 = 384 << 20;
+    const MEBIBYTE: u64 = 1 << 20;
+    const SMALLEST_LIMIT: u64 = 384 * MEBIBYTE;
     let limit = resources.limits.as_ref().and_then(|limits| limits.get("memory")).cloned().unwrap_or_default();
     let bytes = quantity::bytes(&limit)
         .map_err(|source| Invalid::Size { field: "kafka.managed.resources.limits.memory", source })?;
     if bytes < SMALLEST_LIMIT {
         return Err(Invalid::BrokerMemory(limit.0));
     }
-    Ok((bytes / 2 >> 20).min(LARGEST_HEAP))
+    Ok((bytes / 2 / MEBIBYTE).min(LARGEST_HEAP))
 }
