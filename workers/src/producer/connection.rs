@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -99,7 +99,7 @@ impl Deliveries {
 }
 
 impl Connection {
-    /// Waits for the topics until `deadline`, connects to the leaders of all partitions of the images, and takes the
+    /// Waits for the topics for at most `limit`, connects to the leaders of all partitions of the images, and takes the
     /// answers' partition `index` modulo partitions from its end on. Sends nothing.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ impl Connection {
     pub fn open(
         route: Route,
         accounts: Accounts,
-        deadline: Instant,
+        limit: Duration,
         stop: &CancellationToken,
     ) -> Result<Self, ConnectError> {
         let Route { cluster, source, index, send_timeout } = route;
@@ -118,7 +118,6 @@ impl Connection {
         let producer =
             ThreadedProducer::from_config_and_context(&config, deliveries).map_err(while_doing("connecting"))?;
         let topics = [cluster.images_topic.as_str(), cluster.inferences_topic.as_str()];
-        let limit = deadline.saturating_duration_since(Instant::now());
         let found = wait_for_topics(producer.client(), &topics, limit, stop)?;
         let images_partitions = found[topics[0]];
         for partition in 0..images_partitions {

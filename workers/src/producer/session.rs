@@ -71,8 +71,8 @@ async fn prepare(
         index: args.index,
         send_timeout: plan.drain,
     };
-    let (accounts, stopping) = (accounts.clone(), stop.clone());
-    let connection = on_thread("connection", move || Connection::open(route, accounts, deadline, &stopping));
+    let (accounts, limit, stopping) = (accounts.clone(), args.ready_timeout, stop.clone());
+    let connection = on_thread("connection", move || Connection::open(route, accounts, limit, &stopping));
     let (dataset, connection) = tokio::try_join!(dataset, connection)?;
     let (dataset, connection) = (dataset?, connection?);
     if let Some(group) = args.inference_group.clone() {
