@@ -7,6 +7,8 @@
 //! The doc comments of the fields are what `kubectl explain` shows. `crds/manifests/` is generated from these types by
 //! `cargo run -p tailrace-crds --bin crdgen`, and a test keeps both equal.
 
+#![allow(clippy::duplicated_attributes, reason = "each printed column has a type of its own")]
+
 pub mod conditions;
 pub mod duration;
 pub mod load_test;

@@ -1,5 +1,6 @@
 //! LoadTests against a real API server: what it refuses, and the whole way from `kubectl apply` to the percentiles. The
 //! tests play the Pipeline and the producers, and kill the operator wherever it can be killed.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "the helpers of a test may fail it")]
 
 #[path = "../support/mod.rs"]
 mod support;

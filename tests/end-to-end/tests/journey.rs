@@ -17,11 +17,7 @@ use tailrace_crds::{
     LoadTest, Pipeline,
     load_test::{LoadTestStatus, Messages, Phase},
 };
-use tailrace_end_to_end::{
-    Cluster,
-    cluster::holds,
-    database::Database,
-};
+use tailrace_end_to_end::{Cluster, cluster::holds, database::Database};
 
 const PIPELINE: &str = include_str!("../../../examples/pipeline.yaml");
 
