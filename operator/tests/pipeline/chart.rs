@@ -32,8 +32,7 @@ fn rendered(namespace: &Namespace, values: &str) -> Vec<DynamicObject> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_yaml_ng::Deserializer::from_slice(&output.stdout)
-        .map(|document| Option::<DynamicObject>::deserialize(document).unwrap())
-        .flatten()
+        .filter_map(|document| Option::<DynamicObject>::deserialize(document).unwrap())
         .collect()
 }
 
