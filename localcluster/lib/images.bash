@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # Image archives (OCI, one image each) into the nodes' containerd.
 
-# load_into NODE ARCHIVE...: skips what the node has already.
-load_into() {
-	local node=$1 archive name digest present
-	shift
+# load_images ARCHIVE... NODE: skips what the node has already.
+load_images() {
+	local node=${*: -1} archive name digest present
+	set -- "${@:1:$#-1}"
 	present=$(containerd_images "$node" list | awk 'NR > 1 { print $1, $3 }')
 	for archive in "$@"; do
 		read -r name digest < <(archive_identity "$archive")
@@ -24,16 +24,4 @@ containerd_images() {
 archive_identity() {
 	tar -xOf "$1" index.json |
 		jq -r '.manifests[0] | [.annotations["org.opencontainers.image.ref.name"], .digest] | join(" ")'
-}
-
-# Every node takes the archives at the same time.
-load_into_all() {
-	local node worker workers=()
-	for node in $(existing_nodes); do
-		load_into "$node" "$@" &
-		workers+=($!)
-	done
-	for worker in "${workers[@]}"; do
-		wait "$worker" || exit 1
-	done
 }

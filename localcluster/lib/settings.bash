@@ -38,6 +38,26 @@ existing_nodes() {
 	done | sort -V
 }
 
+# for_all_nodes COMMAND...: runs it with each node's name added.
+for_all_nodes() {
+	local node
+	for node in $(existing_nodes); do
+		"$@" "$node"
+	done
+}
+
+# The same, on all nodes at the same time; fails if it failed on one.
+for_all_nodes_at_once() {
+	local node worker workers=()
+	for node in $(existing_nodes); do
+		"$@" "$node" &
+		workers+=($!)
+	done
+	for worker in "${workers[@]}"; do
+		wait "$worker" || exit 1
+	done
+}
+
 fail() {
 	echo "localcluster: $*" >&2
 	exit 1
