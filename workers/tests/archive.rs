@@ -63,7 +63,7 @@ fn an_image_and_its_answer_are_two_documents_under_one_id() {
 
 #[test]
 fn killed_and_restarted_and_delivered_again_it_stores_each_record_once() {
-    const IMAGES: usize = 5_000;
+    const IMAGES: usize = 2_000;
     let (pipeline, database) = (Pipeline::new("again", 3), Database::start());
     pipeline.send_images(IMAGES);
     (0..IMAGES).for_each(|id| pipeline.send_answer(&answer(id)));
