@@ -32,8 +32,8 @@ use crate::{
 /// Memory that a producer asks for and may use: the images of its dataset, encoded, are about 30 MB.
 const MEMORY_REQUEST: &str = "128Mi";
 const MEMORY_LIMIT: &str = "512Mi";
-/// CPU that a producer asks for; it may use more.
-const CPU_REQUEST: &str = "100m";
+/// CPU that a producer asks for, and so its share of a busy node; it may use more. It needs little, and that in time.
+const CPU_REQUEST: &str = "250m";
 /// A producer has nothing to bring in order when it is told to end.
 const TERMINATION_GRACE_SECONDS: i64 = 2;
 /// How much longer than the test a Job may run if the operator does not end it.

@@ -66,9 +66,11 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, retry, context)
-        .for_each(|result| async move {
-            if let Err(error) = result {
-                tracing::warn!("{error}");
+        .for_each(|outcome| async move {
+            match outcome {
+                // `retry` has told of the reconciler's own errors; a Pipeline that is gone was to be expected.
+                Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+                Err(error) => tracing::warn!("a watch of the Pipeline controller failed and starts again: {error}"),
             }
         })
         .await;
