@@ -102,12 +102,13 @@ pub async fn jobs(
 ) -> Result<(), apply::Error> {
     let may_check = observed.is_rolled_out();
     for (template, standing, may_start) in [(&resources.topics, topics, true), (&resources.check, check, may_check)] {
-        if let (Attempts::Due(number), true) = (standing, may_start) {
+        if let (Attempts::Due(number, _), true) = (standing, may_start) {
             writer.apply(&attempts::attempt(template, *number)).await?;
         }
     }
-    let wanted = [topics, check].map(|attempts| attempts.job().map(ResourceExt::name_any));
-    for job in observed.jobs.iter().filter(|job| !wanted.contains(&Some(job.name_any()))) {
+    let kept = [topics, check].map(|attempts| [attempts.current(), attempts.failed()]);
+    let kept: Vec<String> = kept.into_iter().flatten().flatten().map(ResourceExt::name_any).collect();
+    for job in observed.jobs.iter().filter(|job| !kept.contains(&job.name_any())) {
         delete(writer, job).await?;
     }
     Ok(())

@@ -8,16 +8,16 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
 /// The pause after the first failure; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Where the attempts at one thing stand.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attempts<'a> {
-    /// The attempt of that number is to be made now.
-    Due(u32),
-    /// This one is on its way.
-    Running(&'a Job),
+    /// The attempt of that number is to be made now, after this one has failed.
+    Due(u32, Option<&'a Job>),
+    /// This one is on its way, after that one has failed.
+    Running(&'a Job, Option<&'a Job>),
     /// This one succeeded.
     Succeeded(&'a Job),
     /// This one failed, and the next is due at that time.
@@ -27,24 +27,35 @@ pub enum Attempts<'a> {
 impl<'a> Attempts<'a> {
     /// Looks through `jobs` for the attempts called `name`-1, `name`-2 and so on.
     pub fn of(name: &str, jobs: &'a [Job], now: Timestamp) -> Self {
-        let Some((number, job)) = attempts(name, jobs).max_by_key(|(number, _)| *number) else {
-            return Self::Due(1);
+        let mut attempts: Vec<(u32, &Job)> = attempts(name, jobs).collect();
+        attempts.sort_by_key(|(number, _)| *number);
+        let Some((number, job)) = attempts.pop() else {
+            return Self::Due(1, None);
         };
         if condition_time(job, "Complete").is_some() {
             return Self::Succeeded(job);
         }
         match condition_time(job, "Failed") {
-            None => Self::Running(job),
-            Some(failed) if failed + pause(number) <= now => Self::Due(number + 1),
+            None => Self::Running(job, attempts.pop().map(|(_, job)| job)),
+            Some(failed) if failed + pause(number) <= now => Self::Due(number + 1, Some(job)),
             Some(failed) => Self::Failed(job, failed + pause(number)),
         }
     }
 
-    /// The attempt that says how things stand.
-    pub fn job(&self) -> Option<&'a Job> {
+    /// The attempt that is on its way or has ended.
+    pub fn current(&self) -> Option<&'a Job> {
         match self {
-            Self::Due(_) => None,
-            Self::Running(job) | Self::Succeeded(job) | Self::Failed(job, _) => Some(job),
+            Self::Due(..) => None,
+            Self::Running(job, _) | Self::Succeeded(job) | Self::Failed(job, _) => Some(job),
+        }
+    }
+
+    /// The last attempt that failed, which says why there is another one.
+    pub fn failed(&self) -> Option<&'a Job> {
+        match self {
+            Self::Due(_, failed) | Self::Running(_, failed) => *failed,
+            Self::Failed(job, _) => Some(job),
+            Self::Succeeded(_) => None,
         }
     }
 }
@@ -96,19 +107,26 @@ mod tests {
     #[test]
     fn the_first_attempt_is_due_at_once() {
         let other = [job("cifar-check-bbbb-1", "Complete")];
-        assert_eq!(Attempts::of("cifar-check-aaaa", &other, seconds_later(0)), Attempts::Due(1));
+        assert_eq!(Attempts::of("cifar-check-aaaa", &other, seconds_later(0)), Attempts::Due(1, None));
     }
 
     #[test]
     fn a_failed_attempt_is_followed_by_another_after_a_pause_that_grows_to_a_minute() {
         let mut jobs = vec![];
-        for (number, pause) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60)] {
+        for (number, pause) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60)] {
             jobs.push(job(&format!("cifar-check-aaaa-{number}"), "Failed"));
             let waiting = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(pause - 1));
             assert_eq!(waiting, Attempts::Failed(&jobs[number - 1], seconds_later(pause)));
             let due = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(pause));
-            assert_eq!(due, Attempts::Due(number as u32 + 1));
+            assert_eq!(due, Attempts::Due(number as u32 + 1, Some(&jobs[number - 1])));
         }
+    }
+
+    #[test]
+    fn an_attempt_on_its_way_comes_with_the_one_that_failed_before() {
+        let jobs = [job("cifar-check-aaaa-1", "Failed"), job("cifar-check-aaaa-2", "")];
+        let attempts = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(0));
+        assert_eq!(attempts, Attempts::Running(&jobs[1], Some(&jobs[0])));
     }
 
     #[test]

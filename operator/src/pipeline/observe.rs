@@ -37,6 +37,12 @@ impl Observed {
         self.pods_of(component).find_map(pods::trouble)
     }
 
+    /// What keeps the pod of `job` from running. One that has ended is not in trouble any more.
+    pub fn trouble_of_job(&self, job: Option<&Job>) -> Option<Trouble> {
+        let ended = |pod: &&Pod| pods::last_words(pod).is_some();
+        self.pods_of_job(job?).filter(|pod| !ended(pod)).find_map(pods::trouble)
+    }
+
     /// What the pod of `job` that succeeded wrote at its end.
     pub fn report(&self, job: &Job) -> Option<&str> {
         self.last_words(job, true)
@@ -48,13 +54,16 @@ impl Observed {
     }
 
     fn last_words(&self, job: &Job, succeeded: bool) -> Option<&str> {
-        self.pods
-            .iter()
-            .filter(|pod| pod.labels().get("batch.kubernetes.io/job-name") == job.metadata.name.as_ref())
+        self.pods_of_job(job)
             .filter_map(|pod| Some((pod.creation_timestamp(), pods::last_words(pod)?)))
             .filter(|(_, words)| words.succeeded == succeeded)
             .max_by_key(|(created, _)| created.clone())
             .map(|(_, words)| words.text)
+    }
+
+    fn pods_of_job(&self, job: &Job) -> impl Iterator<Item = &Pod> {
+        let name = job.metadata.name.as_ref();
+        self.pods.iter().filter(move |pod| pod.labels().get("batch.kubernetes.io/job-name") == name)
     }
 
     fn pods_of(&self, component: Component) -> impl Iterator<Item = &Pod> {

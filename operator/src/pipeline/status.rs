@@ -206,17 +206,16 @@ fn attempted(
     running: &str,
     failed: &str,
 ) -> Finding {
-    let complaint = attempts.job().and_then(|job| observed.complaint(job));
-    match (attempts, complaint) {
-        (Attempts::Failed(job, next), complaint) => {
-            let why = complaint.map_or_else(|| failure(job), str::to_owned);
-            Finding::new(false, failed, format!("{why}; the next attempt is made at {next:.0}"))
+    let complaint = |job| observed.complaint(job).map_or_else(|| failure(job), str::to_owned);
+    match (attempts, observed.trouble_of_job(attempts.current()), attempts.failed()) {
+        (Attempts::Failed(job, next), _, _) => {
+            Finding::new(false, failed, format!("{}; the next attempt is made at {next:.0}", complaint(job)))
         }
-        (_, Some(complaint)) => Finding::new(false, failed, complaint),
-        _ => match observed.trouble(component) {
-            Some(trouble) => Finding::new(false, trouble.reason, trouble.message),
-            None => Finding::new(false, running, format!("the {} Job has not ended yet", component.as_str())),
-        },
+        (_, Some(trouble), _) => Finding::new(false, trouble.reason, trouble.message),
+        (_, None, Some(job)) => {
+            Finding::new(false, failed, format!("{}; another attempt is on its way", complaint(job)))
+        }
+        (_, None, None) => Finding::new(false, running, format!("the {} Job has not ended yet", component.as_str())),
     }
 }
 

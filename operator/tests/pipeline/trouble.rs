@@ -24,7 +24,6 @@ async fn a_failed_check_is_told_and_tried_again() {
     pod_ends(&namespace, &first, 1, why).await;
     let message = until_reason(&namespace, types::READY, "CheckFailed").await;
     assert!(message.starts_with(why), "{message}");
-    pod_ends(&namespace, &first, 1, why).await;
 
     let second = job_of(&namespace, "check", &first).await;
     assert_eq!(second, format!("{}-2", first.trim_end_matches("-1")));
@@ -75,6 +74,7 @@ async fn topics_that_cannot_be_made_are_told() {
     pod_ends(&namespace, &topics, 1, "no broker answers at cifar-kafka:9092").await;
     let message = until_reason(&namespace, types::TOPICS_READY, "TopicsFailed").await;
     assert!(message.starts_with("no broker answers"), "{message}");
+    let topics = job_of(&namespace, "topics", &topics).await;
     pod_ends(&namespace, &topics, 0, TOPICS).await;
     let topics_exist = until_reason(&namespace, types::TOPICS_READY, "TopicsExist").await;
     assert_eq!(topics_exist, "the topics exist with their partitions");

@@ -15,8 +15,6 @@ use crate::{labels::Component, pipeline::validate::Validated, pod_security, sett
 const DEADLINE_SECONDS: i64 = 300;
 /// How long a worker itself waits for what it needs, before it says what was missing.
 const PATIENCE: &str = "120s";
-/// Pods of one attempt beyond the first.
-const RETRIES: i32 = 1;
 
 /// Creates the topics that are missing, and raises partitions.
 pub fn topics(pipeline: &Validated, images: &Images) -> Job {
@@ -57,7 +55,8 @@ fn job(
         metadata,
         spec: Some(JobSpec {
             template: pod,
-            backoff_limit: Some(RETRIES),
+            // One pod an attempt: the operator makes the attempts, and tells why each has failed.
+            backoff_limit: Some(0),
             active_deadline_seconds: Some(DEADLINE_SECONDS),
             ..JobSpec::default()
         }),
