@@ -15,6 +15,9 @@ use crate::{
     pod_security,
 };
 
+/// What a pod is given to end in good order; where its broker is gone already, it would wait in vain.
+const GRACE_SECONDS: i64 = 10;
+
 /// A pod of one container under the restricted level, without access to the API server, with a writable `/tmp`.
 pub fn pod(pipeline: &Validated, component: Component, user: i64, mut container: Container) -> PodTemplateSpec {
     container.name = component.as_str().into();
@@ -30,6 +33,7 @@ pub fn pod(pipeline: &Validated, component: Component, user: i64, mut container:
             containers: vec![container],
             volumes: Some(vec![scratch("tmp", "64Mi")]),
             security_context: Some(pod_security::of_pod(user)),
+            termination_grace_period_seconds: Some(GRACE_SECONDS),
             automount_service_account_token: Some(false),
             // A Service called kafka would set KAFKA_PORT, which Kafka's own scripts read.
             enable_service_links: Some(false),

@@ -19,13 +19,19 @@ use crate::{
     pipeline::validate::Validated,
 };
 
+/// What a server is given to bring its volume in order.
+const GRACE_SECONDS: i64 = 60;
+
 /// A StatefulSet of one `pod` whose volume is called `data`.
 pub fn stateful_set(
     pipeline: &Validated,
     component: Component,
-    pod: PodTemplateSpec,
+    mut pod: PodTemplateSpec,
     storage: &Storage,
 ) -> StatefulSet {
+    if let Some(spec) = &mut pod.spec {
+        spec.termination_grace_period_seconds = Some(GRACE_SECONDS);
+    }
     let when_deleted = match pipeline.deletion_policy {
         DeletionPolicy::Retain => "Retain",
         DeletionPolicy::Delete => "Delete",
