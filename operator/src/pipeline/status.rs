@@ -179,8 +179,9 @@ fn deployment(observed: &Observed, deployment: Option<&Deployment>, component: C
     let wanted = deployment.and_then(|deployment| deployment.spec.as_ref()?.replicas).unwrap_or(1);
     let status = deployment.and_then(|deployment| deployment.status.clone()).unwrap_or_default();
     let current = deployment.is_some_and(|deployment| status.observed_generation == deployment.metadata.generation);
-    let ready =
-        if current { status.available_replicas.unwrap_or(0).min(status.updated_replicas.unwrap_or(0)) } else { 0 };
+    // Some of the pods that are available may be those of an earlier generation.
+    let older = status.replicas.unwrap_or(0) - status.updated_replicas.unwrap_or(0);
+    let ready = if current { (status.available_replicas.unwrap_or(0) - older).max(0) } else { 0 };
     // A pod that may not even be made leaves no trace but this one.
     let refusal = status.conditions.into_iter().flatten().find(|condition| condition.type_ == "ReplicaFailure");
     available(observed, component, ready, wanted, refusal.and_then(|condition| condition.message))

@@ -148,6 +148,21 @@ async fn pods_of_another_image_are_checked_when_the_old_ones_are_gone() {
 }
 
 #[tokio::test]
+async fn an_old_pod_that_still_runs_does_not_count() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{}").await;
+    becomes_ready(&namespace).await;
+    let generation = namespace.get::<Deployment>("cifar-inference").await.metadata.generation;
+    let replacing = json!({
+        "observedGeneration": generation, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+    });
+    namespace.patch_status::<Deployment>("cifar-inference", replacing).await.unwrap();
+    let message = until_reason(&namespace, types::READY, "InferenceNotReady").await;
+    assert_eq!(message, "0 of 1 pods of inference are ready");
+}
+
+#[tokio::test]
 async fn the_mark_of_the_running_load_test_is_left_alone() {
     let namespace = namespace().await;
     let _operator = operator(&namespace);

@@ -2,7 +2,7 @@
 
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, DeploymentSpec},
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{Container, ContainerPort, EnvVar, HTTPGetAction, PodTemplateSpec, Probe, ResourceRequirements},
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
@@ -119,9 +119,21 @@ fn deployment(pipeline: &Validated, component: Component, replicas: i32, pod: Po
             replicas: Some(replicas),
             selector: labels::select(&pipeline.name, component),
             template: pod,
+            strategy: Some(one_after_the_other()),
             revision_history_limit: Some(2),
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()
+    }
+}
+
+/// A pod makes room for its successor: a cluster that is full can be upgraded too, and Kafka keeps what comes meanwhile.
+fn one_after_the_other() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".into()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(0)),
+            max_unavailable: Some(IntOrString::Int(1)),
+        }),
     }
 }
