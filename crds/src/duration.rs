@@ -34,6 +34,11 @@ impl FromStr for Duration {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || NotADuration(text.to_owned());
+        // Nothing at all is zero for the parser, and numbers beyond all use overflow it.
+        let numbers = text.split(|c: char| !c.is_ascii_digit());
+        if !text.ends_with(['s', 'm', 'h']) || numbers.into_iter().any(|digits| digits.len() > 9) {
+            return Err(refused());
+        }
         let parsed = kube::core::Duration::from_str(text).map_err(|_| refused())?;
         if parsed.is_negative() {
             return Err(refused());
@@ -97,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_what_to_write_instead() {
-        for text in ["5x", "", "-1s", "ten seconds", "5"] {
+        for text in ["5x", "", "-1s", "ten seconds", "5", "9999999999999999999h"] {
             let message = text.parse::<Duration>().unwrap_err().to_string();
             assert!(message.contains("such as 250ms"), "{message}");
         }
