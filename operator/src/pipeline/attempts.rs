@@ -7,6 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 
+use super::observe::Observed;
+
 /// The pause after the first failure; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -25,14 +27,15 @@ pub enum Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    /// Looks through `jobs` for the attempts called `name`-1, `name`-2 and so on.
-    pub fn of(name: &str, jobs: &'a [Job], now: Timestamp) -> Self {
-        let mut attempts: Vec<(u32, &Job)> = attempts(name, jobs).collect();
+    /// Looks for the attempts called `name`-1, `name`-2 and so on.
+    pub fn of(name: &str, observed: &'a Observed, now: Timestamp) -> Self {
+        let mut attempts: Vec<(u32, &Job)> = attempts(name, &observed.jobs).collect();
         attempts.sort_by_key(|(number, _)| *number);
         let Some((number, job)) = attempts.pop() else {
             return Self::Due(1, None);
         };
-        if condition_time(job, "Complete").is_some() {
+        // A pod that has succeeded says so a second or two before its Job does.
+        if condition_time(job, "Complete").is_some() || observed.report(job).is_some() {
             return Self::Succeeded(job);
         }
         match condition_time(job, "Failed") {
@@ -100,40 +103,54 @@ mod tests {
         serde_yaml_ng::from_str(&format!("{{metadata: {{name: {name}}}, status: {status}}}")).unwrap()
     }
 
+    fn observed<const N: usize>(jobs: [Job; N]) -> Observed {
+        Observed { jobs: jobs.into(), ..Observed::default() }
+    }
+
     fn seconds_later(seconds: i64) -> Timestamp {
         "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
     }
 
     #[test]
     fn the_first_attempt_is_due_at_once() {
-        let other = [job("cifar-check-bbbb-1", "Complete")];
+        let other = observed([job("cifar-check-bbbb-1", "Complete")]);
         assert_eq!(Attempts::of("cifar-check-aaaa", &other, seconds_later(0)), Attempts::Due(1, None));
     }
 
     #[test]
     fn a_failed_attempt_is_followed_by_another_after_a_pause_that_grows_to_a_minute() {
-        let mut jobs = vec![];
+        let mut observed = observed([]);
         for (number, pause) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60)] {
-            jobs.push(job(&format!("cifar-check-aaaa-{number}"), "Failed"));
-            let waiting = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(pause - 1));
-            assert_eq!(waiting, Attempts::Failed(&jobs[number - 1], seconds_later(pause)));
-            let due = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(pause));
-            assert_eq!(due, Attempts::Due(number as u32 + 1, Some(&jobs[number - 1])));
+            observed.jobs.push(job(&format!("cifar-check-aaaa-{number}"), "Failed"));
+            let failed = &observed.jobs[number - 1];
+            let waiting = Attempts::of("cifar-check-aaaa", &observed, seconds_later(pause - 1));
+            assert_eq!(waiting, Attempts::Failed(failed, seconds_later(pause)));
+            let due = Attempts::of("cifar-check-aaaa", &observed, seconds_later(pause));
+            assert_eq!(due, Attempts::Due(number as u32 + 1, Some(failed)));
         }
     }
 
     #[test]
     fn an_attempt_on_its_way_comes_with_the_one_that_failed_before() {
-        let jobs = [job("cifar-check-aaaa-1", "Failed"), job("cifar-check-aaaa-2", "")];
-        let attempts = Attempts::of("cifar-check-aaaa", &jobs, seconds_later(0));
-        assert_eq!(attempts, Attempts::Running(&jobs[1], Some(&jobs[0])));
+        let seen = observed([job("cifar-check-aaaa-1", "Failed"), job("cifar-check-aaaa-2", "")]);
+        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0));
+        assert_eq!(attempts, Attempts::Running(&seen.jobs[1], Some(&seen.jobs[0])));
     }
 
     #[test]
     fn the_latest_attempt_counts() {
-        let jobs = ["Failed", "Complete"].map(|condition| {
-            job(if condition == "Failed" { "cifar-check-aaaa-9" } else { "cifar-check-aaaa-10" }, condition)
-        });
-        assert_eq!(Attempts::of("cifar-check-aaaa", &jobs, seconds_later(0)), Attempts::Succeeded(&jobs[1]));
+        let seen = observed([job("cifar-check-aaaa-9", "Failed"), job("cifar-check-aaaa-10", "Complete")]);
+        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0));
+        assert_eq!(attempts, Attempts::Succeeded(&seen.jobs[1]));
+    }
+
+    #[test]
+    fn the_pod_is_believed_before_its_job() {
+        let mut seen = observed([job("cifar-check-aaaa-1", "")]);
+        let pod = "{metadata: {labels: {batch.kubernetes.io/job-name: cifar-check-aaaa-1}}, status: {containerStatuses: [
+            {name: check, ready: false, restartCount: 0, image: i, imageID: '', state: {terminated: {exitCode: 0, message: '{}'}}}]}}";
+        seen.pods.push(serde_yaml_ng::from_str(pod).unwrap());
+        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0));
+        assert_eq!(attempts, Attempts::Succeeded(&seen.jobs[0]));
     }
 }

@@ -116,8 +116,8 @@ async fn bring_about(
     let observed = apply::workloads(&context.client, writer, pipeline, &resources).await?;
 
     let now = Timestamp::now();
-    let topics = Attempts::of(&resources.topics.name_any(), &observed.jobs, now);
-    let check = Attempts::of(&resources.check.name_any(), &observed.jobs, now);
+    let topics = Attempts::of(&resources.topics.name_any(), &observed, now);
+    let check = Attempts::of(&resources.check.name_any(), &observed, now);
     apply::jobs(writer, &resources, &observed, &topics, &check).await?;
 
     let next = [&topics, &check].into_iter().filter_map(|attempts| match attempts {
