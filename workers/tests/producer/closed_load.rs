@@ -41,7 +41,7 @@ fn an_image_without_an_answer_is_lost_after_the_drain_time_and_the_next_is_sent(
     let pipeline = Pipeline::new("closed-lost", 1);
     let every_tenth_is_lost = |number| if number % 10 == 9 { vec![] } else { vec![Reply::Right] };
     let echo = Echo::start(&pipeline, Behaviour { replies: every_tenth_is_lost, ..ANSWERED });
-    let measured = Measured::run(&pipeline, "--load closed --warmup 0s --duration 2s --drain-timeout 300ms");
+    let measured = Measured::run(&pipeline, "--load closed --warmup 0s --duration 4s --drain-timeout 1s");
 
     let lost = echo.seen().iter().filter(|image| image.number % 10 == 9).count() as u64;
     assert!(lost >= 2, "{lost}");
