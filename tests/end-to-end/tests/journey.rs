@@ -97,7 +97,7 @@ async fn a_closed_load_is_measured_although_the_operator_is_killed(cluster: &Clu
 
 async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<LoadTestStatus> {
     cluster.apply::<LoadTest>(OPEN).await?;
-    let status = finished_or_saturated(cluster, "open").await?;
+    let status = finished(cluster, "open").await?;
     has_sound_numbers(&status)?;
     let messages = status.messages.clone().context("no counts")?;
     ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
@@ -111,23 +111,6 @@ async fn finished(cluster: &Cluster, name: &str) -> Result<LoadTestStatus> {
     ensure!(status.phase == Phase::Succeeded, "{name} did not succeed: {status:#?}");
     ensure!(holds(&status.conditions, "Succeeded") && holds(&status.conditions, "ResultsValid"), "{status:#?}");
     Ok(status)
-}
-
-/// The producers share the cores of a small machine with all the rest. Where they were late by their own doing, the
-/// result must say just that.
-async fn finished_or_saturated(cluster: &Cluster, name: &str) -> Result<LoadTestStatus> {
-    let load_test = cluster.finished(name, Duration::from_secs(120)).await?;
-    let saturated = |status: &LoadTestStatus| {
-        let valid = status.conditions.iter().find(|c| c.type_ == "ResultsValid");
-        valid.is_some_and(|c| c.status == "False" && c.reason == "GeneratorSaturated") && status.phase == Phase::Failed
-    };
-    match load_test.status {
-        Some(status) if saturated(&status) => {
-            println!("{name}: {}", status.message.as_deref().unwrap_or_default());
-            Ok(status)
-        }
-        _ => finished(cluster, name).await,
-    }
 }
 
 /// Every image is accounted for, the percentiles are in order, and the answers are mostly right.
