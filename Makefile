@@ -7,8 +7,6 @@
 #   make install  Tailrace in the local cluster
 #   make train    the model of the classifier, from the data set
 
-export CLUSTER ?= tailrace
-
 .PHONY: demo test bench up down install train
 
 demo:

@@ -12,6 +12,7 @@
 pub mod conditions;
 pub mod duration;
 pub mod load_test;
+pub mod messages;
 pub mod pipeline;
 pub mod producer_report;
 

@@ -13,6 +13,7 @@ pub mod inference;
 pub mod kafka;
 pub mod producer;
 pub mod sentence;
+pub mod service;
 pub mod shutdown;
 pub mod termination;
 pub mod topics;

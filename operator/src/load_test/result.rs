@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tailrace_crds::{
     conditions::reasons,
     load_test::{Display, Environment, Latency, LoadTestStatus, Messages, Rate},
+    messages::signed,
     producer_report::ProducerResult,
 };
 use tailrace_measure::{
@@ -52,9 +53,9 @@ impl Sum {
             start_skew_micros: delays().max().unwrap_or(0).saturating_sub(delays().min().unwrap_or(0)),
         };
         for result in results {
-            sum.messages += counts(&result.messages);
-            sum.warmup += counts(&result.warmup_messages);
-            sum.correct += unsigned(result.correct);
+            sum.messages += Counts::from(&result.messages);
+            sum.warmup += Counts::from(&result.warmup_messages);
+            sum.correct += result.correct.max(0).unsigned_abs();
             sum.latency.add(&LatencyHistogram::decode(&result.latency)?);
             sum.service_latency.add(&LatencyHistogram::decode(&result.service_latency)?);
             sum.send_delay.add(&LatencyHistogram::decode(&result.send_delay)?);
@@ -74,8 +75,8 @@ pub fn measure(seen: &Observation, results: &[&ProducerResult], status: &mut Loa
     };
     let duration = seen.load_test.spec.duration.get();
     let latency = summarize(&sum.latency, sum.messages.scheduled);
-    status.messages = Some(messages(&sum.messages));
-    status.warmup_messages = Some(messages(&sum.warmup));
+    status.messages = Some(sum.messages.into());
+    status.warmup_messages = Some(sum.warmup.into());
     status.latency_micros = Some(micros(&latency));
     status.service_latency_micros = Some(micros(&summarize(&sum.service_latency, sum.messages.scheduled)));
     status.send_delay_micros = Some(micros(&summarize(&sum.send_delay, sum.send_delay.count())));
@@ -134,7 +135,7 @@ fn in_a_sentence(seen: &Observation, messages: &Counts, latency: &Summary) -> St
 fn target(seen: &Observation) -> Option<u64> {
     let spec = &seen.load_test.spec;
     let open = spec.load.open.as_ref()?;
-    Some(unsigned(i64::from(open.rate_per_producer)) * unsigned(i64::from(spec.producers)))
+    Some(u64::from(open.rate_per_producer.max(0).unsigned_abs()) * u64::from(spec.producers.max(0).unsigned_abs()))
 }
 
 /// The column texts that are known before there is any number.
@@ -201,34 +202,10 @@ pub fn progress(seen: &Observation) -> Option<Messages> {
     let mut sum = None;
     for report in &seen.reports {
         if let Some(progress) = report.status.as_ref().and_then(|status| status.progress.as_ref()) {
-            *sum.get_or_insert_with(Counts::default) += counts(progress);
+            *sum.get_or_insert_with(Counts::default) += Counts::from(progress);
         }
     }
-    sum.as_ref().map(messages)
-}
-
-fn counts(messages: &Messages) -> Counts {
-    Counts {
-        scheduled: unsigned(messages.scheduled),
-        sent: unsigned(messages.sent),
-        send_errors: unsigned(messages.send_errors),
-        received: unsigned(messages.received),
-        lost: unsigned(messages.lost),
-        duplicates: unsigned(messages.duplicates),
-        answer_errors: unsigned(messages.answer_errors),
-    }
-}
-
-fn messages(counts: &Counts) -> Messages {
-    Messages {
-        scheduled: signed(counts.scheduled),
-        sent: signed(counts.sent),
-        send_errors: signed(counts.send_errors),
-        received: signed(counts.received),
-        lost: signed(counts.lost),
-        duplicates: signed(counts.duplicates),
-        answer_errors: signed(counts.answer_errors),
-    }
+    sum.map(Messages::from)
 }
 
 fn micros(summary: &Summary) -> Latency {
@@ -244,15 +221,6 @@ fn micros(summary: &Summary) -> Latency {
         p999: value(summary.p999),
         max: value(summary.max),
     }
-}
-
-/// The schema admits no negative count.
-fn unsigned(value: i64) -> u64 {
-    value.max(0).unsigned_abs()
-}
-
-fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    health::{self, Readiness},
+    health::Readiness,
     kafka::{self, Cluster, WaitError},
-    shutdown,
+    service::Service,
 };
 use archive::{Archive, DeadLetters, StoreError};
 use consumer::Records;
@@ -54,12 +54,8 @@ pub struct Args {
 /// # Errors
 /// When Kafka or the database is away for ten minutes, or what cannot be stored cannot be kept elsewhere either.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let (readiness, metrics) = (Readiness::default(), Metrics::default());
-    let stop = runtime.block_on(async {
-        health::serve(args.http_address, readiness.clone(), metrics.registry()).await?;
-        shutdown::on_signals().context("cannot listen to signals")
-    })?;
+    let metrics = Metrics::default();
+    let Service { runtime, readiness, stop } = Service::start(args.http_address, metrics.registry())?;
     let database = runtime.block_on(database::open(&args.database))?;
     let Some(dead_letters) = wait_for_both(&args, &runtime, &database, &stop)? else { return Ok(()) };
     let archive = Archive::new(&args.cluster, &database, dead_letters, metrics);

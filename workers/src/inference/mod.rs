@@ -20,15 +20,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tailrace_classifier::Classifier;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    health::{self, Readiness},
     kafka::{self, Cluster},
     sentence::sentence,
-    shutdown,
+    service::Service,
 };
 use answers::Answers;
 use consumer::Images;
@@ -67,12 +66,9 @@ pub struct Args {
 /// # Errors
 /// When the model cannot be loaded, Kafka is not there, or answers cannot be delivered.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let (readiness, metrics) = (Readiness::default(), Metrics::default());
-    let stop = runtime.block_on(async {
-        health::serve(args.http_address, readiness.clone(), metrics.registry()).await?;
-        shutdown::on_signals().context("cannot listen to signals")
-    })?;
+    let metrics = Metrics::default();
+    // The runtime lives as long as this function.
+    let Service { runtime: _runtime, readiness, stop } = Service::start(args.http_address, metrics.registry())?;
     let classifier = Arc::new(Classifier::load(&args.model)?);
     tracing::info!("model {} ({})", classifier.model().name(), classifier.model().sha256());
 

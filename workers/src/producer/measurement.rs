@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
-use tailrace_crds::{load_test::Messages, producer_report::ProducerResult};
+use tailrace_crds::{load_test::Messages, messages::signed, producer_report::ProducerResult};
 use tailrace_measure::{
-    accounting::{Counts, Tally, Windows},
+    accounting::{Tally, Windows},
     display,
     histogram::EncodeError,
     summary::{self, summarize},
@@ -52,8 +52,8 @@ impl Measurement {
     pub fn result(&self) -> Result<ProducerResult, EncodeError> {
         let Tally { counts, correct, latency, service_latency, send_delay, .. } = &self.windows.measurement;
         Ok(ProducerResult {
-            messages: messages(*counts),
-            warmup_messages: messages(self.windows.warmup.counts),
+            messages: (*counts).into(),
+            warmup_messages: self.windows.warmup.counts.into(),
             correct: signed(*correct),
             start_delay_micros: self.start_delay_micros,
             latency: latency.encode()?,
@@ -67,8 +67,8 @@ impl Measurement {
     pub fn summary(&self) -> Summary<'_> {
         let Tally { counts, correct, latency, service_latency, send_delay, .. } = &self.windows.measurement;
         Summary {
-            messages: messages(*counts),
-            warmup_messages: messages(self.windows.warmup.counts),
+            messages: (*counts).into(),
+            warmup_messages: self.windows.warmup.counts.into(),
             latency_micros: summarize(latency, counts.scheduled),
             service_latency_micros: summarize(service_latency, counts.scheduled),
             send_delay_micros: summarize(send_delay, send_delay.count()),
@@ -88,23 +88,6 @@ impl Measurement {
         let Self { duration, target_per_second, .. } = *self;
         judge(&Evidence { counts, latency, service_latency, send_delay, duration, target_per_second })
     }
-}
-
-/// Counts as the custom resources have them.
-pub fn messages(counts: Counts) -> Messages {
-    Messages {
-        scheduled: signed(counts.scheduled),
-        sent: signed(counts.sent),
-        send_errors: signed(counts.send_errors),
-        received: signed(counts.received),
-        lost: signed(counts.lost),
-        duplicates: signed(counts.duplicates),
-        answer_errors: signed(counts.answer_errors),
-    }
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

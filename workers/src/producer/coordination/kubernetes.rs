@@ -14,10 +14,7 @@ use tailrace_crds::{LoadTest, ProducerReport, producer_report::ProducerReportSta
 use tailrace_measure::accounting::Counts;
 
 use super::{
-    super::{
-        arguments::LoadTestArgs,
-        measurement::{Measurement, messages},
-    },
+    super::{arguments::LoadTestArgs, measurement::Measurement},
     Coordination,
 };
 use crate::backoff::Backoff;
@@ -206,7 +203,7 @@ impl Coordination for Kubernetes {
 
     /// One attempt: the next progress replaces it anyway.
     async fn progress(&self, counts: Counts) {
-        let status = ProducerReportStatus { progress: Some(messages(counts)), ..self.status() };
+        let status = ProducerReportStatus { progress: Some(counts.into()), ..self.status() };
         if let Err(Failed::ForNow(message) | Failed::ForEver(message)) = self.attempt(&status).await {
             tracing::warn!("progress could not be written: {message}");
         }

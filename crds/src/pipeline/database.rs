@@ -1,0 +1,101 @@
+//! The database of a Pipeline.
+
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Storage;
+
+/// Exactly one of `managed` and `external`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("has(self.managed) != has(self.external)")
+        .message("exactly one of managed and external is wanted: keep the one that describes your database and remove the other"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+        .message("a Pipeline cannot change between a managed and an external database: create a new Pipeline")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MongoDb {
+    /// A database that the operator runs for this Pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedDatabase>,
+    /// A MongoDB that exists already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalDatabase>,
+    /// The database with the collections `images` and `inferences`.
+    #[serde(default = "database_name")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z][a-zA-Z0-9_-]*$')")
+        .message("not a database name: begin with a letter, go on with letters, digits, underscores and hyphens"))]
+    pub database: String,
+}
+
+fn database_name() -> String {
+    "iot".into()
+}
+
+impl Default for MongoDb {
+    fn default() -> Self {
+        Self { managed: Some(ManagedDatabase::default()), external: None, database: database_name() }
+    }
+}
+
+/// A database that the operator runs.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedDatabase {
+    /// `MongoDB` (needs a CPU with AVX), or `FerretDB`: the MongoDB protocol on SQLite, for evaluation and tests.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("the engine of a managed database cannot be changed: create a new Pipeline"))]
+    pub engine: DatabaseEngine,
+    /// The volume of the database.
+    #[serde(default = "database_storage")]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("the volume of a managed database cannot be changed: create a new Pipeline"))]
+    pub storage: Storage,
+    /// CPU and memory of the database's container. Without them: requests of 100m CPU and 256Mi, a memory limit of 1Gi, no CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+impl Default for ManagedDatabase {
+    fn default() -> Self {
+        Self { engine: DatabaseEngine::default(), storage: database_storage(), resources: None }
+    }
+}
+
+/// The server behind a managed database.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DatabaseEngine {
+    /// MongoDB 8.
+    #[default]
+    MongoDB,
+    /// FerretDB 1.24 on SQLite.
+    FerretDB,
+}
+
+/// A MongoDB that exists already.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalDatabase {
+    /// The key of a Secret in this namespace that holds the connection string, `mongodb://...`.
+    pub uri_secret_ref: SecretKey,
+}
+
+/// A key of a Secret in the same namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKey {
+    /// The name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key within the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
+fn database_storage() -> Storage {
+    Storage { size: Quantity("5Gi".into()), storage_class_name: None }
+}

@@ -1,0 +1,66 @@
+//! The Kafka of a Pipeline.
+
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Storage;
+
+/// Exactly one of `managed` and `external`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("has(self.managed) != has(self.external)")
+        .message("exactly one of managed and external is wanted: keep the one that describes your Kafka and remove the other"),
+    validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
+        .message("a Pipeline cannot change between a managed and an external Kafka: create a new Pipeline")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Kafka {
+    /// A single-broker Apache Kafka (KRaft) that the operator runs for this Pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed: Option<ManagedKafka>,
+    /// A Kafka that exists already. Its topics are never deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalKafka>,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self { managed: Some(ManagedKafka::default()), external: None }
+    }
+}
+
+/// A Kafka that the operator runs.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedKafka {
+    /// The volume of the broker. Segments and retention are bounded so that the topics cannot fill it.
+    #[serde(default = "kafka_storage")]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("the volume of a managed Kafka cannot be changed: create a new Pipeline"))]
+    pub storage: Storage,
+    /// CPU and memory of the broker's container. Without them: requests of 200m CPU and 768Mi, a memory limit of 1Gi, no CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+impl Default for ManagedKafka {
+    fn default() -> Self {
+        Self { storage: kafka_storage(), resources: None }
+    }
+}
+
+fn kafka_storage() -> Storage {
+    Storage { size: Quantity("2Gi".into()), storage_class_name: None }
+}
+
+/// A Kafka that exists already.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalKafka {
+    /// Comma-separated `host:port` addresses that the pods of this namespace can reach.
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = Rule::new("self.matches('^[^:,[:space:]]+:[0-9]+(,[^:,[:space:]]+:[0-9]+)*$')")
+        .message("not a list of brokers: write host:port, separated by commas, such as kafka-0.example:9092,kafka-1.example:9092"))]
+    pub bootstrap_servers: String,
+}

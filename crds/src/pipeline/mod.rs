@@ -1,0 +1,85 @@
+//! `Pipeline`: Kafka, a database, a classifier and the consumers between them.
+
+mod database;
+mod kafka;
+mod status;
+mod topics;
+mod workloads;
+
+pub use database::{DatabaseEngine, ExternalDatabase, ManagedDatabase, MongoDb, SecretKey};
+pub use kafka::{ExternalKafka, Kafka, ManagedKafka};
+pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus};
+pub use topics::{DeadLetterTopic, ImagesTopic, InferencesTopic, Topics};
+pub use workloads::{Archive, Inference};
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A running image-inference system: images from Kafka through a classifier and back, archived in a database.
+/// `spec: {}` is valid: a managed Kafka, a managed MongoDB, one classifier.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "tailrace.dev",
+    version = "v1alpha1",
+    kind = "Pipeline",
+    doc = "A running image-inference system: images from Kafka through a classifier and back, archived in a database.",
+    namespaced,
+    status = "PipelineStatus",
+    shortname = "trp",
+    category = "tailrace",
+    derive = "PartialEq",
+    validation = Rule::new("self.metadata.name.size() <= 40")
+        .message("the name of a Pipeline has at most 40 characters, since pods and Services are named after it: choose a shorter one"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Kafka", type_ = "string", json_path = ".status.kafka.bootstrapServers"),
+    printcolumn(name = "Database", type_ = "string", json_path = ".status.database.engine"),
+    printcolumn(name = "Model", type_ = "string", json_path = ".status.model.name"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineSpec {
+    /// The Kafka that carries images and answers. Exactly one of `managed` and `external`; managed by default.
+    #[serde(default)]
+    pub kafka: Kafka,
+    /// The topics of the Pipeline. They are created where they are missing; partitions are raised, never lowered.
+    #[serde(default)]
+    pub topics: Topics,
+    /// The database that keeps images and answers. Exactly one of `managed` and `external`; a managed MongoDB by default.
+    #[serde(default)]
+    pub mongodb: MongoDb,
+    /// The classifier between the two topics.
+    #[serde(default)]
+    pub inference: Inference,
+    /// The db-consumer, which writes images and answers into the database.
+    #[serde(default)]
+    pub archive: Archive,
+    /// What becomes of the volumes of a managed Kafka and a managed database when the Pipeline is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// A persistent volume claim.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// The size of the volume, such as `2Gi`; at least 256Mi.
+    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('256Mi')) >= 0")
+        .message("the volume is too small: write at least 256Mi"))]
+    pub size: Quantity,
+    /// The StorageClass; the cluster's default class where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class_name: Option<String>,
+}
+
+/// What becomes of volumes when the Pipeline is deleted.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DeletionPolicy {
+    /// The volumes stay; a Pipeline of the same name finds them again.
+    #[default]
+    Retain,
+    /// The volumes are deleted with the Pipeline.
+    Delete,
+}

@@ -1,0 +1,96 @@
+//! The topics of a Pipeline.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// The topics of a Pipeline.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[x_kube(validation = Rule::new("self.images.name != self.inferences.name && self.images.name != self.deadLetter.name && self.inferences.name != self.deadLetter.name")
+    .message("the three topics need three different names"))]
+#[serde(rename_all = "camelCase")]
+pub struct Topics {
+    /// Images on their way to the classifier; by default `iot_images` with 12 partitions.
+    #[serde(default)]
+    pub images: ImagesTopic,
+    /// Answers on their way back; by default `inferences` with 12 partitions. A producer reads one partition only.
+    #[serde(default)]
+    pub inferences: InferencesTopic,
+    /// Where records go that cannot be decoded; by default `iot_images.dlq`, one partition.
+    #[serde(default)]
+    pub dead_letter: DeadLetterTopic,
+}
+
+fn images_topic() -> String {
+    "iot_images".into()
+}
+
+fn inferences_topic() -> String {
+    "inferences".into()
+}
+
+fn dead_letter_topic() -> String {
+    "iot_images.dlq".into()
+}
+
+fn twelve() -> i32 {
+    12
+}
+
+macro_rules! topic_with_partitions {
+    ($(#[$doc:meta])* $name:ident, $default_fn:literal, $default:expr) => {
+        $(#[$doc])*
+        #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+        #[x_kube(validation = Rule::new("self.partitions >= oldSelf.partitions || self.name != oldSelf.name")
+            .message("Kafka cannot lower the partitions of a topic: write the old number or a higher one, or name a new topic"))]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// The name of the topic.
+            #[serde(default = $default_fn)]
+            #[schemars(length(min = 1, max = 249))]
+            #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9._-]+$')")
+                .message("not a topic name: use letters, digits, dots, underscores and hyphens"))]
+            pub name: String,
+            /// The number of partitions, from 1 to 1000.
+            #[serde(default = "twelve")]
+            #[x_kube(validation = Rule::new("self >= 1 && self <= 1000").message("write a number of partitions from 1 to 1000"))]
+            pub partitions: i32,
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { name: $default, partitions: twelve() }
+            }
+        }
+    };
+}
+
+topic_with_partitions!(
+    /// The topic of the images.
+    ImagesTopic,
+    "images_topic",
+    images_topic()
+);
+topic_with_partitions!(
+    /// The topic of the answers.
+    InferencesTopic,
+    "inferences_topic",
+    inferences_topic()
+);
+
+/// The topic of what cannot be decoded.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterTopic {
+    /// The name of the topic.
+    #[serde(default = "dead_letter_topic")]
+    #[schemars(length(min = 1, max = 249))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9._-]+$')")
+        .message("not a topic name: use letters, digits, dots, underscores and hyphens"))]
+    pub name: String,
+}
+
+impl Default for DeadLetterTopic {
+    fn default() -> Self {
+        Self { name: dead_letter_topic() }
+    }
+}
