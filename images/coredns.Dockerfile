@@ -3,10 +3,6 @@ FROM scratch AS runtime
 USER 65532:65532
 ENTRYPOINT ["/coredns"]
 
-# What the host has built already (images/build).
-FROM runtime AS prebuilt
-COPY coredns /coredns
-
 FROM golang:1.26-bookworm AS compile
 COPY third-party/coredns /source
 RUN /source/recipe /out

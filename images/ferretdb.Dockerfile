@@ -6,10 +6,6 @@ EXPOSE 27017
 USER 65532:65532
 ENTRYPOINT ["/ferretdb"]
 
-# What the host has built already (images/build).
-FROM runtime AS prebuilt
-COPY ferretdb /ferretdb
-
 FROM golang:1.26-bookworm AS compile
 COPY third-party/ferretdb /source
 RUN /source/recipe /out

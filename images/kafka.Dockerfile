@@ -9,16 +9,6 @@ RUN groupadd --gid 1000 appuser && useradd --uid 1000 --gid 1000 --no-create-hom
 	&& chown -R 1000:1000 /opt/kafka/logs /var/lib/kafka/data
 EXPOSE 9092
 
-# What the host has built already (images/build).
-FROM runtime AS prebuilt
-COPY jre /opt/java/openjdk
-COPY libs /opt/kafka/libs
-COPY bin /opt/kafka/bin
-COPY config /opt/kafka/config
-COPY archive-classes /tmp/
-RUN /tmp/archive-classes && rm /tmp/archive-classes
-USER 1000:1000
-
 FROM maven:3-eclipse-temurin-17 AS compile
 COPY third-party/kafka /source
 RUN /source/recipe /out

@@ -3,11 +3,6 @@ FROM scratch AS runtime
 USER 65532:65532
 ENTRYPOINT ["/bin/local-path-provisioner"]
 
-# What the host has built already (images/build).
-FROM runtime AS prebuilt
-COPY local-path-provisioner busybox /bin/
-COPY busybox /bin/sh
-
 FROM golang:1.26-bookworm AS compile
 RUN apt-get update && apt-get install -y --no-install-recommends busybox-static
 COPY third-party/local-path-provisioner /source

@@ -5,10 +5,6 @@ FROM ${BASE} AS runtime
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/tailrace-operator"]
 
-# What the host has built already (images/build).
-FROM runtime AS prebuilt
-COPY tailrace-operator /usr/local/bin/
-
 FROM rust:1.95-slim-bookworm AS compile
 WORKDIR /source
 COPY . .

@@ -10,12 +10,6 @@ ENV RAYON_NUM_THREADS=1
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/tailrace-worker"]
 
-# What the host has built and fetched already (images/build).
-FROM runtime AS prebuilt
-COPY cifar10-test /usr/share/tailrace/cifar10-test
-COPY resnet20.safetensors /usr/share/tailrace/
-COPY tailrace-worker /usr/local/bin/
-
 FROM node:22-slim AS dataset
 COPY images/cifar10-test /recipe
 RUN /recipe /out
