@@ -173,3 +173,8 @@ impl Cluster {
 pub fn holds(conditions: &[Condition], condition: &str) -> bool {
     conditions.iter().any(|c| c.type_ == condition && c.status == "True")
 }
+
+/// Whether the condition of this type has this reason.
+pub fn has_reason(conditions: &[Condition], condition: &str, reason: &str) -> bool {
+    conditions.iter().any(|c| c.type_ == condition && c.reason == reason)
+}

@@ -17,7 +17,11 @@ use tailrace_crds::{
     LoadTest, Pipeline,
     load_test::{LoadTestStatus, Messages, Phase},
 };
-use tailrace_end_to_end::{Cluster, cluster::holds, database::Database};
+use tailrace_end_to_end::{
+    Cluster,
+    cluster::{has_reason, holds},
+    database::Database,
+};
 
 const PIPELINE: &str = include_str!("../../../examples/pipeline.yaml");
 
@@ -36,7 +40,7 @@ spec:
 const OPEN: &str = "
 apiVersion: tailrace.dev/v1alpha1
 kind: LoadTest
-metadata: {name: open}
+metadata: {name: NAME}
 spec:
   pipelineRef: {name: cifar}
   producers: 2
@@ -67,8 +71,9 @@ async fn a_pipeline_is_measured_archived_and_deleted() -> Result<()> {
     says_what_it_runs(&pipeline)?;
 
     let closed = a_closed_load_is_measured_although_the_operator_is_killed(&cluster).await?;
-    let open = an_open_load_keeps_its_schedule(&cluster).await?;
-    the_database_holds_what_the_producers_count(&cluster, &[&closed, &open]).await?;
+    let mut load_tests = an_open_load_keeps_its_schedule(&cluster).await?;
+    load_tests.push(closed);
+    the_database_holds_what_the_producers_count(&cluster, &load_tests).await?;
 
     a_load_test_deleted_in_flight_leaves_no_producer(&cluster).await?;
     a_deleted_pipeline_leaves_only_its_volumes(&cluster).await
@@ -95,22 +100,39 @@ async fn a_closed_load_is_measured_although_the_operator_is_killed(cluster: &Clu
     Ok(status)
 }
 
-async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<LoadTestStatus> {
-    cluster.apply::<LoadTest>(OPEN).await?;
-    let status = finished(cluster, "open").await?;
-    has_sound_numbers(&status)?;
+/// All runs; the last one kept its schedule. Producers that get too little of a busy machine say so instead of showing
+/// numbers, so they have another try.
+async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<Vec<LoadTestStatus>> {
+    let mut runs = Vec::new();
+    for name in ["open-1", "open-2", "open-3"] {
+        cluster.apply::<LoadTest>(&OPEN.replace("NAME", name)).await?;
+        let load_test = cluster.finished(name, Duration::from_secs(120)).await?;
+        runs.push(load_test.status.context("a finished LoadTest has a status")?);
+        if !has_reason(&runs[runs.len() - 1].conditions, "ResultsValid", "GeneratorSaturated") {
+            break;
+        }
+        println!("{name} had too little of the machine");
+    }
+    let status = runs.last().context("no run")?;
+    succeeded(status)?;
+    has_sound_numbers(status)?;
     let messages = status.messages.clone().context("no counts")?;
     ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
     ensure!(status.display.as_ref().is_some_and(|d| d.load == "open 20/s"), "{:?}", status.display);
-    Ok(status)
+    Ok(runs)
 }
 
 async fn finished(cluster: &Cluster, name: &str) -> Result<LoadTestStatus> {
     let load_test = cluster.finished(name, Duration::from_secs(120)).await?;
     let status = load_test.status.context("a finished LoadTest has a status")?;
-    ensure!(status.phase == Phase::Succeeded, "{name} did not succeed: {status:#?}");
-    ensure!(holds(&status.conditions, "Succeeded") && holds(&status.conditions, "ResultsValid"), "{status:#?}");
+    succeeded(&status)?;
     Ok(status)
+}
+
+fn succeeded(status: &LoadTestStatus) -> Result<()> {
+    ensure!(status.phase == Phase::Succeeded, "the test did not succeed: {status:#?}");
+    ensure!(holds(&status.conditions, "Succeeded") && holds(&status.conditions, "ResultsValid"), "{status:#?}");
+    Ok(())
 }
 
 /// Every image is accounted for, the percentiles are in order, and the answers are mostly right.
@@ -140,7 +162,7 @@ fn adds_up(counts: &Messages) -> Result<()> {
     Ok(())
 }
 
-async fn the_database_holds_what_the_producers_count(cluster: &Cluster, tests: &[&LoadTestStatus]) -> Result<()> {
+async fn the_database_holds_what_the_producers_count(cluster: &Cluster, tests: &[LoadTestStatus]) -> Result<()> {
     let counts = tests.iter().flat_map(|t| [t.messages.as_ref(), t.warmup_messages.as_ref()]).flatten();
     let sent = usize::try_from(counts.map(|c| c.sent).sum::<i64>())?;
 
