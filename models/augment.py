@@ -7,11 +7,10 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
+from recipe import Recipe
+
 MEAN = [0.485, 0.456, 0.406]
 STD = [0.229, 0.224, 0.225]
-BORDER = 4
-JPEG_SHARE = 1 / 3
-JPEG_QUALITIES = (50, 95)
 
 
 def normalise(images: np.ndarray) -> torch.Tensor:
@@ -28,20 +27,29 @@ def jpeg(image: np.ndarray, quality: int) -> np.ndarray:
 
 
 class Augmenter:
-    """Random crop out of a black border, random flip, and for a share of the images JPEG of a random quality."""
+    """Crops at random out of a mirrored border; mirrors an image every second epoch; every few epochs, JPEG.
 
-    def __init__(self, images: np.ndarray) -> None:
-        border = (BORDER, BORDER)
-        self.padded = np.pad(images, ((0, 0), border, border, (0, 0)))
+    Turns instead of chance: the network sees both sides of each image equally often, which trains faster
+    (K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024: alternating flip).
+    """
 
-    def batch(self, indices: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def __init__(self, images: np.ndarray, recipe: Recipe) -> None:
+        border = (recipe.border, recipe.border)
+        self.padded = np.pad(images, ((0, 0), border, border, (0, 0)), mode="reflect")
+        self.recipe = recipe
+        random = np.random.default_rng(recipe.seed)
+        self.mirror_turns = random.integers(0, 2, len(images))
+        self.jpeg_turns = random.integers(0, recipe.jpeg_every, len(images))
+
+    def batch(self, indices: np.ndarray, epoch: int, random: np.random.Generator) -> np.ndarray:
         """The images of these indices, (N, 32, 32, 3) bytes."""
-        tops, lefts = random.integers(0, 2 * BORDER + 1, (2, len(indices)))
+        tops, lefts = random.integers(0, 2 * self.recipe.border + 1, (2, len(indices)))
         crops = sliding_window_view(self.padded, (32, 32), axis=(1, 2))[indices, tops, lefts]
-        flips = random.random(len(indices)) < 0.5
-        crops[flips] = crops[flips, :, :, ::-1]
+        mirrored = (self.mirror_turns[indices] + epoch) % 2 == 0
+        crops[mirrored] = crops[mirrored, :, :, ::-1]
         images = np.ascontiguousarray(crops.transpose(0, 2, 3, 1))
-        qualities = random.integers(JPEG_QUALITIES[0], JPEG_QUALITIES[1] + 1, len(indices))
-        for i in np.flatnonzero(random.random(len(indices)) < JPEG_SHARE):
+        low, high = self.recipe.jpeg_qualities
+        qualities = random.integers(low, high + 1, len(indices))
+        for i in np.flatnonzero((self.jpeg_turns[indices] + epoch) % self.recipe.jpeg_every == 0):
             images[i] = jpeg(images[i], int(qualities[i]))
         return images

@@ -18,19 +18,20 @@ def percent(share: float) -> str:
 
 
 def numbers(report: dict) -> str:
-    recipe = report["recipe"]
+    recipe, time = report["recipe"], report["training"]
     accuracies = [["as published (lossless)", percent(report["accuracy"])]]
     accuracies += [[f"JPEG, {how}", percent(share)] for how, share in report["accuracy_jpeg"].items()]
-    by_class = [[name, percent(share)] for name, share in report["accuracy_by_class"].items()]
+    lossless, as_jpeg = report["accuracy_by_class"], report["accuracy_by_class_jpeg"]
+    by_class = [[name, percent(lossless[name]), percent(as_jpeg[name])] for name in cifar10.CLASSES]
     matrix = [[f"**{name}**", *row] for name, row in zip(cifar10.CLASSES, report["confusion"])]
     return "\n\n".join(
         [
             f"sha256 of `resnet20.safetensors`: `{report['sha256']}`, {report['parameters']:,} parameters.",
             table(["10,000 test images", "right"], accuracies),
-            table(["class", "right"], by_class),
+            table(["class", "right, lossless", "right, JPEG 75"], by_class),
             "Confusion matrix, lossless (rows: the true class; columns: the answer):",
             table(["", *cifar10.CLASSES], matrix),
-            "Recipe:",
+            f"Training: {time['core_hours']} core-hours, {time['hours']} hours by the clock. Recipe:",
             table(["setting", "value"], [[f"`{name}`", value] for name, value in recipe.items()]),
         ]
     )
