@@ -131,7 +131,7 @@ def run(chosen: argparse.Namespace) -> None:
         results = measure_rounds(setting, folder, chosen.rounds, chosen.variants)
     environment = {"cores": os.cpu_count(), "loadBefore": load_before, "rounds": chosen.rounds}
     chosen.output.write_text(json.dumps({"environment": environment, "variants": results}, indent=2) + "\n")
-    print(printed(results))
+    print("\n" + printed(results))
     print(f"\nThe results of every round: {chosen.output}")
 
 
