@@ -86,6 +86,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
+    torch.set_num_threads(1)  # beside other work two threads spend their time waiting for each other
     state = torch.load(options.checkpoint, weights_only=True)
     recipe = state["recipe"]
     network = ResNet(recipe["layers"])
