@@ -28,6 +28,8 @@ MOST_GROWTH = 0.01
 MOST_SEND_DELAY = 200
 # Seconds from the last answer to the last document.
 MOST_ARCHIVE_DELAY = 2
+# Of one search.
+MOST_ATTEMPTS = 12
 
 
 @dataclass
@@ -141,7 +143,7 @@ def search(attempt: Callable[[int], dict], start: int, factor: float) -> list[di
     """Attempts from `start` on, each at the rate that `next_rate` gives."""
     attempts: list[dict] = []
     rate: int | None = start
-    while rate:
+    while rate and len(attempts) < MOST_ATTEMPTS:
         attempts.append(attempt(rate))
         rate = next_rate(attempts, factor)
     return attempts

@@ -19,7 +19,7 @@ from pymongo import MongoClient
 
 import load
 from processes import Failed, Processes, start_database, start_kafka
-from report import printed
+from report import printed, without_infinity
 from variants import ORIGINAL, ROOT, TAILRACE, VARIANTS, WEIGHTS, Setting, python
 
 PRODUCERS = [1, 2, 3, 4, 5]
@@ -130,7 +130,8 @@ def run(chosen: argparse.Namespace) -> None:
         setting = Setting(chosen.cache, chosen.worker, onnx, kafka, uri)
         results = measure_rounds(setting, folder, chosen.rounds, chosen.variants)
     environment = {"cores": os.cpu_count(), "loadBefore": load_before, "rounds": chosen.rounds}
-    chosen.output.write_text(json.dumps({"environment": environment, "variants": results}, indent=2) + "\n")
+    written = without_infinity({"environment": environment, "variants": results})
+    chosen.output.write_text(json.dumps(written, indent=2) + "\n")
     print("\n" + printed(results))
     print(f"\nThe results of every round: {chosen.output}")
 

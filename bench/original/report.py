@@ -19,6 +19,12 @@ def latency(rounds: list[dict], producers: int, percentile: str) -> float:
     return median(rounds, lambda one: one["closed"][producers][percentile])
 
 
+def figure(milliseconds: float) -> str:
+    """Three digits."""
+    decimals = 2 if milliseconds < 10 else 1 if milliseconds < 100 else 0
+    return f"{milliseconds:.{decimals}f}"
+
+
 def printed(results: Results) -> str:
     """A table in Markdown, medians over the rounds, and the ratios to Tailrace."""
     rounds = len(next(iter(results.values())))
@@ -37,7 +43,7 @@ def printed(results: Results) -> str:
 
 def row(name: str, rounds: list[dict]) -> str:
     cells = [
-        " / ".join(f"{latency(rounds, producers, p):.3g}" for p in ("p50", "p90", "p95"))
+        " / ".join(figure(latency(rounds, producers, p)) for p in ("p50", "p90", "p95"))
         for producers in rounds[0]["closed"]
     ]
     sustained = median(rounds, lambda one: one["sustained"])
@@ -52,9 +58,20 @@ def ratio(name: str, results: Results) -> str:
     return f"{sentence} (aim {AIMS[name]}: {'reached' if times >= AIMS[name] else 'missed'})"
 
 
+def without_infinity(value: object) -> object:
+    """JSON has no number for what is unbounded: null, as the producer prints it."""
+    match value:
+        case dict():
+            return {key: without_infinity(inner) for key, inner in value.items()}
+        case list():
+            return [without_infinity(inner) for inner in value]
+        case _:
+            return None if value == float("inf") else value
+
+
 def own_producer(results: Results) -> list[str]:
     """The cross-check: one producer, as the original measured itself."""
     if ORIGINAL not in results:
         return []
-    cells = [f"{median(results[ORIGINAL], lambda one: one['originalProducer'][p]):.3g}" for p in ("p50", "p90", "p95")]
+    cells = [figure(median(results[ORIGINAL], lambda one: one["originalProducer"][p])) for p in ("p50", "p90", "p95")]
     return [f"The original, 1 producer, by its own producer.py: {' / '.join(cells)} ms"]
