@@ -91,7 +91,7 @@ lock_cluster() {
 		exec 9>"$base/$cluster.lock"
 		flock 9
 		# A `down` that had it before may have removed the file.
-		[[ /dev/fd/9 -ef $base/$cluster.lock ]] && return
+		[[ /proc/self/fd/9 -ef $base/$cluster.lock ]] && return
 	done
 }
 
