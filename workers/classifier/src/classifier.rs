@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::architecture::Architecture;
 use crate::model::{Model, Normalisation};
 use crate::network::Network;
 use crate::weights::Weights;
@@ -41,15 +42,16 @@ impl Classifier {
         gemm::set_threading_threshold(usize::MAX);
         let (mut weights, metadata) = Weights::read(path, file)?;
         let model = Model::new(path, file, &metadata)?;
-        let network = Network::new(&mut weights, Normalisation::new(&metadata)?)?;
+        let architecture = Architecture::read(&mut weights)?;
         weights.finish()?;
-        if model.labels().len() != network.classes()? {
+        if model.labels().len() != architecture.classes()? {
             return Err(LoadError::Metadata {
                 key: "labels",
-                expected: format!("a list of {} names, one for each output of the network", network.classes()?),
+                expected: format!("a list of {} names, one for each output of the network", architecture.classes()?),
                 found: format!("{} names", model.labels().len()),
             });
         }
+        let network = Network::new(&architecture, Normalisation::new(&metadata)?)?;
         Ok(Self { model, network })
     }
 

@@ -21,6 +21,7 @@
 //! product by reading `/proc/cpuinfo`, which about doubles the time of an image.
 #![forbid(unsafe_code)]
 
+mod architecture;
 mod classifier;
 mod convolution;
 mod error;

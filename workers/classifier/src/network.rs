@@ -1,15 +1,11 @@
-//! ResNets for CIFAR: He et al., "Deep Residual Learning for Image Recognition" (2015), section 4.2, with shortcuts of
-//! option A (every second pixel, zeros for the new channels). Depth, widths and classes are read off the weights.
+//! A network laid out for computing with plain operations of Candle.
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::LoadError;
+use crate::architecture::{Architecture, BlockWeights, ConvolutionWeights, Shortcut as ShortcutWeights};
 use crate::convolution::{Convolution, head, pitch, tail, with_border, without_border};
 use crate::model::Normalisation;
 use crate::pixels::{Pixels, SIDE};
-use crate::weights::Weights;
-
-const STAGES: usize = 3;
 
 pub(crate) struct Network {
     normalisation: Normalisation,
@@ -42,32 +38,19 @@ enum Shortcut {
 
 impl Network {
     /// # Errors
-    /// A [`LoadError`] that names the tensor that is missing, too many, or of another shape.
-    pub fn new(weights: &mut Weights, normalisation: Normalisation) -> std::result::Result<Self, LoadError> {
-        let (kernel, bias) = weights.take_convolution("conv1", "bn1", None, 3)?;
-        let first = Convolution::new(&kernel, &bias, SIDE, 1)?;
-        let (mut side, mut channels) = (SIDE, bias.dim(0)?);
+    /// When a tensor operation fails.
+    pub fn new(architecture: &Architecture, normalisation: Normalisation) -> Result<Self> {
+        let mut side = SIDE;
+        let first = convolution(&architecture.stem, side)?;
         let mut blocks = Vec::new();
-        for stage in 1..=STAGES {
-            for number in 0.. {
-                let name = format!("layer{stage}.{number}");
-                if number > 0 && !weights.contains(&format!("{name}.conv1.weight")) {
-                    break;
-                }
-                let stride = if stage > 1 && number == 0 { 2 } else { 1 };
-                let (block, channels_out) = Block::new(weights, &name, side, channels, stride)?;
-                blocks.push(block);
-                (side, channels) = (side / stride, channels_out);
-            }
+        for weights in &architecture.blocks {
+            let block = Block::new(weights, side)?;
+            side = block.side_out;
+            blocks.push(block);
         }
-        let linear_weight = weights.take("linear.weight", &[None, Some(channels)])?.t()?.contiguous()?;
-        let linear_bias = weights.take("linear.bias", &[Some(linear_weight.dim(1)?)])?.unsqueeze(0)?;
+        let linear_weight = architecture.linear_weight.t()?.contiguous()?;
+        let linear_bias = architecture.linear_bias.unsqueeze(0)?;
         Ok(Self { normalisation, first, blocks, linear_weight, linear_bias, last_side: side })
-    }
-
-    /// How many classes the network tells apart.
-    pub fn classes(&self) -> Result<usize> {
-        self.linear_bias.dim(1)
     }
 
     /// One logit a class.
@@ -98,31 +81,21 @@ impl Network {
     }
 }
 
+fn convolution(weights: &ConvolutionWeights, side: usize) -> Result<Convolution> {
+    Convolution::new(&weights.kernel, &weights.bias, side, weights.stride)
+}
+
 impl Block {
-    fn new(
-        weights: &mut Weights,
-        name: &str,
-        side: usize,
-        channels_in: usize,
-        stride: usize,
-    ) -> std::result::Result<(Self, usize), LoadError> {
-        let channels = (stride == 1).then_some(channels_in);
-        let mut take = |number: usize, channels, channels_in| {
-            weights.take_convolution(
-                &format!("{name}.conv{number}"),
-                &format!("{name}.bn{number}"),
-                channels,
-                channels_in,
-            )
+    fn new(weights: &BlockWeights, side: usize) -> Result<Self> {
+        let side_out = side / weights.first.stride;
+        let shortcut = match weights.shortcut {
+            ShortcutWeights::Identity => Shortcut::Identity,
+            ShortcutWeights::EverySecondPixel { zeros_before, zeros_after } => {
+                Shortcut::EverySecondPixel { side, zeros_before, zeros_after }
+            }
         };
-        let (kernel, bias) = take(1, channels, channels_in)?;
-        let channels = bias.dim(0)?;
-        let first = Convolution::new(&kernel, &bias, side, stride)?;
-        let (kernel, bias) = take(2, Some(channels), channels)?;
-        let side_out = side / stride;
-        let second = Convolution::new(&kernel, &bias, side_out, 1)?;
-        let shortcut = Shortcut::new(&format!("{name}.conv1.weight"), side, channels_in, channels, stride)?;
-        Ok((Self { first, second, shortcut, side_out }, channels))
+        let (first, second) = (convolution(&weights.first, side)?, convolution(&weights.second, side_out)?);
+        Ok(Self { first, second, shortcut, side_out })
     }
 
     /// A bordered image to a bordered image.
@@ -134,24 +107,6 @@ impl Block {
 }
 
 impl Shortcut {
-    fn new(
-        tensor: &str,
-        side: usize,
-        channels_in: usize,
-        channels: usize,
-        stride: usize,
-    ) -> std::result::Result<Self, LoadError> {
-        if stride == 1 {
-            return Ok(Self::Identity);
-        }
-        let zeros = channels.checked_sub(channels_in).ok_or_else(|| LoadError::Shape {
-            name: tensor.to_owned(),
-            expected: format!("[{channels_in} or more, {channels_in}, 3, 3]"),
-            found: vec![channels, channels_in, 3, 3],
-        })?;
-        Ok(Self::EverySecondPixel { side, zeros_before: zeros / 2, zeros_after: zeros - zeros / 2 })
-    }
-
     /// (side out x pitch, channels) from a bordered image.
     fn forward(&self, image: &Tensor, side_out: usize) -> Result<Tensor> {
         match *self {
