@@ -1,6 +1,6 @@
 //! Share of right answers and images a second on the CIFAR-10 test set, on one thread.
 //!
-//! `RAYON_NUM_THREADS=1 cargo run --release -p tailrace-classifier --example evaluate -- --dataset DIR`
+//! `cargo run --release -p tailrace-classifier --example evaluate -- --dataset DIR`
 //!
 //! DIR is what `images/cifar10-test DIR` fetches: `test_batch.png` has an image a row, `test_lables.json` the classes.
 
