@@ -147,7 +147,7 @@ fn trained() -> (Classifier, impl Fn(&Pixels) -> Vec<f32> + Sync) {
 #[test]
 fn the_trained_model_agrees_with_candle_nn_on_the_sample() {
     let (classifier, plain) = trained();
-    let images: Vec<_> = sample().into_iter().map(|(image, _)| image).collect();
+    let images: Vec<_> = sample().into_iter().take(10).map(|(image, _)| image).collect();
     let (largest, labels) = compare(&classifier, &plain, &images);
     println!("{}: {} images, largest difference of a logit {largest:.6}, other labels {labels}", in_use(), images.len());
     assert!(largest < 0.01 && labels == 0);
