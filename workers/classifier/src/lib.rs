@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod checkpoint;
 mod classifier;
 mod convolution;
 mod error;
@@ -32,7 +33,8 @@ mod pixels;
 mod reference;
 mod weights;
 
+pub use checkpoint::CheckpointError;
 pub use classifier::{Classification, Classifier};
 pub use error::{ClassifyError, DecodeError, LoadError};
-pub use model::Model;
+pub use model::{CIFAR_10, LoadOptions, Model};
 pub use pixels::{MAX_SIDE, Pixels, RAW_BYTES, SIDE, decode};

@@ -34,6 +34,13 @@ enum Shortcut {
         zeros_before: usize,
         zeros_after: usize,
     },
+    /// A 1x1 convolution of every second pixel of an image of this side.
+    Projection {
+        side: usize,
+        /// (channels in, channels out)
+        kernel: Tensor,
+        bias: Tensor,
+    },
 }
 
 impl Network {
@@ -88,10 +95,14 @@ fn convolution(weights: &ConvolutionWeights, side: usize) -> Result<Convolution>
 impl Block {
     fn new(weights: &BlockWeights, side: usize) -> Result<Self> {
         let side_out = side / weights.first.stride;
-        let shortcut = match weights.shortcut {
+        let shortcut = match &weights.shortcut {
             ShortcutWeights::Identity => Shortcut::Identity,
-            ShortcutWeights::EverySecondPixel { zeros_before, zeros_after } => {
+            &ShortcutWeights::EverySecondPixel { zeros_before, zeros_after } => {
                 Shortcut::EverySecondPixel { side, zeros_before, zeros_after }
+            }
+            ShortcutWeights::Projection(ConvolutionWeights { kernel, bias, .. }) => {
+                let kernel = kernel.flatten_from(1)?.t()?.contiguous()?;
+                Shortcut::Projection { side, kernel, bias: bias.clone() }
             }
         };
         let (first, second) = (convolution(&weights.first, side)?, convolution(&weights.second, side_out)?);
@@ -109,16 +120,23 @@ impl Block {
 impl Shortcut {
     /// (side out x pitch, channels) from a bordered image.
     fn forward(&self, image: &Tensor, side_out: usize) -> Result<Tensor> {
-        match *self {
+        match self {
             Self::Identity => without_border(image, side_out),
+            Self::Projection { side, kernel, bias } => {
+                every_second_pixel(image, *side, side_out)?.matmul(kernel)?.broadcast_add(bias)
+            }
             Self::EverySecondPixel { side, zeros_before, zeros_after } => {
-                let channels = image.dim(1)?;
-                let pixels = without_border(image, side)?.reshape((side_out, 2, pitch(side) / 2, 2, channels))?;
-                let pixels = pixels.narrow(1, 0, 1)?.narrow(3, 0, 1)?.reshape((side_out, pitch(side) / 2, channels))?;
-                let pixels = pixels.pad_with_zeros(1, 0, pitch(side_out) - pitch(side) / 2)?;
-                let pixels = pixels.pad_with_zeros(2, zeros_before, zeros_after)?;
-                pixels.reshape((side_out * pitch(side_out), channels + zeros_before + zeros_after))
+                every_second_pixel(image, *side, side_out)?.pad_with_zeros(1, *zeros_before, *zeros_after)
             }
         }
     }
+}
+
+/// (side out x pitch, channels)
+fn every_second_pixel(image: &Tensor, side: usize, side_out: usize) -> Result<Tensor> {
+    let channels = image.dim(1)?;
+    let pixels = without_border(image, side)?.reshape((side_out, 2, pitch(side) / 2, 2, channels))?;
+    let pixels = pixels.narrow(1, 0, 1)?.narrow(3, 0, 1)?.reshape((side_out, pitch(side) / 2, channels))?;
+    let pixels = pixels.pad_with_zeros(1, 0, pitch(side_out) - pitch(side) / 2)?;
+    pixels.reshape((side_out * pitch(side_out), channels))
 }
