@@ -1,12 +1,16 @@
 //! What a model's tensors say about its network: depth, widths, strides and shortcuts, batch norms folded into the
-//! convolutions. ResNets for CIFAR: He et al., "Deep Residual Learning for Image Recognition" (2015), section 4.2.
+//! convolutions. ResNets for CIFAR: He et al., "Deep Residual Learning for Image Recognition" (2015), section 4.2, and the
+//! ResNet-18 of its section 4.1 with the first convolution that CIFAR's small images need, and without the pooling after it.
 
 use candle_core::Tensor;
 
 use crate::LoadError;
 use crate::weights::Weights;
 
-const STAGES: usize = 3;
+/// Under which names implementations keep the last layer.
+const LINEAR: [&str; 2] = ["linear", "fc"];
+/// Under which names implementations keep a projection, with `.0` for its convolution and `.1` for its batch norm.
+const PROJECTIONS: [&str; 2] = ["shortcut", "downsample"];
 
 /// A network, ready to be laid out for computing.
 pub(crate) struct Architecture {
@@ -43,7 +47,7 @@ pub(crate) enum Shortcut {
     Identity,
     /// Option A: every second pixel, with this many channels of zeros before and after its own.
     EverySecondPixel { zeros_before: usize, zeros_after: usize },
-    /// Option B: through a convolution of 1x1 of its own.
+    /// Option B: a 1x1 convolution.
     Projection(ConvolutionWeights),
 }
 
@@ -51,23 +55,21 @@ impl Architecture {
     /// # Errors
     /// A [`LoadError`] that names the tensor that is missing, too many, or of another shape.
     pub fn read(weights: &mut Weights) -> Result<Self, LoadError> {
-        let stem = ConvolutionWeights::read(weights, "conv1", "bn1", None, 3, 1)?;
+        let stem = ConvolutionWeights::read(weights, ("conv1", "bn1"), (None, 3), 3, 1)?;
+        let (stages, blocks_in_stage) = depth(weights);
         let mut channels = stem.bias.dim(0)?;
         let mut blocks = Vec::new();
-        for stage in 1..=STAGES {
-            for number in 0.. {
-                let name = format!("layer{stage}.{number}");
-                if number > 0 && !weights.contains(&format!("{name}.conv1.weight")) {
-                    break;
-                }
+        for stage in 1..=stages {
+            for number in 0..blocks_in_stage {
                 let stride = if stage > 1 && number == 0 { 2 } else { 1 };
-                let block = BlockWeights::read(weights, &name, channels, stride)?;
+                let block = BlockWeights::read(weights, &format!("layer{stage}.{number}"), channels, stride)?;
                 channels = block.second.bias.dim(0)?;
                 blocks.push(block);
             }
         }
-        let linear_weight = weights.take("linear.weight", &[None, Some(channels)])?;
-        let linear_bias = weights.take("linear.bias", &[Some(linear_weight.dim(0)?)])?;
+        let linear = LINEAR.into_iter().find(|name| weights.contains(&format!("{name}.weight"))).unwrap_or(LINEAR[0]);
+        let linear_weight = weights.take(&format!("{linear}.weight"), &[None, Some(channels)])?;
+        let linear_bias = weights.take(&format!("{linear}.bias"), &[Some(linear_weight.dim(0)?)])?;
         Ok(Self { stem, blocks, linear_weight, linear_bias })
     }
 
@@ -77,41 +79,61 @@ impl Architecture {
     }
 }
 
+/// Stages, and blocks in each: 3 of n in a network of 6n+2 layers, 4 of 2 in ResNet-18.
+fn depth(weights: &Weights) -> (usize, usize) {
+    if weights.contains("layer4.0.conv1.weight") {
+        return (4, 2);
+    }
+    let blocks = (0..).take_while(|number| weights.contains(&format!("layer1.{number}.conv1.weight"))).count();
+    (3, blocks.max(1))
+}
+
 impl ConvolutionWeights {
     fn read(
         weights: &mut Weights,
-        convolution: &str,
-        batch_norm: &str,
-        channels_out: Option<usize>,
-        channels_in: usize,
+        convolution_and_batch_norm: (&str, &str),
+        channels_out_and_in: (Option<usize>, usize),
+        size: usize,
         stride: usize,
     ) -> Result<Self, LoadError> {
-        let (kernel, bias) = weights.take_convolution(convolution, batch_norm, channels_out, channels_in)?;
+        let (kernel, bias) = weights.take_convolution(convolution_and_batch_norm, channels_out_and_in, size)?;
         Ok(Self { kernel, bias, stride })
     }
 }
 
 impl BlockWeights {
     fn read(weights: &mut Weights, name: &str, channels_in: usize, stride: usize) -> Result<Self, LoadError> {
-        let names = |number: usize| (format!("{name}.conv{number}"), format!("{name}.bn{number}"));
-        let (convolution, batch_norm) = names(1);
-        let channels = (stride == 1).then_some(channels_in);
-        let first = ConvolutionWeights::read(weights, &convolution, &batch_norm, channels, channels_in, stride)?;
+        let mut convolution = |number: usize, channels, stride| {
+            let names = (format!("{name}.conv{number}"), format!("{name}.bn{number}"));
+            ConvolutionWeights::read(weights, (&names.0, &names.1), channels, 3, stride)
+        };
+        let first = convolution(1, ((stride == 1).then_some(channels_in), channels_in), stride)?;
         let channels = first.bias.dim(0)?;
-        let (convolution, batch_norm) = names(2);
-        let second = ConvolutionWeights::read(weights, &convolution, &batch_norm, Some(channels), channels, 1)?;
-        let shortcut = Shortcut::read(&format!("{name}.conv1.weight"), channels_in, channels, stride)?;
+        let second = convolution(2, (Some(channels), channels), 1)?;
+        let shortcut = Shortcut::read(weights, name, channels_in, channels, stride)?;
         Ok(Self { first, second, shortcut })
     }
 }
 
 impl Shortcut {
-    fn read(tensor: &str, channels_in: usize, channels: usize, stride: usize) -> Result<Self, LoadError> {
+    fn read(
+        weights: &mut Weights,
+        block: &str,
+        channels_in: usize,
+        channels: usize,
+        stride: usize,
+    ) -> Result<Self, LoadError> {
         if stride == 1 {
             return Ok(Self::Identity);
         }
+        let mut names = PROJECTIONS.iter().map(|name| (format!("{block}.{name}.0"), format!("{block}.{name}.1")));
+        if let Some(names) = names.find(|(convolution, _)| weights.contains(&format!("{convolution}.weight"))) {
+            let names = (&*names.0, &*names.1);
+            let projection = ConvolutionWeights::read(weights, names, (Some(channels), channels_in), 1, stride)?;
+            return Ok(Self::Projection(projection));
+        }
         let zeros = channels.checked_sub(channels_in).ok_or_else(|| LoadError::Shape {
-            name: tensor.to_owned(),
+            name: format!("{block}.conv1.weight"),
             expected: format!("[{channels_in} or more, {channels_in}, 3, 3]"),
             found: vec![channels, channels_in, 3, 3],
         })?;

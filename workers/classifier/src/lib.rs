@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod architecture;
+mod checkpoint;
 mod classifier;
 mod error;
 mod instruction_set;
@@ -33,8 +34,9 @@ mod reference;
 mod vectors;
 mod weights;
 
+pub use checkpoint::CheckpointError;
 pub use classifier::{Classification, Classifier};
 pub use error::{ClassifyError, DecodeError, LoadError};
 pub use instruction_set::{INSTRUCTION_SET_VARIABLE, InstructionSet};
-pub use model::Model;
+pub use model::{CIFAR_10, LoadOptions, Model};
 pub use pixels::{MAX_SIDE, Pixels, RAW_BYTES, SIDE, decode};

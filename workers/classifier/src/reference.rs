@@ -149,7 +149,11 @@ fn the_trained_model_agrees_with_candle_nn_on_the_sample() {
     let (classifier, plain) = trained();
     let images: Vec<_> = sample().into_iter().take(10).map(|(image, _)| image).collect();
     let (largest, labels) = compare(&classifier, &plain, &images);
-    println!("{}: {} images, largest difference of a logit {largest:.6}, other labels {labels}", in_use(), images.len());
+    println!(
+        "{}: {} images, largest difference of a logit {largest:.6}, other labels {labels}",
+        in_use(),
+        images.len()
+    );
     assert!(largest < 0.01 && labels == 0);
 }
 
@@ -191,7 +195,11 @@ fn the_trained_model_agrees_with_candle_nn_on_all_test_images() {
     });
     let largest = compared.iter().map(|(largest, _)| *largest).fold(0.0, f32::max);
     let labels: usize = compared.iter().map(|(_, labels)| labels).sum();
-    println!("{}: {} images, largest difference of a logit {largest:.6}, other labels {labels}", in_use(), images.len());
+    println!(
+        "{}: {} images, largest difference of a logit {largest:.6}, other labels {labels}",
+        in_use(),
+        images.len()
+    );
     assert!(largest < 0.01 && labels == 0);
 }
 

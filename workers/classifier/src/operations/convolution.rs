@@ -68,13 +68,7 @@ impl Kernel {
 
 impl Method {
     /// What took the least time in measurements: Winograd's wherever its tiles fit, the larger ones first.
-    fn new(
-        set: InstructionSet,
-        kernel: &Kernel,
-        bias: &[f32],
-        from: Frame,
-        stride: usize,
-    ) -> Self {
+    fn new(set: InstructionSet, kernel: &Kernel, bias: &[f32], from: Frame, stride: usize) -> Self {
         let winograd = kernel.size == 3 && stride == 1 && from.channels == Frame::in_blocks(0, from.channels).channels;
         match from.side {
             side if winograd && side >= 8 && side % 4 == 0 => Self::F4(Winograd::new(set, kernel, bias, side)),
@@ -89,12 +83,7 @@ impl Convolution {
     ///
     /// # Errors
     /// When the kernel is neither 3x3 nor 1x1, or the stride does not divide the side.
-    pub fn new(
-        set: InstructionSet,
-        weights: &ConvolutionWeights,
-        from: Frame,
-        activation: Activation,
-    ) -> Result<Self> {
+    pub fn new(set: InstructionSet, weights: &ConvolutionWeights, from: Frame, activation: Activation) -> Result<Self> {
         let (kernel, bias) = (Kernel::new(&weights.kernel)?, weights.bias.to_vec1()?);
         if weights.stride == 0 || from.side % weights.stride != 0 {
             bail!("a stride of {} over {} pixels", weights.stride, from.side);

@@ -1,8 +1,6 @@
 //! Convolution as one matrix product: the inputs that a pixel of the output sees are gathered, a block of pixels at a
 //! time, and multiplied with the whole kernel.
 
-
-
 use super::convolution::{Images, Kernel};
 use super::finish::Finish;
 use super::frame::{BLOCK, Frame, Raster};
@@ -64,10 +62,8 @@ impl Direct {
     #[inline(always)]
     fn places(&self, (image, y, x): (usize, usize, usize)) -> (usize, usize) {
         let before = 1 - self.size / 2;
-        let from = image * self.from.pixels()
-            + (y * self.stride + before) * self.from.pitch()
-            + x * self.stride
-            + before;
+        let from =
+            image * self.from.pixels() + (y * self.stride + before) * self.from.pitch() + x * self.stride + before;
         (from, image * self.to.pixels() + (y + 1) * self.to.pitch() + x + 1)
     }
 }

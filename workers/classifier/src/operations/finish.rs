@@ -1,7 +1,5 @@
 //! What happens to a sum before it is stored.
 
-
-
 use super::convolution::Images;
 use super::memory::Aligned;
 use crate::vectors::Vectors;

@@ -89,16 +89,8 @@ impl Shape {
     }
 }
 
-const PLAIN: Shape = Shape {
-    images: 1,
-    side: 32,
-    channels_in: 16,
-    channels_out: 16,
-    size: 3,
-    stride: 1,
-    relu: true,
-    shortcut: false,
-};
+const PLAIN: Shape =
+    Shape { images: 1, side: 32, channels_in: 16, channels_out: 16, size: 3, stride: 1, relu: true, shortcut: false };
 
 #[test]
 fn the_convolutions_of_resnet_20_agree_with_those_of_candle() {
@@ -127,11 +119,19 @@ fn a_block_of_tiles_can_end_in_the_middle_of_a_batch() {
 fn any_convolution_agrees_with_that_of_candle() {
     let seed = std::env::var("SEED").map_or_else(|_| rand_seed(), |seed| seed.parse().unwrap());
     println!("seed {seed}: SEED={seed} repeats this run");
-    let config = ProptestConfig { cases: 60, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Default::default() };
+    let config =
+        ProptestConfig { cases: 60, rng_seed: RngSeed::Fixed(seed), failure_persistence: None, ..Default::default() };
     let sizes = prop_oneof![Just((3, 1)), Just((3, 2)), Just((1, 1)), Just((1, 2))];
     let shapes = (1usize..4, 2usize..17, 1usize..70, 1usize..70, sizes, any::<bool>(), any::<bool>()).prop_map(
-        |(images, half, channels_in, channels_out, (size, stride), relu, shortcut)| {
-            Shape { images, side: 2 * half, channels_in, channels_out, size, stride, relu, shortcut }
+        |(images, half, channels_in, channels_out, (size, stride), relu, shortcut)| Shape {
+            images,
+            side: 2 * half,
+            channels_in,
+            channels_out,
+            size,
+            stride,
+            relu,
+            shortcut,
         },
     );
     TestRunner::new(config).run(&shapes, Shape::agrees_on_every_instruction_set).unwrap();

@@ -3,7 +3,6 @@
 
 use crate::vectors::Vectors;
 
-
 /// F(M x M, 3 x 3): M x M outputs from N x N inputs, N = M + 2, with N x N multiplications.
 pub trait Transform<const N: usize, const M: usize> {
     /// G (N, 3), for the kernel.

@@ -7,8 +7,6 @@
 
 use std::marker::PhantomData;
 
-
-
 use super::convolution::{Images, Kernel};
 use super::finish::Finish;
 use super::frame::{BLOCK, Frame, Raster};
