@@ -1,4 +1,4 @@
-//! The parts of a pipeline that speak to Kafka, each a subcommand of `tailrace-worker`.
+//! The parts of a pipeline that speak to Kafka, and what measures a model, each a subcommand of `tailrace-worker`.
 //!
 //! A part's folder has its `Args` (flags and environment variables) and `run`, which returns when the part has done its
 //! work or was asked to stop by SIGTERM or SIGINT.
@@ -8,12 +8,15 @@ pub mod backoff;
 pub mod check;
 pub mod db_consumer;
 pub mod dead_letter;
+pub mod evaluate;
 pub mod health;
 pub mod inference;
 pub mod kafka;
+pub mod model;
 pub mod producer;
 pub mod sentence;
 pub mod service;
 pub mod shutdown;
 pub mod termination;
+pub mod test_set;
 pub mod topics;

@@ -4,7 +4,7 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tailrace_worker::{check, db_consumer, inference, producer, sentence::sentence, topics};
+use tailrace_worker::{check, db_consumer, evaluate, inference, producer, sentence::sentence, topics};
 use tracing_subscriber::EnvFilter;
 
 /// One part of an image-inference pipeline. Every flag can also be given by its environment variable.
@@ -30,6 +30,8 @@ enum Part {
     DbConsumer(db_consumer::Args),
     /// Sends images on a schedule and measures how long their answers take.
     Producer(producer::Args),
+    /// Says how many images of the CIFAR-10 test set a model knows, and how many it classifies a second.
+    Evaluate(evaluate::Args),
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Part::Inference(args) => inference::run(args),
         Part::DbConsumer(args) => db_consumer::run(args),
         Part::Producer(args) => producer::run(args),
+        Part::Evaluate(args) => evaluate::run(&args),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,18 @@
 //! Images in, labels out.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::{Model, Normalisation};
+use crate::architecture::Architecture;
+use crate::model::{LoadOptions, Model, Normalisation};
 use crate::network::Network;
 use crate::weights::Weights;
-use crate::{ClassifyError, LoadError, Pixels};
+use crate::{ClassifyError, InstructionSet, LoadError, Pixels};
+
+/// The largest file that is read: a ResNet-18 with the moments of its optimizer takes an eighth of it.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// A network with its weights, ready to compute. Shared between threads, each computes on its own.
 pub struct Classifier {
@@ -26,47 +32,72 @@ pub struct Classification {
 }
 
 impl Classifier {
-    /// Loads a CIFAR ResNet from a `.safetensors` file with the tensors `conv1.weight`, `bn1.*`,
-    /// `layer1.0.conv1.weight` ... `linear.bias`. Its metadata has `labels`, `mean` and `std` as JSON lists.
+    /// [`Classifier::load_with`] what the file says of itself, and the defaults.
     ///
     /// # Errors
     /// A [`LoadError`] that says which tensor or entry is not as it should be.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        let file = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        Self::from_file(path, &file)
+        Self::load_with(path, &LoadOptions::default())
     }
 
-    fn from_file(path: &Path, file: &[u8]) -> Result<Self, LoadError> {
-        // A call computes on its own thread alone: handing over pieces this small takes longer than computing them.
-        gemm::set_threading_threshold(usize::MAX);
+    /// Loads a CIFAR ResNet with 6n+2 layers, shortcuts of option A or B, or the CIFAR form of ResNet-18, from a
+    /// `.safetensors` file or a PyTorch checkpoint: a state_dict, alone or under the key `state_dict`. Depth and widths
+    /// are those of its tensors `conv1.weight`, `bn1.*`, `layer1.0.conv1.weight` ... `linear.bias`; the last layer can
+    /// be called `fc`, a projection `shortcut` or `downsample`, and `module.` can stand before all names.
+    /// A safetensors file can have `labels`, `mean` and `std` as JSON lists in its metadata. Nothing in a checkpoint is
+    /// run.
+    ///
+    /// # Errors
+    /// A [`LoadError`] that says which tensor or entry is not as it should be.
+    pub fn load_with(path: &Path, options: &LoadOptions) -> Result<Self, LoadError> {
+        Self::from_file(path, &read(path)?, options)
+    }
+
+    pub(crate) fn from_file(path: &Path, file: &[u8], options: &LoadOptions) -> Result<Self, LoadError> {
         let (mut weights, metadata) = Weights::read(path, file)?;
-        let model = Model::new(path, file, &metadata)?;
-        let network = Network::new(&mut weights, Normalisation::new(&metadata)?)?;
+        let architecture = Architecture::read(&mut weights)?;
         weights.finish()?;
-        if model.labels().len() != network.classes()? {
-            return Err(LoadError::Metadata {
-                key: "labels",
-                expected: format!("a list of {} names, one for each output of the network", network.classes()?),
-                found: format!("{} names", model.labels().len()),
-            });
-        }
+        let model = Model::new(path, file, &metadata, options, architecture.classes()?)?;
+        let network = Network::new(InstructionSet::in_use()?, &architecture, Normalisation::new(&metadata, options)?)?;
         Ok(Self { model, network })
     }
 
-    /// The answers, in the order of the images. Takes a time proportional to their number.
+    /// The answers, in the order of the images, computed by the calling thread. Images that come together take less time
+    /// each than alone.
     ///
     /// # Errors
     /// [`ClassifyError`] when a tensor operation fails.
     pub fn classify(&self, images: &[Pixels]) -> Result<Vec<Classification>, ClassifyError> {
-        images.iter().map(|image| Ok(self.best(&self.logits(image)?))).collect()
+        Ok(self.network.logits(images)?.iter().map(|logits| self.best(logits)).collect())
     }
 
-    /// The network's outputs before the softmax, one a class.
+    /// As [`Self::classify`], with the images shared out over a thread for each core.
     ///
     /// # Errors
     /// [`ClassifyError`] when a tensor operation fails.
-    pub fn logits(&self, image: &Pixels) -> Result<Vec<f32>, ClassifyError> {
-        Ok(self.network.logits(image)?)
+    pub fn classify_on_all_cores(&self, images: &[Pixels]) -> Result<Vec<Classification>, ClassifyError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut shares = images.chunks(images.len().div_ceil(cores).max(1));
+        let own = shares.next().unwrap_or_default();
+        std::thread::scope(|scope| {
+            let others: Vec<_> = shares.map(|share| scope.spawn(|| self.classify(share))).collect();
+            let mut answers = self.classify(own)?;
+            for other in others {
+                match other.join() {
+                    Ok(found) => answers.extend(found?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok(answers)
+        })
+    }
+
+    /// The network's outputs before the softmax, one a class, for each image.
+    ///
+    /// # Errors
+    /// [`ClassifyError`] when a tensor operation fails.
+    pub fn logits(&self, images: &[Pixels]) -> Result<Vec<Vec<f32>>, ClassifyError> {
+        Ok(self.network.logits(images)?)
     }
 
     /// Which model this is.
@@ -80,6 +111,17 @@ impl Classifier {
         let sum: f32 = logits.iter().map(|logit| (logit - largest).exp()).sum();
         Classification { index, label: self.model.labels()[index].clone(), confidence: 1.0 / sum }
     }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let unreadable = |source| LoadError::Read { path: path.to_owned(), source };
+    let mut file = Vec::new();
+    let mut source = File::open(path).map_err(unreadable)?.take(MAX_FILE_BYTES + 1);
+    source.read_to_end(&mut file).map_err(unreadable)?;
+    if file.len() as u64 > MAX_FILE_BYTES {
+        return Err(LoadError::TooLarge { path: path.to_owned(), most: MAX_FILE_BYTES });
+    }
+    Ok(file)
 }
 
 fn largest(logits: &[f32]) -> (usize, f32) {
@@ -101,7 +143,7 @@ mod tests {
 
     fn load(tensors: &HashMap<String, Tensor>, metadata: &HashMap<String, String>) -> Result<Classifier, LoadError> {
         let file = safetensors::serialize(tensors, Some(metadata.clone())).unwrap();
-        Classifier::from_file(Path::new("small.safetensors"), &file)
+        Classifier::from_file(Path::new("small.safetensors"), &file, &LoadOptions::default())
     }
 
     fn refusal(change: impl FnOnce(&mut HashMap<String, Tensor>, &mut HashMap<String, String>)) -> String {
@@ -120,7 +162,7 @@ mod tests {
             let tensors = reference::small_network(blocks);
             let classifier = load(&tensors, &reference::metadata()).unwrap();
             for image in ["one", "two", "three"].map(reference::noisy_image) {
-                let found = classifier.logits(&image).unwrap();
+                let found = classifier.logits(std::slice::from_ref(&image)).unwrap().remove(0);
                 let expected = reference::logits(&tensors, &reference::metadata(), &image);
                 let difference = reference::largest_difference(&found, &expected);
                 assert!(difference < 1e-3, "{blocks} blocks a stage: largest difference {difference}");
@@ -144,8 +186,9 @@ mod tests {
 
     #[test]
     fn a_file_of_another_format_is_refused() {
-        let error = Classifier::from_file(Path::new("x.png"), b"\x89PNG").err().unwrap().to_string();
-        assert!(error.starts_with("x.png is not a safetensors file"), "{error}");
+        let error = Classifier::from_file(Path::new("x.png"), b"\x89PNG", &LoadOptions::default());
+        let error = error.err().unwrap().to_string();
+        assert!(error.starts_with("x.png is neither a PyTorch checkpoint nor a safetensors file"), "{error}");
     }
 
     #[test]
@@ -182,20 +225,48 @@ mod tests {
     #[test]
     fn a_tensor_of_another_network_is_named() {
         let error =
-            refusal(|tensors, _| drop(tensors.insert("layer2.0.shortcut.0.weight".into(), zeros(&[8, 4, 1, 1]))));
-        assert!(error.contains(r#""layer2.0.shortcut.0.weight" with the shape [8, 4, 1, 1]"#), "{error}");
+            refusal(|tensors, _| drop(tensors.insert("layer1.0.shortcut.0.weight".into(), zeros(&[4, 4, 1, 1]))));
+        assert!(error.contains(r#""layer1.0.shortcut.0.weight" with the shape [4, 4, 1, 1]"#), "{error}");
+    }
+
+    #[test]
+    fn all_stages_have_as_many_blocks_as_the_first() {
+        let mut deeper = reference::small_network(2);
+        deeper.retain(|name, _| !name.starts_with("layer3.1."));
+        let error = load(&deeper, &reference::metadata()).err().unwrap().to_string();
+        assert!(error.contains(r#""layer3.1.conv1.weight" is missing"#), "{error}");
+    }
+
+    #[test]
+    fn the_network_of_photographs_is_refused_at_its_first_tensor() {
+        let error = refusal(|tensors, _| drop(tensors.insert("conv1.weight".into(), zeros(&[64, 3, 7, 7]))));
+        assert_eq!(error, r#"tensor "conv1.weight" must have the shape [any, 3, 3, 3], found [64, 3, 7, 7]"#);
+    }
+
+    #[test]
+    fn a_network_without_channels_is_refused() {
+        let error = refusal(|tensors, _| drop(tensors.insert("conv1.weight".into(), zeros(&[0, 3, 3, 3]))));
+        assert_eq!(error, r#"tensor "conv1.weight" must have the shape [any, 3, 3, 3], found [0, 3, 3, 3]"#);
+    }
+
+    #[test]
+    fn weights_that_are_integers_are_refused() {
+        let integers = Tensor::zeros(10, candle_core::DType::I64, &Device::Cpu).unwrap();
+        let error = refusal(|tensors, _| drop(tensors.insert("linear.bias".into(), integers)));
+        assert!(error.starts_with(r#"tensor "linear.bias" has integers"#), "{error}");
+    }
+
+    #[test]
+    fn a_variance_below_zero_is_refused() {
+        let negative = Tensor::full(-1f32, 4, &Device::Cpu).unwrap();
+        let error = refusal(|tensors, _| drop(tensors.insert("bn1.running_var".into(), negative)));
+        assert!(error.starts_with(r#"tensor "bn1.running_var" has values that are not finite"#), "{error}");
     }
 
     #[test]
     fn weights_that_are_not_numbers_are_refused() {
         let nan = Tensor::full(f32::NAN, 10, &Device::Cpu).unwrap();
         let error = refusal(|tensors, _| drop(tensors.insert("linear.bias".into(), nan)));
-        assert_eq!(error, r#"tensor "linear.bias" has values that are not finite"#);
-    }
-
-    #[test]
-    fn as_many_labels_as_outputs_are_needed() {
-        let error = refusal(|_, metadata| drop(metadata.insert("labels".into(), r#"["a", "b"]"#.into())));
-        assert!(error.contains("a list of 10 names") && error.contains("found 2 names"), "{error}");
+        assert!(error.starts_with(r#"tensor "linear.bias" has values that are not finite"#), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::CheckpointError;
 use crate::pixels::{MAX_SIDE, RAW_BYTES};
 
 /// An image that cannot be used.
@@ -48,18 +49,34 @@ pub enum LoadError {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// The file is larger than any such network.
+    #[error("the model {} has more than {most} bytes: save the state_dict alone", path.display())]
+    TooLarge {
+        /// The model's file.
+        path: PathBuf,
+        /// How many bytes are read.
+        most: u64,
+    },
     /// The file is in another format.
-    #[error("{} is not a safetensors file: {source}", path.display())]
+    #[error("{} is neither a PyTorch checkpoint nor a safetensors file: {source}", path.display())]
     Format {
         /// The model's file.
         path: PathBuf,
         /// What the reader says.
         source: safetensors::SafeTensorError,
     },
-    /// An entry of the file's metadata is missing or cannot be used.
-    #[error("the model's metadata must have {key:?} as {expected}, found {found}")]
+    /// The file is a PyTorch checkpoint that cannot be used.
+    #[error("the checkpoint {} cannot be used: {source}", path.display())]
+    Checkpoint {
+        /// The model's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: CheckpointError,
+    },
+    /// What is given in the file's metadata, or instead of it, cannot be used.
+    #[error("the model's {key} must be {expected}, found {found}")]
     Metadata {
-        /// Name of the entry.
+        /// `labels`, `mean` or `std`.
         key: &'static str,
         /// What it should be.
         expected: String,
@@ -85,7 +102,10 @@ pub enum LoadError {
         found: Vec<usize>,
     },
     /// A tensor that this kind of network does not have.
-    #[error("tensor {name:?} with the shape {found:?} is not part of a CIFAR ResNet with shortcuts of option A")]
+    #[error(
+        "tensor {name:?} with the shape {found:?} is not part of a CIFAR ResNet: \
+         6n+2 layers in three stages of n blocks, or ResNet-18, and projections only where the image becomes smaller"
+    )]
     UnexpectedTensor {
         /// Name of the tensor.
         name: String,
@@ -93,8 +113,24 @@ pub enum LoadError {
         found: Vec<usize>,
     },
     /// A weight is infinite or not a number.
-    #[error("tensor {name:?} has values that are not finite")]
+    #[error(
+        "tensor {name:?} has values that are not finite, or not after the batch norm is folded into the convolution"
+    )]
     NotFinite {
+        /// Name of the tensor.
+        name: String,
+    },
+    /// The environment asks for vector instructions that cannot be used.
+    #[error("TAILRACE_INSTRUCTION_SET is {found:?}: this processor has {available}")]
+    InstructionSet {
+        /// What the variable says.
+        found: String,
+        /// What it can say on this processor.
+        available: String,
+    },
+    /// A weight is no floating-point number.
+    #[error("tensor {name:?} has integers or rare floats: save it as 16, 32 or 64-bit floats or bfloat16")]
+    NoFloats {
         /// Name of the tensor.
         name: String,
     },

@@ -1,25 +1,24 @@
-//! ResNets for CIFAR: He et al., "Deep Residual Learning for Image Recognition" (2015), section 4.2, with shortcuts of
-//! option A (every second pixel, zeros for the new channels). Depth, widths and classes are read off the weights.
+//! A network laid out for computing with operations of its own.
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::LoadError;
-use crate::convolution::{Convolution, head, pitch, tail, with_border, without_border};
+use crate::architecture::{Architecture, BlockWeights, Shortcut as ShortcutWeights};
+use crate::instruction_set::InstructionSet;
 use crate::model::Normalisation;
+use crate::operations::{Activation, Convolution, Frame, Scores, Subsample};
 use crate::pixels::{Pixels, SIDE};
-use crate::weights::Weights;
 
-const STAGES: usize = 3;
+/// Images that are computed together: enough that weights are read once for many, few enough to stay in the cache.
+const BATCH: usize = 8;
+/// The image with its three colours, and one that is zero: four numbers are copied as one.
+const INPUT: Frame = Frame::new(SIDE, 4);
 
 pub(crate) struct Network {
-    normalisation: Normalisation,
-    first: Convolution,
+    /// What a byte of each colour becomes.
+    colours: [[f32; 256]; 3],
+    stem: Convolution,
     blocks: Vec<Block>,
-    /// (channels, classes)
-    linear_weight: Tensor,
-    /// (1, classes)
-    linear_bias: Tensor,
-    last_side: usize,
+    scores: Scores,
 }
 
 /// Two convolutions and a shortcut around them.
@@ -27,142 +26,91 @@ struct Block {
     first: Convolution,
     second: Convolution,
     shortcut: Shortcut,
-    side_out: usize,
 }
 
 enum Shortcut {
     Identity,
-    /// Every second pixel of an image of this side, with this many channels of zeros before and after its own.
-    EverySecondPixel {
-        side: usize,
-        zeros_before: usize,
-        zeros_after: usize,
-    },
+    EverySecondPixel(Subsample),
+    Projection(Convolution),
 }
 
 impl Network {
     /// # Errors
-    /// A [`LoadError`] that names the tensor that is missing, too many, or of another shape.
-    pub fn new(weights: &mut Weights, normalisation: Normalisation) -> std::result::Result<Self, LoadError> {
-        let (kernel, bias) = weights.take_convolution("conv1", "bn1", None, 3)?;
-        let first = Convolution::new(&kernel, &bias, SIDE, 1)?;
-        let (mut side, mut channels) = (SIDE, bias.dim(0)?);
+    /// When the weights do not fit each other.
+    pub fn new(set: InstructionSet, architecture: &Architecture, normalisation: Normalisation) -> Result<Self> {
+        let stem = Convolution::new(set, &architecture.stem, INPUT, Activation::Relu)?;
         let mut blocks = Vec::new();
-        for stage in 1..=STAGES {
-            for number in 0.. {
-                let name = format!("layer{stage}.{number}");
-                if number > 0 && !weights.contains(&format!("{name}.conv1.weight")) {
-                    break;
-                }
-                let stride = if stage > 1 && number == 0 { 2 } else { 1 };
-                let (block, channels_out) = Block::new(weights, &name, side, channels, stride)?;
-                blocks.push(block);
-                (side, channels) = (side / stride, channels_out);
+        let (mut frame, mut channels) = (stem.to(), architecture.stem.bias.dim(0)?);
+        for weights in &architecture.blocks {
+            let block = Block::new(set, weights, frame, channels)?;
+            (frame, channels) = (block.second.to(), weights.second.bias.dim(0)?);
+            blocks.push(block);
+        }
+        let scores = Scores::new(frame, &architecture.linear_weight, &architecture.linear_bias)?;
+        Ok(Self { colours: colours(normalisation), stem, blocks, scores })
+    }
+
+    /// One logit a class, for each image.
+    pub fn logits(&self, images: &[Pixels]) -> Result<Vec<Vec<f32>>> {
+        let mut logits = Vec::with_capacity(images.len());
+        for images in images.chunks(BATCH) {
+            let mut batch = self.stem.forward(&self.input(images)?)?;
+            for block in &self.blocks {
+                batch = block.forward(&batch)?;
             }
+            logits.extend(self.scores.forward(&batch)?.to_vec2()?);
         }
-        let linear_weight = weights.take("linear.weight", &[None, Some(channels)])?.t()?.contiguous()?;
-        let linear_bias = weights.take("linear.bias", &[Some(linear_weight.dim(1)?)])?.unsqueeze(0)?;
-        Ok(Self { normalisation, first, blocks, linear_weight, linear_bias, last_side: side })
+        Ok(logits)
     }
 
-    /// How many classes the network tells apart.
-    pub fn classes(&self) -> Result<usize> {
-        self.linear_bias.dim(1)
-    }
-
-    /// One logit a class.
-    pub fn logits(&self, pixels: &Pixels) -> Result<Vec<f32>> {
-        let mut image = with_border(&self.first.forward(&self.input(pixels)?)?.relu()?, SIDE)?;
-        for block in &self.blocks {
-            image = block.forward(&image)?;
-        }
-        let pixels = (self.last_side * self.last_side) as f64;
-        let means = (image.sum_keepdim(0)? / pixels)?;
-        (means.matmul(&self.linear_weight)? + &self.linear_bias)?.squeeze(0)?.to_vec1()
-    }
-
-    /// The normalised image with its border.
-    fn input(&self, pixels: &Pixels) -> Result<Tensor> {
-        let Normalisation { mean, std } = self.normalisation;
-        let rows = head(SIDE) + SIDE * pitch(SIDE) + tail(SIDE);
-        let mut values = vec![0f32; rows * 3];
-        let (bordered, lines) = (&mut values[head(SIDE) * 3..], pixels.as_bytes().chunks_exact(SIDE * 3));
-        for (to, from) in bordered.chunks_exact_mut(pitch(SIDE) * 3).zip(lines) {
-            for (to, from) in to.chunks_exact_mut(3).zip(from.chunks_exact(3)) {
-                for channel in 0..3 {
-                    to[channel] = (f32::from(from[channel]) / 255.0 - mean[channel]) / std[channel];
+    /// The normalised images with their borders.
+    fn input(&self, images: &[Pixels]) -> Result<Tensor> {
+        let mut values = vec![0.0; images.len() * INPUT.values()];
+        for (image, values) in images.iter().zip(values.chunks_exact_mut(INPUT.values())) {
+            for (y, row) in image.as_bytes().as_chunks::<3>().0.chunks_exact(SIDE).enumerate() {
+                let start = INPUT.pixel(y, 0);
+                let to = values[start..start + SIDE * INPUT.channels].as_chunks_mut().0;
+                for (to, [red, green, blue]) in to.iter_mut().zip(row) {
+                    let [reds, greens, blues] = &self.colours;
+                    *to = [reds[usize::from(*red)], greens[usize::from(*green)], blues[usize::from(*blue)], 0.0];
                 }
             }
         }
-        Tensor::from_vec(values, (rows, 3), &Device::Cpu)
+        Tensor::from_vec(values, (images.len(), INPUT.pixels(), INPUT.channels), &Device::Cpu)
     }
+}
+
+fn colours(Normalisation { mean, std }: Normalisation) -> [[f32; 256]; 3] {
+    let value = |colour: usize, byte: usize| (byte as f32 / 255.0 - mean[colour]) / std[colour];
+    std::array::from_fn(|colour| std::array::from_fn(|byte| value(colour, byte)))
 }
 
 impl Block {
-    fn new(
-        weights: &mut Weights,
-        name: &str,
-        side: usize,
-        channels_in: usize,
-        stride: usize,
-    ) -> std::result::Result<(Self, usize), LoadError> {
-        let channels = (stride == 1).then_some(channels_in);
-        let mut take = |number: usize, channels, channels_in| {
-            weights.take_convolution(
-                &format!("{name}.conv{number}"),
-                &format!("{name}.bn{number}"),
-                channels,
-                channels_in,
-            )
+    fn new(set: InstructionSet, weights: &BlockWeights, from: Frame, channels: usize) -> Result<Self> {
+        let first = Convolution::new(set, &weights.first, from, Activation::Relu)?;
+        let second = Convolution::new(set, &weights.second, first.to(), Activation::Relu)?;
+        let shortcut = match &weights.shortcut {
+            ShortcutWeights::Identity => Shortcut::Identity,
+            &ShortcutWeights::EverySecondPixel { zeros_before, zeros_after } => {
+                let zeros = (zeros_before, zeros_after);
+                Shortcut::EverySecondPixel(Subsample::new(from, second.to(), channels, zeros)?)
+            }
+            ShortcutWeights::Projection(weights) => {
+                Shortcut::Projection(Convolution::new(set, weights, from, Activation::None)?)
+            }
         };
-        let (kernel, bias) = take(1, channels, channels_in)?;
-        let channels = bias.dim(0)?;
-        let first = Convolution::new(&kernel, &bias, side, stride)?;
-        let (kernel, bias) = take(2, Some(channels), channels)?;
-        let side_out = side / stride;
-        let second = Convolution::new(&kernel, &bias, side_out, 1)?;
-        let shortcut = Shortcut::new(&format!("{name}.conv1.weight"), side, channels_in, channels, stride)?;
-        Ok((Self { first, second, shortcut, side_out }, channels))
+        Ok(Self { first, second, shortcut })
     }
 
-    /// A bordered image to a bordered image.
-    fn forward(&self, image: &Tensor) -> Result<Tensor> {
-        let between = with_border(&self.first.forward(image)?.relu()?, self.side_out)?;
-        let sum = (self.second.forward(&between)? + self.shortcut.forward(image, self.side_out)?)?;
-        with_border(&sum.relu()?, self.side_out)
-    }
-}
-
-impl Shortcut {
-    fn new(
-        tensor: &str,
-        side: usize,
-        channels_in: usize,
-        channels: usize,
-        stride: usize,
-    ) -> std::result::Result<Self, LoadError> {
-        if stride == 1 {
-            return Ok(Self::Identity);
-        }
-        let zeros = channels.checked_sub(channels_in).ok_or_else(|| LoadError::Shape {
-            name: tensor.to_owned(),
-            expected: format!("[{channels_in} or more, {channels_in}, 3, 3]"),
-            found: vec![channels, channels_in, 3, 3],
-        })?;
-        Ok(Self::EverySecondPixel { side, zeros_before: zeros / 2, zeros_after: zeros - zeros / 2 })
-    }
-
-    /// (side out x pitch, channels) from a bordered image.
-    fn forward(&self, image: &Tensor, side_out: usize) -> Result<Tensor> {
-        match *self {
-            Self::Identity => without_border(image, side_out),
-            Self::EverySecondPixel { side, zeros_before, zeros_after } => {
-                let channels = image.dim(1)?;
-                let pixels = without_border(image, side)?.reshape((side_out, 2, pitch(side) / 2, 2, channels))?;
-                let pixels = pixels.narrow(1, 0, 1)?.narrow(3, 0, 1)?.reshape((side_out, pitch(side) / 2, channels))?;
-                let pixels = pixels.pad_with_zeros(1, 0, pitch(side_out) - pitch(side) / 2)?;
-                let pixels = pixels.pad_with_zeros(2, zeros_before, zeros_after)?;
-                pixels.reshape((side_out * pitch(side_out), channels + zeros_before + zeros_after))
+    fn forward(&self, images: &Tensor) -> Result<Tensor> {
+        let between = self.first.forward(images)?;
+        match &self.shortcut {
+            Shortcut::Identity => self.second.forward_with_shortcut(&between, images),
+            Shortcut::EverySecondPixel(subsample) => {
+                self.second.forward_with_shortcut(&between, &subsample.forward(images)?)
+            }
+            Shortcut::Projection(projection) => {
+                self.second.forward_with_shortcut(&between, &projection.forward(images)?)
             }
         }
     }

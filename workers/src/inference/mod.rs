@@ -14,18 +14,17 @@ mod worker;
 use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
 
 use anyhow::bail;
-use tailrace_classifier::Classifier;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     kafka::{self, Cluster},
+    model::ModelArgs,
     sentence::sentence,
     service::Service,
 };
@@ -47,9 +46,9 @@ pub struct Args {
     /// Where Kafka is.
     #[command(flatten)]
     pub cluster: Cluster,
-    /// The weights of the network, a .safetensors file.
-    #[arg(long, env = "TAILRACE_MODEL", default_value = "/usr/share/tailrace/resnet20.safetensors")]
-    pub model: PathBuf,
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// The most images that one thread takes together. One image alone never waits for others.
     #[arg(long, env = "TAILRACE_MAX_BATCH", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_batch: u16,
@@ -69,7 +68,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     // The runtime lives as long as this function.
     let Service { runtime: _runtime, readiness, stop } = Service::start(args.http_address, metrics.registry())?;
-    let classifier = Arc::new(Classifier::load(&args.model)?);
+    let classifier = Arc::new(args.model.load()?);
     tracing::info!("model {} ({})", classifier.model().name(), classifier.model().sha256());
 
     let ending = Arc::new(Ending { stop, failure: OnceLock::new() });

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use tailrace_measure::schedule::{Constant, NoSchedule};
 
 use super::plan::{Load, Plan};
-use crate::kafka::Cluster;
+use crate::{kafka::Cluster, test_set};
 
 /// Sends images on a schedule and measures how long their answers take. Without a LoadTest it starts by itself when it
 /// is ready, and prints the measurement.
@@ -46,7 +46,7 @@ pub struct Args {
     #[arg(long, env = "TAILRACE_SEED", default_value_t = 42)]
     pub seed: u64,
     /// The folder with the images, test_batch.png, and their classes, test_lables.json.
-    #[arg(long, env = "TAILRACE_DATASET", default_value = "/usr/share/tailrace/cifar10-test")]
+    #[arg(long, env = "TAILRACE_DATASET", default_value = test_set::FOLDER)]
     pub dataset: PathBuf,
     /// The classifier's consumer group: it must have nothing left to do before this producer is ready.
     #[arg(long = "group-to-watch", env = "TAILRACE_INFERENCE_GROUP")]

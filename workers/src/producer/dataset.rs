@@ -1,24 +1,15 @@
 //! The test set of CIFAR-10, each image encoded before the start.
 
-use std::{
-    fs::File,
-    io::{self, BufReader},
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{path::Path, time::Instant};
 
 use image::{
-    ColorType, ExtendedColorType, ImageEncoder, ImageError, ImageFormat, ImageReader,
+    ExtendedColorType, ImageEncoder, ImageError,
     codecs::png::{CompressionType, FilterType, PngEncoder},
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use tailrace_classifier::{RAW_BYTES, SIDE};
 
-/// The classes in the order of their numbers.
-pub const CLASSES: [&str; 10] =
-    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
-
-const SIDE: u32 = 32;
-const BYTES: usize = (SIDE * SIDE * 3) as usize;
+use crate::test_set::{TestSet, TestSetError};
 
 /// Images in the order in which they are sent.
 #[derive(Debug)]
@@ -49,33 +40,9 @@ pub struct Selection {
 /// The images cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
-    /// A file cannot be read.
-    #[error("cannot read {path}: {source}; give the folder of the CIFAR-10 test set with --dataset")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The pictures are no PNG file.
-    #[error("cannot decode {path}: {source}")]
-    Pictures {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: ImageError,
-    },
-    /// The labels are no list of numbers.
-    #[error("{path} is no JSON list of class numbers: {source}")]
-    Labels {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// The files do not belong together.
-    #[error("{0}: the test set has one image a row of 1024 RGB pixels, and one class from 0 to 9 for each")]
-    Shape(String),
+    /// The test set cannot be read.
+    #[error(transparent)]
+    TestSet(#[from] TestSetError),
     /// A PNG file could not be written.
     #[error("cannot encode an image: {0}")]
     Encode(ImageError),
@@ -89,12 +56,10 @@ impl Dataset {
     /// A [`DatasetError`] that names the file.
     pub fn load(folder: &Path, selection: Selection) -> Result<Self, DatasetError> {
         let begun = Instant::now();
-        let labels = read_labels(&folder.join("test_lables.json"))?;
-        let pixels = read_pixels(&folder.join("test_batch.png"), labels.len())?;
-        let pictures = order(labels.len(), selection).into_iter().map(|number| {
-            let label = CLASSES.get(labels[number]).ok_or_else(|| no_class(labels[number]))?;
-            Ok(Picture { png: encode(&pixels[number * BYTES..][..BYTES])?, label })
-        });
+        let set = TestSet::read(folder)?;
+        let pictures = order(set.len(), selection)
+            .into_iter()
+            .map(|number| Ok(Picture { png: encode(set.rgb(number))?, label: set.label(number) }));
         let pictures = pictures.collect::<Result<Vec<_>, DatasetError>>()?;
         tracing::info!(images = pictures.len(), millis = begun.elapsed().as_millis(), "images are encoded");
         Ok(Self(pictures))
@@ -116,43 +81,12 @@ fn order(images: usize, Selection { seed, index, producers, wanted }: Selection)
     order
 }
 
-fn open(path: &Path) -> Result<BufReader<File>, DatasetError> {
-    let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
-    Ok(BufReader::new(file))
-}
-
-fn read_labels(path: &Path) -> Result<Vec<usize>, DatasetError> {
-    let labels: Vec<usize> = serde_json::from_reader(open(path)?)
-        .map_err(|source| DatasetError::Labels { path: path.to_owned(), source })?;
-    if labels.is_empty() {
-        return Err(DatasetError::Shape("there are no labels".into()));
-    }
-    Ok(labels)
-}
-
-fn read_pixels(path: &Path, images: usize) -> Result<Vec<u8>, DatasetError> {
-    let decoded = ImageReader::with_format(open(path)?, ImageFormat::Png).decode();
-    let picture = decoded.map_err(|source| DatasetError::Pictures { path: path.to_owned(), source })?;
-    let (width, height, colour) = (picture.width(), picture.height(), picture.color());
-    if width != SIDE * SIDE || height as usize != images || colour != ColorType::Rgb8 {
-        return Err(DatasetError::Shape(format!(
-            "{} has {width} x {height} pixels of {colour:?}, and there are {images} labels",
-            path.display()
-        )));
-    }
-    Ok(picture.into_bytes())
-}
-
-fn no_class(number: usize) -> DatasetError {
-    DatasetError::Shape(format!("{number} is no class"))
-}
-
 /// With a fixed filter and the fast compressor all 10,000 images take a tenth of a second, and 10 % more bytes than with
 /// the best effort, which takes ten times as long.
 fn encode(pixels: &[u8]) -> Result<Vec<u8>, DatasetError> {
-    let mut png = Vec::with_capacity(BYTES);
+    let mut png = Vec::with_capacity(RAW_BYTES);
     PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Paeth)
-        .write_image(pixels, SIDE, SIDE, ExtendedColorType::Rgb8)
+        .write_image(pixels, SIDE as u32, SIDE as u32, ExtendedColorType::Rgb8)
         .map_err(DatasetError::Encode)?;
     png.shrink_to_fit();
     Ok(png)
@@ -160,6 +94,8 @@ fn encode(pixels: &[u8]) -> Result<Vec<u8>, DatasetError> {
 
 #[cfg(test)]
 mod tests {
+    use tailrace_classifier::CIFAR_10;
+
     use super::*;
 
     const SELECTION: Selection = Selection { seed: 42, index: 0, producers: 1, wanted: None };
@@ -167,11 +103,11 @@ mod tests {
     /// A set whose image n is filled with the byte n and is of class n % 10.
     fn folder(images: u8) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let pixels: Vec<u8> = (0..images).flat_map(|value| [value; BYTES]).collect();
+        let pixels: Vec<u8> = (0..images).flat_map(|value| [value; RAW_BYTES]).collect();
         image::save_buffer(
             folder.path().join("test_batch.png"),
             &pixels,
-            SIDE * SIDE,
+            (SIDE * SIDE) as u32,
             u32::from(images),
             ExtendedColorType::Rgb8,
         )
@@ -192,7 +128,7 @@ mod tests {
         let mut seen: Vec<u8> = (0..20).map(|sequence| first_byte(dataset.picture(sequence))).collect();
         for sequence in 0..20 {
             let picture = dataset.picture(sequence);
-            assert_eq!(picture.label, CLASSES[usize::from(first_byte(picture) % 10)]);
+            assert_eq!(picture.label, CIFAR_10[usize::from(first_byte(picture) % 10)]);
         }
         assert_ne!(seen, (0..20).collect::<Vec<u8>>(), "they are shuffled");
         seen.sort_unstable();

@@ -1,0 +1,100 @@
+//! Measures a model on the CIFAR-10 test set: how many images it knows, and how many it classifies a second.
+
+mod jpeg;
+
+use std::{
+    num::NonZero,
+    panic::resume_unwind,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use tailrace_classifier::{CIFAR_10, Classification, Classifier, ClassifyError, Pixels};
+
+use crate::{
+    model::ModelArgs,
+    test_set::{self, TestSet},
+};
+
+/// Images that a thread classifies together.
+const BATCH: usize = 32;
+
+/// The command line of `evaluate`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The network.
+    #[command(flatten)]
+    pub model: ModelArgs,
+    /// The folder with the images, test_batch.png, and their classes, test_lables.json.
+    #[arg(long, env = "TAILRACE_DATASET", default_value = test_set::FOLDER)]
+    pub dataset: PathBuf,
+    /// Encodes each image as JPEG of this quality with 4:2:0 chroma, from 1 to 100, and decodes it before.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub jpeg_quality: Option<u8>,
+}
+
+/// Classifies all images on all cores and prints the share of right answers, and the rate. Reading and encoding are not
+/// part of the time.
+///
+/// # Errors
+/// When the model or the images cannot be loaded, or a computation fails.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let classifier = args.model.load()?;
+    let labels = classifier.model().labels();
+    ensure!(
+        labels.iter().any(|label| CIFAR_10.contains(&&**label)),
+        "the model knows no class of CIFAR-10, only {}: give its labels with --labels, from among {}",
+        labels.join(", "),
+        CIFAR_10.join(", ")
+    );
+    let set = TestSet::read(&args.dataset)?;
+    let images = (0..set.len()).map(|number| pixels(set.rgb(number), args.jpeg_quality));
+    let images = images.collect::<anyhow::Result<Vec<_>>>()?;
+
+    let threads = thread::available_parallelism()?;
+    let begun = Instant::now();
+    let answers = classify(&classifier, &images, threads)?;
+    println!("{}", report(&set, &answers, begun.elapsed(), threads));
+    Ok(())
+}
+
+fn pixels(rgb: &[u8], jpeg_quality: Option<u8>) -> anyhow::Result<Pixels> {
+    match jpeg_quality {
+        Some(quality) => jpeg::encoded_and_decoded(rgb, quality),
+        None => Ok(Pixels::from_rgb(rgb)?),
+    }
+}
+
+/// The answers in the order of the images; each thread computes an equal share of them.
+fn classify(
+    classifier: &Classifier,
+    images: &[Pixels],
+    threads: NonZero<usize>,
+) -> Result<Vec<Classification>, ClassifyError> {
+    let share = images.len().div_ceil(threads.get());
+    let computed = thread::scope(|scope| {
+        let threads: Vec<_> = images
+            .chunks(share)
+            .map(|images| scope.spawn(|| images.chunks(BATCH).map(|batch| classifier.classify(batch)).collect()))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect::<Result<Vec<Vec<_>>, _>>()
+    });
+    Ok(computed?.into_iter().flatten().flatten().collect())
+}
+
+fn report(set: &TestSet, answers: &[Classification], took: Duration, threads: NonZero<usize>) -> String {
+    let right = (0..set.len()).filter(|number| *answers[*number].label == *set.label(*number)).count();
+    let (images, seconds) = (set.len() as f64, took.as_secs_f64());
+    let plural = if threads.get() == 1 { "" } else { "s" };
+    format!(
+        "accuracy {:.4} ({right}/{})\n{:.0} images/s on {threads} thread{plural}",
+        right as f64 / images,
+        set.len(),
+        images / seconds
+    )
+}
