@@ -1,4 +1,4 @@
-//! The parts of a pipeline that speak to Kafka, each a subcommand of `tailrace-worker`.
+//! The parts of a pipeline, each a subcommand of `tailrace-worker`.
 //!
 //! A part's folder has its `Args` (flags and environment variables) and `run`, which returns when the part has done its
 //! work or was asked to stop by SIGTERM or SIGINT.
@@ -6,10 +6,14 @@
 
 pub mod backoff;
 pub mod check;
+pub mod classifying;
 pub mod db_consumer;
 pub mod dead_letter;
-pub mod health;
+pub mod ending;
+pub mod http;
 pub mod inference;
+pub mod inference_api;
+pub mod inference_server;
 pub mod kafka;
 pub mod producer;
 pub mod sentence;

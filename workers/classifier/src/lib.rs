@@ -27,6 +27,7 @@ mod error;
 mod model;
 mod network;
 mod pixels;
+mod probabilities;
 #[cfg(test)]
 mod reference;
 mod weights;
@@ -35,3 +36,4 @@ pub use classifier::{Classification, Classifier};
 pub use error::{ClassifyError, DecodeError, LoadError};
 pub use model::Model;
 pub use pixels::{MAX_SIDE, Pixels, RAW_BYTES, SIDE, decode};
+pub use probabilities::Probabilities;
