@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, StatusCode, header::CONTENT_ENCODING},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_ENCODING, EXPECT},
+    },
 };
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -51,7 +54,29 @@ impl Bodies {
     /// # Errors
     /// 413 when it is too large, 408 when it takes too long, 415 when it is compressed, 429 when the bodies of others
     /// leave no memory, 400 when it breaks off.
-    pub async fn receive(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    pub async fn receive(&self, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refusal> {
+        if let Err(refusal) = self.check(headers, &body) {
+            // Who waits for a sign to send the body does not send it now.
+            if !headers.contains_key(EXPECT) {
+                self.discard(&mut body).await;
+            }
+            return Err(refusal);
+        }
+        match timeout(self.time, self.read(&mut body)).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(refusal)) => {
+                self.discard(&mut body).await;
+                Err(refusal)
+            }
+            Err(_) => {
+                let error = format!("the body did not arrive within {:?}", self.time);
+                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error))
+            }
+        }
+    }
+
+    /// What the headers say already.
+    fn check(&self, headers: &HeaderMap, body: &Body) -> Result<(), Refusal> {
         if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
             let error = "a body with a Content-Encoding is not understood: send it as it is";
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
@@ -59,13 +84,24 @@ impl Bodies {
         if body.size_hint().lower() > self.largest as u64 {
             return Err(self.too_large());
         }
-        timeout(self.time, self.read(body)).await.unwrap_or_else(|_| {
-            let error = format!("the body did not arrive within {:?}", self.time);
-            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error))
-        })
+        Ok(())
     }
 
-    async fn read(&self, mut body: Body) -> Result<Bytes, Refusal> {
+    /// Reads on for a while without keeping anything: a client that is still sending when the connection closes loses
+    /// the answer that says why.
+    async fn discard(&self, body: &mut Body) {
+        let rest = async {
+            let mut left = self.largest;
+            while let Some(Ok(frame)) = body.frame().await {
+                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
+                left = rest;
+            }
+        };
+        // What matters is the refusal.
+        let _ = timeout(self.time, rest).await;
+    }
+
+    async fn read(&self, body: &mut Body) -> Result<Bytes, Refusal> {
         let mut held = Held { bytes: Vec::new(), memory: None };
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Refusal::bad_request(format!("the body breaks off: {error}")))?;

@@ -108,3 +108,60 @@ impl Input {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::inference_api::{MAX_IMAGES, open_inference::inputs::images};
+
+    const REQUEST: &str = r#"{"id": "1", "inputs": [{"name": "file", "datatype": "BYTES", "shape": [1],
+        "parameters": {"binary_data_size": 9}}], "outputs": [{"name": "label", "parameters": {"binary_data": true}}]}"#;
+
+    fn count(body: Vec<u8>, json_bytes: Option<usize>) -> Result<usize, Refusal> {
+        let (request, elements) = read(&body.into(), json_bytes)?;
+        images(&request.inputs.0, elements, MAX_IMAGES).map(|images| images.len())
+    }
+
+    #[test]
+    fn a_binary_tensor_follows_the_json() {
+        let body = [REQUEST.as_bytes(), b"\x05\0\0\0bytes"].concat();
+        assert_eq!(count(body, Some(REQUEST.len())), Ok(1));
+    }
+
+    #[test]
+    fn more_inputs_outputs_or_dimensions_than_there_are_is_refused() {
+        for list in
+            [r#""inputs": [{},{},{}]"#, r#""inputs": [{"name": "a", "datatype": "b", "shape": [1,1,1,1,1,1,1,1,1]}]"#]
+        {
+            assert_eq!(count(format!("{{{list}}}").into_bytes(), None).unwrap_err().status, 400);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_has_few_images_or_an_error(
+            body in proptest::collection::vec(any::<u8>(), 0..2048),
+            json_bytes in proptest::option::of(0_usize..3000),
+        ) {
+            if let Ok(count) = count(body, json_bytes) {
+                prop_assert!(count <= MAX_IMAGES);
+            }
+        }
+
+        #[test]
+        fn a_damaged_request_has_few_images_or_an_error(
+            place in any::<proptest::sample::Index>(),
+            value in any::<u8>(),
+            tensor in proptest::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let mut json = REQUEST.as_bytes().to_vec();
+            let place = place.index(json.len());
+            json[place] = value;
+            if let Ok(count) = count([json, tensor].concat(), Some(REQUEST.len())) {
+                prop_assert!(count <= MAX_IMAGES);
+            }
+        }
+    }
+}
