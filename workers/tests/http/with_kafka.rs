@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, to_value};
+use serde_json::{Value, from_slice};
 use tailrace_wire::PNG;
 
 use crate::support::{Pipeline, sample};
@@ -17,7 +17,7 @@ fn an_image_has_the_same_answer_over_kafka_and_over_http() {
     let answers = pipeline.read_answers(IMAGES, Duration::from_secs(40));
 
     for (id, subject) in subjects.iter().enumerate() {
-        let over_kafka = to_value(&answers[subject][0].1.answer).unwrap();
+        let over_kafka: Value = from_slice(&answers[subject][0].1.to_value().unwrap()).unwrap();
         let over_http = classifier.ask("POST /predict", &["Content-Type: image/png"], &sample(id)).json();
         for (field, value) in over_kafka.as_object().unwrap() {
             assert_eq!(&over_http[field], value, "{field} of {subject}");
