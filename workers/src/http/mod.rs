@@ -21,7 +21,13 @@ pub use server::{drained, listen, serve};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Where images are taken: POST /predict, and the Open Inference Protocol under /v2. Also /livez, /readyz, /metrics.
-    #[arg(id = "http_address", long = "http-address", env = "TAILRACE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(
+        id = "http_address",
+        long = "http-address",
+        env = "TAILRACE_HTTP_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
     pub address: SocketAddr,
     /// How many images that came over HTTP wait at most. Beyond that the answer is 429.
     #[arg(long, env = "TAILRACE_MAX_QUEUE", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65536))]
