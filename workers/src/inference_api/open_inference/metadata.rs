@@ -46,7 +46,7 @@ pub fn model(model: &Model) -> ModelMetadata<'_> {
     ModelMetadata {
         name: model.name(),
         versions: [VERSION],
-        platform: "candle_safetensors",
+        platform: "candle",
         inputs: vec![
             Tensor { name: inputs::IMAGE, datatype: inputs::UINT8, shape: vec![ANY, SIDE as i64, SIDE as i64, 3] },
             Tensor { name: inputs::FILE, datatype: inputs::BYTES, shape: vec![ANY] },
