@@ -97,7 +97,7 @@ fn a_flood_is_refused_with_a_time_to_come_back_and_what_was_taken_is_answered() 
 }
 
 #[test]
-fn a_batch_takes_all_its_places_or_none() {
+fn a_batch_may_have_no_more_images_than_the_queue_has_places() {
     let server = Worker::start_server(&["--max-queue=2"]);
     let body = |count: usize| {
         let pixels = raw_pixels(&sample(0)).repeat(count);
