@@ -1,4 +1,4 @@
-//! The parts of a pipeline that speak to Kafka, and what measures a model, each a subcommand of `tailrace-worker`.
+//! The parts of a pipeline, and what measures a model, each a subcommand of `tailrace-worker`.
 //!
 //! A part's folder has its `Args` (flags and environment variables) and `run`, which returns when the part has done its
 //! work or was asked to stop by SIGTERM or SIGINT.
@@ -6,11 +6,15 @@
 
 pub mod backoff;
 pub mod check;
+pub mod classifying;
 pub mod db_consumer;
 pub mod dead_letter;
+pub mod ending;
 pub mod evaluate;
-pub mod health;
+pub mod http;
 pub mod inference;
+pub mod inference_api;
+pub mod inference_server;
 pub mod kafka;
 pub mod model;
 pub mod producer;

@@ -4,7 +4,9 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tailrace_worker::{check, db_consumer, evaluate, inference, producer, sentence::sentence, topics};
+use tailrace_worker::{
+    check, db_consumer, evaluate, inference, inference_server, producer, sentence::sentence, topics,
+};
 use tracing_subscriber::EnvFilter;
 
 /// One part of an image-inference pipeline. Every flag can also be given by its environment variable.
@@ -24,8 +26,10 @@ enum Part {
     Topics(topics::Args),
     /// Sends one image through the pipeline and waits for its answer and its documents.
     Check(check::Args),
-    /// Classifies the images of a topic and answers them on another.
+    /// Classifies the images of a topic and answers them on another, and those that come over HTTP.
     Inference(inference::Args),
+    /// Classifies the images that come over HTTP, without Kafka.
+    InferenceServer(inference_server::Args),
     /// Writes images and answers into the database.
     DbConsumer(db_consumer::Args),
     /// Sends images on a schedule and measures how long their answers take.
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Part::Topics(args) => topics::run(args),
         Part::Check(args) => check::run(args),
         Part::Inference(args) => inference::run(args),
+        Part::InferenceServer(args) => inference_server::run(args),
         Part::DbConsumer(args) => db_consumer::run(args),
         Part::Producer(args) => producer::run(args),
         Part::Evaluate(args) => evaluate::run(&args),

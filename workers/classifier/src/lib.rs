@@ -29,6 +29,7 @@ mod model;
 mod network;
 mod operations;
 mod pixels;
+mod probabilities;
 #[cfg(test)]
 mod reference;
 mod vectors;
@@ -40,3 +41,4 @@ pub use error::{ClassifyError, DecodeError, LoadError};
 pub use instruction_set::{INSTRUCTION_SET_VARIABLE, InstructionSet};
 pub use model::{CIFAR_10, LoadOptions, Model};
 pub use pixels::{MAX_SIDE, Pixels, RAW_BYTES, SIDE, decode};
+pub use probabilities::Probabilities;

@@ -15,7 +15,7 @@ use rdkafka::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    health::Readiness,
+    http::Readiness,
     kafka::{Cluster, list, log_commit},
 };
 

@@ -13,13 +13,14 @@ mod metrics;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
+use axum::Router;
 use mongodb::Database;
 use rdkafka::{message::OwnedMessage, producer::Producer};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    health::Readiness,
+    http::{Limits, Readiness},
     kafka::{self, Cluster, WaitError},
     service::Service,
 };
@@ -55,15 +56,18 @@ pub struct Args {
 /// When Kafka or the database is away for ten minutes, or what cannot be stored cannot be kept elsewhere either.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
-    let Service { runtime, readiness, stop } = Service::start(args.http_address, metrics.registry())?;
+    let mut service = Service::new()?;
+    service.serve(args.http_address, Limits::default(), metrics.registry(), Router::new())?;
+    let Service { runtime, readiness, ending, .. } = service;
+    let stop = &ending.stop;
     let database = runtime.block_on(database::open(&args.database))?;
-    let Some(dead_letters) = wait_for_both(&args, &runtime, &database, &stop)? else { return Ok(()) };
+    let Some(dead_letters) = wait_for_both(&args, &runtime, &database, stop)? else { return Ok(()) };
     let archive = Archive::new(&args.cluster, &database, dead_letters, metrics);
 
     let mut records = Records::subscribe(&args.cluster, &args.group, readiness.clone())?;
     while !stop.is_cancelled() {
         let batch = records.next()?;
-        if store(&runtime, &archive, &batch, &mut records, &readiness, &stop)? {
+        if store(&runtime, &archive, &batch, &mut records, &readiness, stop)? {
             records.finish(&batch);
         }
     }

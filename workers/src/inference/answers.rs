@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::Context;
 use jiff::Timestamp;
+use prometheus_client::metrics::counter::Counter;
 use rdkafka::{
     ClientContext, Message,
     client::Client,
@@ -21,9 +22,11 @@ use rdkafka::{
 };
 use tailrace_wire::{Answer, AnswerEvent, ImageEvent};
 
-use super::{Ending, in_flight::InFlight, metrics::Metrics};
+use super::in_flight::InFlight;
 use crate::{
+    classifying::Timing,
     dead_letter,
+    ending::Ending,
     kafka::{self, Cluster},
 };
 
@@ -31,13 +34,6 @@ use crate::{
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// How often at most the number of partitions is looked up because of a wish that exceeds it.
 const LOOK_UP_INTERVAL: Duration = Duration::from_secs(10);
-
-/// How long an image waited and how long its batch computed.
-#[derive(Clone, Copy)]
-pub struct Timing {
-    pub queue: Duration,
-    pub compute: Duration,
-}
 
 /// Sends answers and dead letters. An image is finished when all that was sent for it is acknowledged.
 pub struct Answers {
@@ -57,17 +53,17 @@ pub struct Ticket {
 }
 
 impl Answers {
-    /// `source` is the CloudEvents source of the answers.
+    /// `source` is the CloudEvents source of the answers; `answered` counts those that Kafka acknowledged.
     pub fn new(
         cluster: &Cluster,
         source: &str,
         in_flight: Arc<InFlight>,
         ending: Arc<Ending>,
-        metrics: Metrics,
+        answered: Counter,
     ) -> anyhow::Result<Self> {
         let mut config = cluster.producer();
         config.set("queue.buffering.max.messages", "10000");
-        let deliveries = Deliveries { in_flight, ending, metrics, answers: cluster.inferences_topic.clone() };
+        let deliveries = Deliveries { in_flight, ending, answered, answers: cluster.inferences_topic.clone() };
         Ok(Self {
             producer: config.create_with_context(deliveries).context("cannot set up Kafka's producer")?,
             cluster: cluster.clone(),
@@ -99,14 +95,8 @@ impl Answers {
     }
 
     /// Answers an image that cannot be used, and keeps its record on the dead-letter topic.
-    pub fn refuse(
-        &self,
-        record: &OwnedMessage,
-        image: &ImageEvent,
-        answer: Answer,
-        error: &str,
-        timing: Timing,
-    ) -> anyhow::Result<()> {
+    pub fn refuse(&self, record: &OwnedMessage, image: &ImageEvent, error: &str, timing: Timing) -> anyhow::Result<()> {
+        let answer = Answer::Failed { error: error.to_owned() };
         let ticket = ticket(record, 2);
         let mut letter = BaseRecord::with_opaque_to(&self.cluster.dead_letter_topic, ticket.clone())
             .headers(dead_letter::headers(record, error));
@@ -122,8 +112,8 @@ impl Answers {
             source: self.source.clone(),
             subject: image.subject(),
             time: Timestamp::now(),
-            queue_micros: micros(timing.queue),
-            compute_micros: micros(timing.compute),
+            queue_micros: timing.queue_micros(),
+            compute_micros: timing.compute_micros(),
             answer,
         }
     }
@@ -173,10 +163,6 @@ impl Answers {
     }
 }
 
-fn micros(duration: Duration) -> u64 {
-    duration.as_micros().try_into().unwrap_or(u64::MAX)
-}
-
 fn ticket(record: &OwnedMessage, deliveries: usize) -> Arc<Ticket> {
     Arc::new(Ticket { partition: record.partition(), offset: record.offset(), deliveries: deliveries.into() })
 }
@@ -185,7 +171,7 @@ fn ticket(record: &OwnedMessage, deliveries: usize) -> Arc<Ticket> {
 pub struct Deliveries {
     in_flight: Arc<InFlight>,
     ending: Arc<Ending>,
-    metrics: Metrics,
+    answered: Counter,
     answers: String,
 }
 
@@ -213,7 +199,7 @@ impl ProducerContext for Deliveries {
         match result {
             Ok(record) => {
                 if record.topic() == self.answers {
-                    self.metrics.answered();
+                    self.answered.inc();
                 }
                 self.done(&ticket);
             }

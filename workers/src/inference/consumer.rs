@@ -11,15 +11,16 @@ use rdkafka::{
     ClientContext, Message, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult},
+    message::OwnedMessage,
 };
+use tailrace_classifier::Model;
+use tailrace_wire::ImageEvent;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    in_flight::InFlight,
-    queue::{Queue, Waiting},
-};
+use super::{answers::Answers, in_flight::InFlight, record::Record};
 use crate::{
-    health::Readiness,
+    classifying::{Entrance, Job},
+    http::Readiness,
     kafka::{self, Cluster, log_commit},
 };
 
@@ -27,6 +28,21 @@ use crate::{
 const POLL: Duration = Duration::from_millis(100);
 /// How long images of partitions that are taken away may still be answered by this member.
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Where the images go, and what their answers need.
+pub struct Pump {
+    pub entrance: Entrance<Box<dyn Job>>,
+    pub answers: Arc<Answers>,
+    pub model: Arc<Model>,
+}
+
+impl Pump {
+    fn push(&self, record: OwnedMessage, arrived: Instant) {
+        let event = ImageEvent::from_record(&record);
+        let (answers, model) = (self.answers.clone(), self.model.clone());
+        self.entrance.push(Box::new(Record { record, event, arrived, answers, model }));
+    }
+}
 
 /// A member of the group that takes images. Dropped, it leaves the group, which takes all its partitions away.
 pub struct Images {
@@ -50,14 +66,14 @@ impl Images {
     }
 
     /// Fills the queue until asked to stop. A full queue holds this thread, and with it Kafka, up.
-    pub fn pump(&self, queue: &Queue<Waiting>, stop: &CancellationToken) -> anyhow::Result<()> {
+    pub fn pump(&self, pump: &Pump, stop: &CancellationToken) -> anyhow::Result<()> {
         let membership = self.consumer.context();
         while !stop.is_cancelled() {
             match self.consumer.poll(POLL) {
                 Some(Ok(record)) => {
                     let arrived = Instant::now();
                     membership.in_flight.begin(record.partition(), record.offset());
-                    queue.push(Waiting { record: record.detach(), arrived });
+                    pump.push(record.detach(), arrived);
                 }
                 Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
                     return Err(error).context("Kafka's consumer cannot go on");

@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod database;
+pub mod http;
 pub mod process;
 pub mod records;
 pub mod worker;

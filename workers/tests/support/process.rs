@@ -55,9 +55,18 @@ impl Process {
 
     /// SIGTERM, and how it ends.
     pub fn terminate(&mut self, limit: Duration) -> ExitStatus {
-        let signalled = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(signalled.success());
+        self.ask_to_stop();
         self.wait(limit)
+    }
+
+    /// SIGTERM.
+    pub fn ask_to_stop(&self) {
+        let signalled = Command::new("kill").arg(self.id().to_string()).status().unwrap();
+        assert!(signalled.success());
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// How it ends.

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 use tailrace_wire::{AnswerEvent, ImageEvent, PNG};
 
-use super::{Broker, Database, Worker};
+use super::{Broker, Database, Worker, worker::MODEL};
 
 /// Topics of their own on the shared broker, made by `tailrace-worker topics`.
 pub struct Pipeline {
@@ -79,8 +79,7 @@ impl Pipeline {
     }
 
     pub fn start_classifier(&self) -> Worker {
-        let model = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/resnet20.safetensors");
-        let own = [format!("--model={model}"), format!("--group={}-inference", self.name)];
+        let own = [format!("--model={MODEL}"), format!("--group={}-inference", self.name)];
         Worker::start(&self.arguments("inference").into_iter().chain(own).collect::<Vec<_>>(), &[])
     }
 

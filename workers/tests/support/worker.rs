@@ -9,7 +9,14 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{eventually, free_port, process::Process};
+use super::{
+    eventually, free_port,
+    http::{Connection, Response},
+    process::Process,
+};
+
+/// The model that is part of the repository.
+pub const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/resnet20.safetensors");
 
 pub struct Worker {
     pub process: Process,
@@ -33,6 +40,31 @@ impl Worker {
         command.env("TAILRACE_HTTP_ADDRESS", format!("127.0.0.1:{port}"));
         let process = Process::start(&command, &folder.path().join("worker.log"));
         Self { process, port, _folder: folder }
+    }
+
+    /// Starts `inference-server` with the committed model and waits until it is ready.
+    pub fn start_server(flags: &[&str]) -> Self {
+        let model = format!("--model={MODEL}");
+        let arguments: Vec<_> =
+            ["inference-server", &model].iter().chain(flags).map(|argument| (*argument).to_owned()).collect();
+        let mut server = Self::start(&arguments, &[]);
+        server.wait_until_ready();
+        server
+    }
+
+    /// A connection of its own.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.port)
+    }
+
+    /// Sends a request, such as `POST /predict`, on a connection of its own.
+    pub fn ask(&self, request: &str, headers: &[&str], body: &[u8]) -> Response {
+        self.connect().ask(request, &[headers, &["Connection: close"]].concat(), body)
+    }
+
+    /// Where it listens on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Runs a part that comes to an end by itself.

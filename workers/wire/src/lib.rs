@@ -26,7 +26,7 @@ mod subject;
 
 pub use answer::{Answer, AnswerError, AnswerEvent, Label};
 pub use headers::HeaderError;
-pub use image::{ImageEvent, JPEG, PNG, RAW, UNKNOWN_SOURCE};
+pub use image::{ImageEvent, JPEG, PNG, RAW, UNKNOWN_SOURCE, guess_content_type};
 pub use subject::subject;
 
 /// Header of a dead letter: why the record could not be used, in one sentence.

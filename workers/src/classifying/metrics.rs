@@ -11,6 +11,9 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+use tailrace_classifier::Probabilities;
+
+use super::job::Unclassified;
 
 /// What became of an image.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
@@ -21,6 +24,18 @@ pub enum Outcome {
     Undecodable,
     /// The network could not be computed.
     Failed,
+    /// Nobody waited for it any more, so it was not computed.
+    Abandoned,
+}
+
+impl Outcome {
+    pub fn of(outcome: &Result<Probabilities, Unclassified>) -> Self {
+        match outcome {
+            Ok(_) => Self::Classified,
+            Err(Unclassified::Failed(_)) => Self::Failed,
+            Err(_) => Self::Undecodable,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -32,7 +47,6 @@ struct Labels {
 #[derive(Clone)]
 pub struct Metrics {
     images: Family<Labels, Counter>,
-    answers: Counter,
     batch: Histogram,
     queue: Histogram,
     compute: Histogram,
@@ -44,7 +58,6 @@ impl Default for Metrics {
         let durations = || Histogram::new(exponential_buckets(0.000_05, 2.0, 16));
         Self {
             images: Family::default(),
-            answers: Counter::default(),
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             queue: durations(),
             compute: durations(),
@@ -54,10 +67,8 @@ impl Default for Metrics {
 
 impl Metrics {
     /// All of them under their names.
-    pub fn registry(&self) -> Registry {
-        let mut registry = Registry::with_prefix("tailrace_inference");
-        registry.register("images", "Images taken from Kafka, by outcome", self.images.clone());
-        registry.register("answers", "Answers that Kafka acknowledged", self.answers.clone());
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register("images", "Images taken from Kafka and over HTTP, by outcome", self.images.clone());
         registry.register("batch_images", "Images classified together", self.batch.clone());
         registry.register_with_unit(
             "queue",
@@ -66,10 +77,9 @@ impl Metrics {
             self.queue.clone(),
         );
         registry.register_with_unit("compute", "Decoding and classifying a batch", Unit::Seconds, self.compute.clone());
-        registry
     }
 
-    /// An image is done.
+    /// An image has left the queue.
     pub fn image(&self, outcome: Outcome, queued: Duration) {
         self.images.get_or_create(&Labels { outcome }).inc();
         self.queue.observe(queued.as_secs_f64());
@@ -79,10 +89,5 @@ impl Metrics {
     pub fn batch(&self, images: usize, computed: Duration) {
         self.batch.observe(images as f64);
         self.compute.observe(computed.as_secs_f64());
-    }
-
-    /// Kafka has an answer.
-    pub fn answered(&self) {
-        self.answers.inc();
     }
 }

@@ -1,14 +1,10 @@
 //! `/livez`, `/readyz` and `/metrics`.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use anyhow::Context;
 use axum::{
     Router,
     extract::State,
@@ -17,40 +13,42 @@ use axum::{
     routing::get,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether this process can do its work now.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    ready: Arc<AtomicBool>,
+    stop: CancellationToken,
+}
 
 impl Readiness {
+    /// Not ready yet, and never again once `stop` is cancelled.
+    #[must_use]
+    pub fn new(stop: CancellationToken) -> Self {
+        Self { ready: Arc::default(), stop }
+    }
+
     /// From now on, `/readyz` says so.
     pub fn set(&self, ready: bool) {
-        if self.0.swap(ready, Ordering::Relaxed) != ready {
+        if self.ready.swap(ready, Ordering::Relaxed) != ready {
             tracing::info!("{}", if ready { "ready" } else { "not ready" });
         }
     }
 
     fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.ready.load(Ordering::Relaxed) && !self.stop.is_cancelled()
     }
 }
 
-/// Answers on `address` for as long as the process lives.
-///
-/// # Errors
-/// When the address cannot be bound. Must be called within a tokio runtime.
-pub async fn serve(address: SocketAddr, readiness: Readiness, registry: Registry) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    tracing::info!("health and metrics on {}", listener.local_addr()?);
-    let app = Router::new()
+/// What Kubernetes and Prometheus ask.
+pub fn health_routes(readiness: Readiness, registry: Registry) -> Router {
+    Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz).with_state(readiness))
-        .route("/metrics", get(metrics).with_state(Arc::new(registry)));
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok(())
+        .route("/metrics", get(metrics).with_state(Arc::new(registry)))
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
