@@ -126,6 +126,14 @@ pub enum LoadError {
         /// Name of the tensor.
         name: String,
     },
+    /// The environment asks for vector instructions that cannot be used.
+    #[error("TAILRACE_INSTRUCTION_SET is {found:?}: this processor has {available}")]
+    InstructionSet {
+        /// What the variable says.
+        found: String,
+        /// What it can say on this processor.
+        available: String,
+    },
     /// Candle could not prepare the weights.
     #[error("cannot prepare the weights: {0}")]
     Candle(#[from] candle_core::Error),

@@ -12,29 +12,31 @@
 //! ```
 //!
 //! # Threads
-//! A call computes on the thread that makes it and on no other: to use all cores, call from one thread a core.
-//! A [`Classifier`] can be shared between threads. [`Classifier::load`] makes this so by raising the size from which
-//! the `gemm` crate splits a matrix product, for the whole process; images are computed one after the other, so that
-//! no other operation reaches the size from which Candle splits it.
+//! [`Classifier::classify`] computes on the thread that calls it and on no other. A [`Classifier`] can be shared between
+//! threads: to use all cores, call from one thread a core, or share one batch with [`Classifier::classify_on_all_cores`].
 //!
-//! Start the process with `RAYON_NUM_THREADS=1`. Without it Candle counts the processor's cores before each matrix
-//! product by reading `/proc/cpuinfo`, which about doubles the time of an image.
+//! # Instructions
+//! The best vector instructions of the processor are chosen once ([`InstructionSet::in_use`]). The environment variable
+//! `TAILRACE_INSTRUCTION_SET` forces `avx512`, `avx2` or `portable`.
 #![forbid(unsafe_code)]
 
 mod architecture;
 mod checkpoint;
 mod classifier;
-mod convolution;
 mod error;
+mod instruction_set;
 mod model;
 mod network;
+mod operations;
 mod pixels;
 #[cfg(test)]
 mod reference;
+mod vectors;
 mod weights;
 
 pub use checkpoint::CheckpointError;
 pub use classifier::{Classification, Classifier};
 pub use error::{ClassifyError, DecodeError, LoadError};
+pub use instruction_set::{INSTRUCTION_SET_VARIABLE, InstructionSet};
 pub use model::{CIFAR_10, LoadOptions, Model};
 pub use pixels::{MAX_SIDE, Pixels, RAW_BYTES, SIDE, decode};

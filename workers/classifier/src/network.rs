@@ -1,21 +1,24 @@
-//! A network laid out for computing with plain operations of Candle.
+//! A network laid out for computing with operations of its own.
 
 use candle_core::{Device, Result, Tensor};
 
-use crate::architecture::{Architecture, BlockWeights, ConvolutionWeights, Shortcut as ShortcutWeights};
-use crate::convolution::{Convolution, head, pitch, tail, with_border, without_border};
+use crate::architecture::{Architecture, BlockWeights, Shortcut as ShortcutWeights};
+use crate::instruction_set::InstructionSet;
 use crate::model::Normalisation;
+use crate::operations::{Activation, Convolution, Frame, Scores, Subsample};
 use crate::pixels::{Pixels, SIDE};
 
+/// Images that are computed together: enough that weights are read once for many, few enough to stay in the cache.
+const BATCH: usize = 8;
+/// The image with its three colours, and one that is zero: four numbers are copied as one.
+const INPUT: Frame = Frame::new(SIDE, 4);
+
 pub(crate) struct Network {
-    normalisation: Normalisation,
-    first: Convolution,
+    /// What a byte of each colour becomes.
+    colours: [[f32; 256]; 3],
+    stem: Convolution,
     blocks: Vec<Block>,
-    /// (channels, classes)
-    linear_weight: Tensor,
-    /// (1, classes)
-    linear_bias: Tensor,
-    last_side: usize,
+    scores: Scores,
 }
 
 /// Two convolutions and a shortcut around them.
@@ -23,120 +26,92 @@ struct Block {
     first: Convolution,
     second: Convolution,
     shortcut: Shortcut,
-    side_out: usize,
 }
 
 enum Shortcut {
     Identity,
-    /// Every second pixel of an image of this side, with this many channels of zeros before and after its own.
-    EverySecondPixel {
-        side: usize,
-        zeros_before: usize,
-        zeros_after: usize,
-    },
-    /// A 1x1 convolution of every second pixel of an image of this side.
-    Projection {
-        side: usize,
-        /// (channels in, channels out)
-        kernel: Tensor,
-        bias: Tensor,
-    },
+    EverySecondPixel(Subsample),
+    Projection(Convolution),
 }
 
 impl Network {
     /// # Errors
-    /// When a tensor operation fails.
-    pub fn new(architecture: &Architecture, normalisation: Normalisation) -> Result<Self> {
-        let mut side = SIDE;
-        let first = convolution(&architecture.stem, side)?;
+    /// When the weights do not fit each other.
+    pub fn new(set: InstructionSet, architecture: &Architecture, normalisation: Normalisation) -> Result<Self> {
+        let stem = Convolution::new(set, &architecture.stem, INPUT, Activation::Relu)?;
         let mut blocks = Vec::new();
+        let (mut frame, mut channels) = (stem.to(), architecture.stem.bias.dim(0)?);
         for weights in &architecture.blocks {
-            let block = Block::new(weights, side)?;
-            side = block.side_out;
+            let block = Block::new(set, weights, frame, channels)?;
+            (frame, channels) = (block.second.to(), weights.second.bias.dim(0)?);
             blocks.push(block);
         }
-        let linear_weight = architecture.linear_weight.t()?.contiguous()?;
-        let linear_bias = architecture.linear_bias.unsqueeze(0)?;
-        Ok(Self { normalisation, first, blocks, linear_weight, linear_bias, last_side: side })
+        let scores = Scores::new(frame, &architecture.linear_weight, &architecture.linear_bias)?;
+        Ok(Self { colours: colours(normalisation), stem, blocks, scores })
     }
 
-    /// One logit a class.
-    pub fn logits(&self, pixels: &Pixels) -> Result<Vec<f32>> {
-        let mut image = with_border(&self.first.forward(&self.input(pixels)?)?.relu()?, SIDE)?;
-        for block in &self.blocks {
-            image = block.forward(&image)?;
+    /// One logit a class, for each image.
+    pub fn logits(&self, images: &[Pixels]) -> Result<Vec<Vec<f32>>> {
+        let mut logits = Vec::with_capacity(images.len());
+        for images in images.chunks(BATCH) {
+            let mut batch = self.stem.forward(&self.input(images)?)?;
+            for block in &self.blocks {
+                batch = block.forward(&batch)?;
+            }
+            logits.extend(self.scores.forward(&batch)?.to_vec2()?);
         }
-        let pixels = (self.last_side * self.last_side) as f64;
-        let means = (image.sum_keepdim(0)? / pixels)?;
-        (means.matmul(&self.linear_weight)? + &self.linear_bias)?.squeeze(0)?.to_vec1()
+        Ok(logits)
     }
 
-    /// The normalised image with its border.
-    fn input(&self, pixels: &Pixels) -> Result<Tensor> {
-        let Normalisation { mean, std } = self.normalisation;
-        let rows = head(SIDE) + SIDE * pitch(SIDE) + tail(SIDE);
-        let mut values = vec![0f32; rows * 3];
-        let (bordered, lines) = (&mut values[head(SIDE) * 3..], pixels.as_bytes().chunks_exact(SIDE * 3));
-        for (to, from) in bordered.chunks_exact_mut(pitch(SIDE) * 3).zip(lines) {
-            for (to, from) in to.chunks_exact_mut(3).zip(from.chunks_exact(3)) {
-                for channel in 0..3 {
-                    to[channel] = (f32::from(from[channel]) / 255.0 - mean[channel]) / std[channel];
+    /// The normalised images with their borders.
+    fn input(&self, images: &[Pixels]) -> Result<Tensor> {
+        let mut values = vec![0.0; images.len() * INPUT.values()];
+        for (image, values) in images.iter().zip(values.chunks_exact_mut(INPUT.values())) {
+            for (y, row) in image.as_bytes().as_chunks::<3>().0.chunks_exact(SIDE).enumerate() {
+                let start = INPUT.pixel(y, 0);
+                let to = values[start..start + SIDE * INPUT.channels].as_chunks_mut().0;
+                for (to, [red, green, blue]) in to.iter_mut().zip(row) {
+                    let [reds, greens, blues] = &self.colours;
+                    *to = [reds[usize::from(*red)], greens[usize::from(*green)], blues[usize::from(*blue)], 0.0];
                 }
             }
         }
-        Tensor::from_vec(values, (rows, 3), &Device::Cpu)
+        Tensor::from_vec(values, (images.len(), INPUT.pixels(), INPUT.channels), &Device::Cpu)
     }
 }
 
-fn convolution(weights: &ConvolutionWeights, side: usize) -> Result<Convolution> {
-    Convolution::new(&weights.kernel, &weights.bias, side, weights.stride)
+fn colours(Normalisation { mean, std }: Normalisation) -> [[f32; 256]; 3] {
+    let value = |colour: usize, byte: usize| (byte as f32 / 255.0 - mean[colour]) / std[colour];
+    std::array::from_fn(|colour| std::array::from_fn(|byte| value(colour, byte)))
 }
 
 impl Block {
-    fn new(weights: &BlockWeights, side: usize) -> Result<Self> {
-        let side_out = side / weights.first.stride;
+    fn new(set: InstructionSet, weights: &BlockWeights, from: Frame, channels: usize) -> Result<Self> {
+        let first = Convolution::new(set, &weights.first, from, Activation::Relu)?;
+        let second = Convolution::new(set, &weights.second, first.to(), Activation::Relu)?;
         let shortcut = match &weights.shortcut {
             ShortcutWeights::Identity => Shortcut::Identity,
             &ShortcutWeights::EverySecondPixel { zeros_before, zeros_after } => {
-                Shortcut::EverySecondPixel { side, zeros_before, zeros_after }
+                let zeros = (zeros_before, zeros_after);
+                Shortcut::EverySecondPixel(Subsample::new(from, second.to(), channels, zeros)?)
             }
-            ShortcutWeights::Projection(ConvolutionWeights { kernel, bias, .. }) => {
-                let kernel = kernel.flatten_from(1)?.t()?.contiguous()?;
-                Shortcut::Projection { side, kernel, bias: bias.clone() }
+            ShortcutWeights::Projection(weights) => {
+                Shortcut::Projection(Convolution::new(set, weights, from, Activation::None)?)
             }
         };
-        let (first, second) = (convolution(&weights.first, side)?, convolution(&weights.second, side_out)?);
-        Ok(Self { first, second, shortcut, side_out })
+        Ok(Self { first, second, shortcut })
     }
 
-    /// A bordered image to a bordered image.
-    fn forward(&self, image: &Tensor) -> Result<Tensor> {
-        let between = with_border(&self.first.forward(image)?.relu()?, self.side_out)?;
-        let sum = (self.second.forward(&between)? + self.shortcut.forward(image, self.side_out)?)?;
-        with_border(&sum.relu()?, self.side_out)
-    }
-}
-
-impl Shortcut {
-    /// (side out x pitch, channels) from a bordered image.
-    fn forward(&self, image: &Tensor, side_out: usize) -> Result<Tensor> {
-        match self {
-            Self::Identity => without_border(image, side_out),
-            Self::Projection { side, kernel, bias } => {
-                every_second_pixel(image, *side, side_out)?.matmul(kernel)?.broadcast_add(bias)
+    fn forward(&self, images: &Tensor) -> Result<Tensor> {
+        let between = self.first.forward(images)?;
+        match &self.shortcut {
+            Shortcut::Identity => self.second.forward_with_shortcut(&between, images),
+            Shortcut::EverySecondPixel(subsample) => {
+                self.second.forward_with_shortcut(&between, &subsample.forward(images)?)
             }
-            Self::EverySecondPixel { side, zeros_before, zeros_after } => {
-                every_second_pixel(image, *side, side_out)?.pad_with_zeros(1, *zeros_before, *zeros_after)
+            Shortcut::Projection(projection) => {
+                self.second.forward_with_shortcut(&between, &projection.forward(images)?)
             }
         }
     }
-}
-
-/// (side out x pitch, channels)
-fn every_second_pixel(image: &Tensor, side: usize, side_out: usize) -> Result<Tensor> {
-    let channels = image.dim(1)?;
-    let pixels = without_border(image, side)?.reshape((side_out, 2, pitch(side) / 2, 2, channels))?;
-    let pixels = pixels.narrow(1, 0, 1)?.narrow(3, 0, 1)?.reshape((side_out, pitch(side) / 2, channels))?;
-    let pixels = pixels.pad_with_zeros(1, 0, pitch(side_out) - pitch(side) / 2)?;
-    pixels.reshape((side_out * pitch(side_out), channels))
 }

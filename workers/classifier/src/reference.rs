@@ -143,7 +143,10 @@ fn the_trained_model_agrees_with_candle_nn_on_the_sample() {
     let tensors = candle_core::safetensors::load_buffer(&file, &Device::Cpu).unwrap();
     let classifier = Classifier::load(&path).unwrap();
     for (image, _) in sample().iter().take(10) {
-        let difference = largest_difference(&classifier.logits(image).unwrap(), &logits(&tensors, &metadata, image));
+        let difference = largest_difference(
+            &classifier.logits(std::slice::from_ref(image)).unwrap()[0],
+            &logits(&tensors, &metadata, image),
+        );
         assert!(difference < 0.01, "largest difference of a logit: {difference}");
     }
 }
