@@ -3,11 +3,12 @@
 #   make demo     a cluster, a Pipeline, six LoadTests, and the table of their percentiles
 #   make test     formatting, lints, unit, API, worker and end-to-end tests
 #   make bench    the figures of the README, from runs of its own
+#   make bench-classifier   the classifier beside ONNX Runtime (CHECK=1 fails where a bar is missed)
 #   make up       only the local cluster (NODES=4 CLUSTER=tailrace); make down takes it away without a trace
 #   make install  Tailrace in the local cluster
 #   make train    the model of the classifier, from the data set
 
-.PHONY: demo test bench up down install train
+.PHONY: demo test bench bench-classifier up down install train
 
 demo:
 	@examples/demo
@@ -17,6 +18,9 @@ test:
 
 bench:
 	@bench/run
+
+bench-classifier:
+	@bench/classifier/run
 
 up:
 	@third-party/packages

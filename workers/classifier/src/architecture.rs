@@ -47,7 +47,7 @@ pub(crate) enum Shortcut {
     Identity,
     /// Option A: every second pixel, with this many channels of zeros before and after its own.
     EverySecondPixel { zeros_before: usize, zeros_after: usize },
-    /// Option B: through a convolution of 1x1 of its own.
+    /// Option B: a 1x1 convolution.
     Projection(ConvolutionWeights),
 }
 

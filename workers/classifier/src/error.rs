@@ -120,12 +120,6 @@ pub enum LoadError {
         /// Name of the tensor.
         name: String,
     },
-    /// A weight is no floating-point number.
-    #[error("tensor {name:?} has integers or rare floats: save it as 16, 32 or 64-bit floats or bfloat16")]
-    NoFloats {
-        /// Name of the tensor.
-        name: String,
-    },
     /// The environment asks for vector instructions that cannot be used.
     #[error("TAILRACE_INSTRUCTION_SET is {found:?}: this processor has {available}")]
     InstructionSet {
@@ -133,6 +127,12 @@ pub enum LoadError {
         found: String,
         /// What it can say on this processor.
         available: String,
+    },
+    /// A weight is no floating-point number.
+    #[error("tensor {name:?} has integers or rare floats: save it as 16, 32 or 64-bit floats or bfloat16")]
+    NoFloats {
+        /// Name of the tensor.
+        name: String,
     },
     /// Candle could not prepare the weights.
     #[error("cannot prepare the weights: {0}")]

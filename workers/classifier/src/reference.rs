@@ -15,8 +15,8 @@ const CLASSES: usize = 10;
 /// Numbers from -1 to 1 without a visible pattern, the same in each run for the same name.
 pub fn noise(name: &str, shape: &[usize]) -> Tensor {
     let seed: f32 = name.bytes().map(f32::from).sum();
-    let count = shape.iter().product::<usize>() as u16;
-    let values = (0..count).map(|place| ((f32::from(place) * 12.9898 + seed).sin() * 43_758.547).fract());
+    let values = (0..shape.iter().product::<usize>())
+        .map(|place| ((f64::from(place as u32) * 12.9898 + f64::from(seed)).sin() * 43_758.547).fract() as f32);
     Tensor::from_iter(values, &Device::Cpu).unwrap().reshape(shape).unwrap()
 }
 
@@ -134,21 +134,73 @@ fn sample() -> Vec<(Pixels, String)> {
     files.iter().map(|file| (decode("image/png", &std::fs::read(file).unwrap()).unwrap(), label(file))).collect()
 }
 
-#[test]
-fn the_trained_model_agrees_with_candle_nn_on_the_sample() {
+/// The trained model, and how to compute its logits the plain way.
+fn trained() -> (Classifier, impl Fn(&Pixels) -> Vec<f32> + Sync) {
     let path = models().join("resnet20.safetensors");
     let file = std::fs::read(&path).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&file).unwrap();
     let metadata = header.metadata().clone().unwrap();
     let tensors = candle_core::safetensors::load_buffer(&file, &Device::Cpu).unwrap();
-    let classifier = Classifier::load(&path).unwrap();
-    for (image, _) in sample().iter().take(10) {
-        let difference = largest_difference(
-            &classifier.logits(std::slice::from_ref(image)).unwrap()[0],
-            &logits(&tensors, &metadata, image),
-        );
-        assert!(difference < 0.01, "largest difference of a logit: {difference}");
+    (Classifier::load(&path).unwrap(), move |image: &Pixels| logits(&tensors, &metadata, image))
+}
+
+#[test]
+fn the_trained_model_agrees_with_candle_nn_on_the_sample() {
+    let (classifier, plain) = trained();
+    let images: Vec<_> = sample().into_iter().take(10).map(|(image, _)| image).collect();
+    let (largest, labels) = compare(&classifier, &plain, &images);
+    println!(
+        "{}: {} images, largest difference of a logit {largest:.6}, other labels {labels}",
+        in_use(),
+        images.len()
+    );
+    assert!(largest < 0.01 && labels == 0);
+}
+
+fn in_use() -> &'static str {
+    crate::InstructionSet::in_use().unwrap().name()
+}
+
+/// The images of CIFAR-10's test set, from where `images/cifar10-test` put them.
+fn test_set() -> Vec<Pixels> {
+    let cache = std::env::var("TAILRACE_CACHE").unwrap_or_else(|_| std::env::var("HOME").unwrap() + "/.cache/tailrace");
+    let rows = image::open(Path::new(&cache).join("cifar10-test/test_batch.png")).unwrap().into_rgb8();
+    rows.as_raw().chunks(crate::RAW_BYTES).map(|image| Pixels::from_rgb(image).unwrap()).collect()
+}
+
+/// The largest difference of a logit, and how many labels differ although the two best logits do not come as close.
+fn compare(classifier: &Classifier, plain: &impl Fn(&Pixels) -> Vec<f32>, images: &[Pixels]) -> (f32, usize) {
+    let best = |logits: &[f32]| (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
+    let (mut largest, mut labels) = (0.0, 0);
+    for (image, found) in images.iter().zip(classifier.logits(images).unwrap()) {
+        let expected = plain(image);
+        largest = largest_difference(&found, &expected).max(largest);
+        let (found, right) = (best(&found), best(&expected));
+        labels += usize::from(found != right && (expected[right] - expected[found]).abs() > 0.01);
     }
+    (largest, labels)
+}
+
+#[test]
+#[ignore = "takes a minute or two: make bench-classifier runs it"]
+fn the_trained_model_agrees_with_candle_nn_on_all_test_images() {
+    let (classifier, plain) = trained();
+    let images = test_set();
+    assert_eq!(images.len(), 10_000);
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let compared: Vec<_> = std::thread::scope(|scope| {
+        let parts = images.chunks(images.len().div_ceil(cores));
+        let threads: Vec<_> = parts.map(|part| scope.spawn(|| compare(&classifier, &plain, part))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let largest = compared.iter().map(|(largest, _)| *largest).fold(0.0, f32::max);
+    let labels: usize = compared.iter().map(|(_, labels)| labels).sum();
+    println!(
+        "{}: {} images, largest difference of a logit {largest:.6}, other labels {labels}",
+        in_use(),
+        images.len()
+    );
+    assert!(largest < 0.01 && labels == 0);
 }
 
 #[test]

@@ -8,6 +8,8 @@ mod memory;
 mod register_block;
 mod scores;
 mod subsample;
+#[cfg(test)]
+mod tests;
 mod transform;
 mod winograd;
 
