@@ -1,4 +1,5 @@
 //! `tailrace-worker evaluate` on a test set made of the sample beside the model.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 use std::{
     path::{Path, PathBuf},

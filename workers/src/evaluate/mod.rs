@@ -3,23 +3,18 @@
 mod jpeg;
 
 use std::{
-    num::NonZero,
-    panic::resume_unwind,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
-use tailrace_classifier::{CIFAR_10, Classification, Classifier, ClassifyError, Pixels};
+use tailrace_classifier::{CIFAR_10, Classification, Pixels};
 
 use crate::{
     model::ModelArgs,
     test_set::{self, TestSet},
 };
-
-/// Images that a thread classifies together.
-const BATCH: usize = 32;
 
 /// The command line of `evaluate`.
 #[derive(clap::Args, Debug)]
@@ -53,10 +48,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let images = (0..set.len()).map(|number| pixels(set.rgb(number), args.jpeg_quality));
     let images = images.collect::<anyhow::Result<Vec<_>>>()?;
 
-    let threads = thread::available_parallelism()?;
     let begun = Instant::now();
-    let answers = classify(&classifier, &images, threads)?;
-    println!("{}", report(&set, &answers, begun.elapsed(), threads));
+    let answers = classifier.classify_on_all_cores(&images)?;
+    println!("{}", report(&set, &answers, begun.elapsed()));
     Ok(())
 }
 
@@ -67,30 +61,11 @@ fn pixels(rgb: &[u8], jpeg_quality: Option<u8>) -> anyhow::Result<Pixels> {
     }
 }
 
-/// The answers in the order of the images; each thread computes an equal share of them.
-fn classify(
-    classifier: &Classifier,
-    images: &[Pixels],
-    threads: NonZero<usize>,
-) -> Result<Vec<Classification>, ClassifyError> {
-    let share = images.len().div_ceil(threads.get());
-    let computed = thread::scope(|scope| {
-        let threads: Vec<_> = images
-            .chunks(share)
-            .map(|images| scope.spawn(|| images.chunks(BATCH).map(|batch| classifier.classify(batch)).collect()))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect::<Result<Vec<Vec<_>>, _>>()
-    });
-    Ok(computed?.into_iter().flatten().flatten().collect())
-}
-
-fn report(set: &TestSet, answers: &[Classification], took: Duration, threads: NonZero<usize>) -> String {
+fn report(set: &TestSet, answers: &[Classification], took: Duration) -> String {
     let right = (0..set.len()).filter(|number| *answers[*number].label == *set.label(*number)).count();
     let (images, seconds) = (set.len() as f64, took.as_secs_f64());
-    let plural = if threads.get() == 1 { "" } else { "s" };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let plural = if threads == 1 { "" } else { "s" };
     format!(
         "accuracy {:.4} ({right}/{})\n{:.0} images/s on {threads} thread{plural}",
         right as f64 / images,
