@@ -5,7 +5,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from pymongo import MongoClient
 from processes import Failed, eventually, guarded
 from variants import HERE, ROOT, Setting, python
 
+PARTITIONS = 12
 PERCENTILES = ["p50", "p90", "p95"]
 WARMUP = 3
 CLOSED_SECONDS = 8
@@ -32,46 +34,52 @@ MOST_ARCHIVE_DELAY = 2
 MOST_ATTEMPTS = 12
 
 
-@dataclass
+@dataclass(frozen=True)
 class Archive:
     """The documents of one variant: all are there before the next load begins."""
 
-    setting: Setting
+    mongodb_uri: str
     database: str
-    expected: int = 1  # the image of `tailrace-worker check`
 
-    def add(self, measured: dict) -> None:
-        self.expected += measured["messages"]["sent"] + measured["warmupMessages"]["sent"]
-
-    def await_all(self, seconds: float) -> float:
-        """How many seconds it took until they were there."""
+    def await_all(self, measured: list[dict]) -> float:
+        """Waits for the documents of what these producers sent; for how many seconds."""
         begun = time.monotonic()
-        with MongoClient(self.setting.mongodb_uri) as client:
-            collections = [client[self.database][name] for name in ("images", "inferences")]
-            counts = lambda: [collection.estimated_document_count() for collection in collections]
-            what = f"{self.expected} images and as many inferences in the database"
-            eventually(what, seconds, lambda: all(count >= self.expected for count in counts()))
+        with MongoClient(self.mongodb_uri) as client:
+            for name in ("images", "inferences"):
+                collection = client[self.database][name]
+                for subject in last_subjects(measured):
+                    what = f"{subject} among the {name} of the database"
+                    eventually(what, 120, lambda: collection.find_one({"_id": subject}, {"_id": True}) is not None)
         return time.monotonic() - begun
 
 
-def producer(setting: Setting, *arguments: str) -> tuple[subprocess.Popen, IO[bytes]]:
+def last_subjects(measured: list[dict]) -> Iterator[str]:
+    """Images go round over the partitions, and each partition is archived in its order: the last of each tell of all.
+    To count the documents would have the database read every one of them."""
+    for one in measured:
+        sent = one["warmupMessages"]["sent"] + one["messages"]["sent"]
+        yield from (f"{one['source']}/{number}" for number in range(max(0, sent - PARTITIONS), sent))
+
+
+def producer(setting: Setting, source: str, *arguments: str) -> tuple[subprocess.Popen, IO[bytes]]:
     command = [str(setting.worker), "--log-format", "json", "producer", "--bootstrap-servers", setting.kafka]
-    load = ["--dataset", f"{setting.cache}/cifar10-test", "--warmup", f"{WARMUP}s", "--drain-timeout", f"{DRAIN}s"]
+    load = ["--source", source, "--dataset", f"{setting.cache}/cifar10-test"]
+    times = ["--warmup", f"{WARMUP}s", "--drain-timeout", f"{DRAIN}s"]
     log = tempfile.TemporaryFile()
     process = subprocess.Popen(
-        guarded([*command, *load, *arguments]), stdout=subprocess.PIPE, stderr=log, start_new_session=True
+        guarded([*command, *load, *times, *arguments]), stdout=subprocess.PIPE, stderr=log, start_new_session=True
     )
     return process, log
 
 
-def outcome(process: subprocess.Popen, log: IO[bytes]) -> tuple[dict, list[dict]]:
+def outcome(source: str, process: subprocess.Popen, log: IO[bytes]) -> tuple[dict, list[dict]]:
     """What it printed and what it logged."""
     printed, _ = process.communicate()
     log.seek(0)
     lines = log.read().decode()
     if process.returncode != 0:
         raise Failed(f"tailrace-worker producer ended with the code {process.returncode}: {lines[-1000:]}")
-    return json.loads(printed), [json.loads(line) for line in lines.splitlines()]
+    return {"source": source, **json.loads(printed)}, [json.loads(line) for line in lines.splitlines()]
 
 
 def measure(setting: Setting, commands: list[list[str]]) -> list[tuple[dict, list[dict]]]:
@@ -79,11 +87,12 @@ def measure(setting: Setting, commands: list[list[str]]) -> list[tuple[dict, lis
     with ExitStack() as started:
         producers = []
         for command in commands:
-            process, log = producer(setting, *command)
+            source = f"producer-{uuid.uuid4()}"
+            process, log = producer(setting, source, *command)
             started.enter_context(log)
             started.callback(process.kill)
-            producers.append((process, log))
-        return [outcome(process, log) for process, log in producers]
+            producers.append((source, process, log))
+        return [outcome(*one) for one in producers]
 
 
 def milliseconds(measured: dict, percentile: str, of: str = "latencyMicros") -> float:
@@ -97,9 +106,7 @@ def closed(setting: Setting, archive: Archive, producers: int) -> dict:
     flags = ["--load", "closed", "--duration", f"{CLOSED_SECONDS}s", "--producers", str(producers)]
     results = measure(setting, [[*flags, "--index", str(index)] for index in range(producers)])
     all_measured = [measured for measured, _ in results]
-    for measured in all_measured:
-        archive.add(measured)
-    archive.await_all(60)
+    archive.await_all(all_measured)
     percentiles = {p: [milliseconds(measured, p) for measured in all_measured] for p in PERCENTILES}
     return {
         **{p: statistics.median(values) for p, values in percentiles.items()},
@@ -123,10 +130,9 @@ def open_load(setting: Setting, archive: Archive, rate: int) -> dict:
     """One producer offers `rate` images a second; whether that was sustained, and if not, why."""
     flags = ["--load", "open", "--rate", str(rate), "--duration", f"{OPEN_SECONDS}s"]
     [(measured, log)] = measure(setting, [flags])
-    archive.add(measured)
+    archive_delay = archive.await_all([measured])
     p95, grew, messages = milliseconds(measured, "p95"), growth(log), measured["messages"]
     send_delay = milliseconds(measured, "p99", of="sendDelayMicros")
-    archive_delay = archive.await_all(120)
     reasons = [
         (send_delay >= MOST_SEND_DELAY, f"the producer fell behind by {send_delay:.0f} ms"),
         (messages["received"] - messages["answerErrors"] < messages["scheduled"], "not all were answered"),

@@ -23,7 +23,6 @@ from report import printed, without_infinity
 from variants import ORIGINAL, ROOT, TAILRACE, VARIANTS, WEIGHTS, Setting, python
 
 PRODUCERS = [1, 2, 3, 4, 5]
-PARTITIONS = 12
 
 
 def worker(setting: Setting, arguments: list[str], environment: Mapping[str, str] | None = None) -> None:
@@ -40,7 +39,7 @@ def make_topics(setting: Setting) -> None:
     if old:
         admin.delete_topics(old)
     admin.close()
-    worker(setting, ["topics", f"--images-partitions={PARTITIONS}", f"--inferences-partitions={PARTITIONS}"])
+    worker(setting, ["topics", f"--images-partitions={load.PARTITIONS}", f"--inferences-partitions={load.PARTITIONS}"])
 
 
 def await_ready(processes: Processes, setting: Setting, database: str) -> None:
@@ -60,7 +59,7 @@ def running(name: str, setting: Setting, folder: Path, group: str) -> Iterator[l
     with Processes(folder) as processes:
         VARIANTS[name].start(processes, setting, group)
         await_ready(processes, setting, group)
-        yield load.Archive(setting, group)
+        yield load.Archive(setting.mongodb_uri, group)
         processes.check()
     with MongoClient(setting.mongodb_uri) as client:
         client.drop_database(group)

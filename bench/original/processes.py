@@ -84,7 +84,9 @@ class Processes:
                 tail = (self.folder / f"{name}.log").read_text(errors="replace")[-2000:]
                 raise Failed(f"{name} ended with the code {process.returncode}: {tail}")
 
-    def start_listening(self, name: str, port: int, command: list[str], environment: Mapping[str, str] | None = None) -> None:
+    def start_listening(
+        self, name: str, port: int, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> None:
         """Starts it and waits until it listens on the port."""
         self.start(name, command, environment)
         eventually(f"{name} listens on port {port}", 120, lambda: self.check() is None and listens(port))
