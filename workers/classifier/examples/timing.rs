@@ -27,7 +27,11 @@ fn main() -> anyhow::Result<()> {
         let mut seconds = Vec::new();
         for _ in 0..calls {
             let started = Instant::now();
-            if threads == 1 { classifier.classify(&images)? } else { classifier.classify_on_all_cores(&images)? };
+            if threads == 1 {
+                classifier.classify(&images)?
+            } else {
+                classifier.classify_on_all_cores(&images)?
+            };
             seconds.push(started.elapsed().as_secs_f64());
         }
         seconds.sort_by(f64::total_cmp);
