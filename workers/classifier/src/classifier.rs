@@ -179,9 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn all_cores_give_the_answers_of_one_in_the_same_order() {
+        let classifier = load(&reference::small_network(1), &reference::metadata()).unwrap();
+        let images: Vec<_> = (0..11).map(|number| reference::noisy_image(&"n".repeat(number))).collect();
+        assert_eq!(classifier.classify_on_all_cores(&images).unwrap(), classifier.classify(&images).unwrap());
+    }
+
+    #[test]
     fn no_images_have_no_answers() {
         let classifier = load(&reference::small_network(1), &reference::metadata()).unwrap();
         assert_eq!(classifier.classify(&[]).unwrap(), []);
+        assert_eq!(classifier.classify_on_all_cores(&[]).unwrap(), []);
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Convolution {
     /// When the kernel is neither 3x3 nor 1x1, or the stride does not divide the side.
     pub fn new(set: InstructionSet, weights: &ConvolutionWeights, from: Frame, activation: Activation) -> Result<Self> {
         let (kernel, bias) = (Kernel::new(&weights.kernel)?, weights.bias.to_vec1()?);
-        if weights.stride == 0 || from.side % weights.stride != 0 {
+        if weights.stride == 0 || !from.side.is_multiple_of(weights.stride) {
             bail!("a stride of {} over {} pixels", weights.stride, from.side);
         }
         let to = Frame::in_blocks(from.side / weights.stride, kernel.channels_out);

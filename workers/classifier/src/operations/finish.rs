@@ -16,10 +16,7 @@ impl<'a, S: Vectors> Finish<'a, S> {
     /// `bias` has a number for each output channel.
     #[inline(always)]
     pub fn new(bias: &'a Aligned, images: &Images<'a>) -> Self {
-        let shortcut = match images.shortcut {
-            Some(shortcut) => Some(S::vectors(shortcut)),
-            None => None,
-        };
+        let shortcut = images.shortcut.map(S::vectors);
         Self { bias: S::vectors(bias.values()), shortcut, floor: images.floor }
     }
 

@@ -1,4 +1,5 @@
 //! The operations of a network, forward only, over batches of bordered images ([`frame`]).
+#![allow(clippy::needless_range_loop, reason = "loops over the rows, columns and vectors of a block all read alike")]
 
 mod convolution;
 mod direct;
