@@ -5,8 +5,6 @@ FROM ${BASE} AS runtime
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends ca-certificates libssl3 zlib1g \
 	&& rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
-# A classifying thread computes alone. With this set, candle does not look up the number of cores before each matrix product.
-ENV RAYON_NUM_THREADS=1
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/tailrace-worker"]
 
