@@ -19,7 +19,7 @@ from pymongo import MongoClient
 
 import load
 from processes import Failed, Processes, start_database, start_kafka
-from report import printed, without_infinity
+from report import Results, figure, printed, without_infinity
 from variants import ORIGINAL, ROOT, TAILRACE, VARIANTS, WEIGHTS, Setting, python
 
 PRODUCERS = [1, 2, 3, 4, 5]
@@ -77,7 +77,8 @@ def measure_variant(name: str, setting: Setting, folder: Path, round_: int, rate
         closed = {}
         for producers in PRODUCERS:
             closed[producers] = load.closed(setting, archive, producers)
-            logging.info("  %d producers: p95 %.2f ms", producers, closed[producers]["p95"])
+            figures = " / ".join(figure(closed[producers][p]) for p in load.PERCENTILES)
+            logging.info("  %d producers: %s ms", producers, figures)
         begin, factor = (rate, 1.1) if rate else (max(1, round(closed[PRODUCERS[-1]]["imagesPerSecond"])), 1.5)
         attempts = load.search(lambda offered: attempt(setting, archive, offered), begin, factor)
         own = load.original_producer(setting) if name == ORIGINAL else None
@@ -95,8 +96,8 @@ def attempt(setting: Setting, archive: load.Archive, rate: int) -> dict:
     return made
 
 
-def measure_rounds(setting: Setting, folder: Path, rounds: int, names: list[str]) -> dict[str, list[dict]]:
-    """For each variant, its results round by round."""
+def measure_rounds(setting: Setting, folder: Path, rounds: int, names: list[str]) -> Iterator[Results]:
+    """For each variant, its results round by round: all so far, each time there are more."""
     warm_up(setting, folder)
     results: dict[str, list[dict]] = {name: [] for name in names}
     for round_ in range(1, rounds + 1):
@@ -104,7 +105,7 @@ def measure_rounds(setting: Setting, folder: Path, rounds: int, names: list[str]
             logging.info("round %d: %s", round_, VARIANTS[name].title)
             rate = round(statistics.median(r["sustained"] for r in results[name])) if results[name] else None
             results[name].append(measure_variant(name, setting, folder, round_, rate))
-    return results
+            yield results
 
 
 def options() -> argparse.Namespace:
@@ -127,10 +128,10 @@ def run(chosen: argparse.Namespace) -> None:
         subprocess.run(python("export_onnx.py", str(WEIGHTS), str(onnx)), check=True)
         kafka, uri = start_kafka(processes, chosen.cache), start_database(processes, chosen.cache)
         setting = Setting(chosen.cache, chosen.worker, onnx, kafka, uri)
-        results = measure_rounds(setting, folder, chosen.rounds, chosen.variants)
-    environment = {"cores": os.cpu_count(), "loadBefore": load_before, "rounds": chosen.rounds}
-    written = without_infinity({"environment": environment, "variants": results})
-    chosen.output.write_text(json.dumps(written, indent=2) + "\n")
+        environment = {"cores": os.cpu_count(), "loadBefore": load_before, "rounds": chosen.rounds}
+        for results in measure_rounds(setting, folder, chosen.rounds, chosen.variants):
+            written = without_infinity({"environment": environment, "variants": results})
+            chosen.output.write_text(json.dumps(written, indent=2) + "\n")
     print("\n" + printed(results))
     print(f"\nThe results of every round: {chosen.output}")
 
