@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::bail;
 use prometheus_client::registry::Registry;
-use tailrace_classifier::Model;
+use tailrace_classifier::{InstructionSet, Model};
 
 use crate::{ending::Ending, model::ModelArgs, sentence::sentence};
 pub use job::{Job, Timing, Unclassified, label};
@@ -56,7 +56,8 @@ impl Classifying {
         let classifier = Arc::new(args.model.load()?);
         let threads = threads::available_parallelism()?.get();
         let model = Arc::new(classifier.model().clone());
-        tracing::info!("model {} ({}) on {threads} threads", model.name(), model.sha256());
+        let instructions = InstructionSet::in_use()?;
+        tracing::info!("model {} ({}) on {threads} threads with {instructions}", model.name(), model.sha256());
         let thread =
             Thread { classifier, queue: Queue::new(threads), metrics: Metrics::default(), most: args.max_batch.into() };
         let (sender, warm) = channel();
