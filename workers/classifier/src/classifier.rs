@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::utils::barrier_pool;
 
 use crate::architecture::Architecture;
 use crate::model::{LoadOptions, Model, Normalisation};
@@ -71,25 +73,23 @@ impl Classifier {
         Ok(self.network.logits(images)?.iter().map(|logits| self.best(logits)).collect())
     }
 
-    /// As [`Self::classify`], with the images shared out over a thread for each core.
+    /// As [`Self::classify`], with the images shared out over Candle's threads, one a core, which wait for work already.
     ///
     /// # Errors
     /// [`ClassifyError`] when a tensor operation fails.
     pub fn classify_on_all_cores(&self, images: &[Pixels]) -> Result<Vec<Classification>, ClassifyError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let mut shares = images.chunks(images.len().div_ceil(cores).max(1));
-        let own = shares.next().unwrap_or_default();
-        std::thread::scope(|scope| {
-            let others: Vec<_> = shares.map(|share| scope.spawn(|| self.classify(share))).collect();
-            let mut answers = self.classify(own)?;
-            for other in others {
-                match other.join() {
-                    Ok(found) => answers.extend(found?),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            Ok(answers)
-        })
+        let parts = Mutex::new(Vec::new());
+        barrier_pool().execute_chunked(images.len(), |range| {
+            let part = (range.start, self.classify(&images[range]));
+            parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
+        });
+        let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        parts.sort_by_key(|(start, _)| *start);
+        let mut answers = Vec::with_capacity(images.len());
+        for (_, part) in parts {
+            answers.extend(part?);
+        }
+        Ok(answers)
     }
 
     /// The network's outputs before the softmax, one a class, for each image.
