@@ -37,8 +37,8 @@ pub fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The schema admits no negative count.
-fn unsigned(value: i64) -> u64 {
+/// The number as it is counted; the schema admits no negative one.
+pub fn unsigned(value: i64) -> u64 {
     value.max(0).unsigned_abs()
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tailrace_crds::{
     conditions::reasons,
     load_test::{Display, Environment, Latency, LoadTestStatus, Messages, Rate},
-    messages::signed,
+    messages::{signed, unsigned},
     producer_report::ProducerResult,
 };
 use tailrace_measure::{
@@ -55,7 +55,7 @@ impl Sum {
         for result in results {
             sum.messages += Counts::from(&result.messages);
             sum.warmup += Counts::from(&result.warmup_messages);
-            sum.correct += result.correct.max(0).unsigned_abs();
+            sum.correct += unsigned(result.correct);
             sum.latency.add(&LatencyHistogram::decode(&result.latency)?);
             sum.service_latency.add(&LatencyHistogram::decode(&result.service_latency)?);
             sum.send_delay.add(&LatencyHistogram::decode(&result.send_delay)?);
@@ -135,7 +135,7 @@ fn in_a_sentence(seen: &Observation, messages: &Counts, latency: &Summary) -> St
 fn target(seen: &Observation) -> Option<u64> {
     let spec = &seen.load_test.spec;
     let open = spec.load.open.as_ref()?;
-    Some(u64::from(open.rate_per_producer.max(0).unsigned_abs()) * u64::from(spec.producers.max(0).unsigned_abs()))
+    Some(unsigned(i64::from(open.rate_per_producer)) * unsigned(i64::from(spec.producers)))
 }
 
 /// The column texts that are known before there is any number.

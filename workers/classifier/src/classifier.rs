@@ -73,7 +73,15 @@ impl Classifier {
         Ok(self.network.logits(images)?.iter().map(|logits| self.best(logits)).collect())
     }
 
-    /// As [`Self::classify`], with the images shared out over Candle's threads, one a core, which wait for work already.
+    /// How many threads [`Self::classify_on_all_cores`] shares a batch out over.
+    #[must_use]
+    pub fn threads() -> usize {
+        // The pool's, and the one that calls.
+        barrier_pool().n_workers() + 1
+    }
+
+    /// As [`Self::classify`], with the images shared out over Candle's threads, one a physical core, which wait for work
+    /// already.
     ///
     /// # Errors
     /// [`ClassifyError`] when a tensor operation fails.

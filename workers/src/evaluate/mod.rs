@@ -4,12 +4,11 @@ mod jpeg;
 
 use std::{
     path::PathBuf,
-    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
-use tailrace_classifier::{CIFAR_10, Classification, Pixels};
+use tailrace_classifier::{CIFAR_10, Classification, Classifier, Pixels};
 
 use crate::{
     model::ModelArgs,
@@ -64,7 +63,7 @@ fn pixels(rgb: &[u8], jpeg_quality: Option<u8>) -> anyhow::Result<Pixels> {
 fn report(set: &TestSet, answers: &[Classification], took: Duration) -> String {
     let right = (0..set.len()).filter(|number| *answers[*number].label == *set.label(*number)).count();
     let (images, seconds) = (set.len() as f64, took.as_secs_f64());
-    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let threads = Classifier::threads();
     let plural = if threads == 1 { "" } else { "s" };
     format!(
         "accuracy {:.4} ({right}/{})\n{:.0} images/s on {threads} thread{plural}",

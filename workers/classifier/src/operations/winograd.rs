@@ -84,6 +84,16 @@ fn transformed<T: Transform<N, M>, const N: usize, const M: usize>(
     values
 }
 
+/// A column of as many rows.
+#[inline(always)]
+fn column<V: Copy, const W: usize, const N: usize>(rows: &[[V; W]; N], x: usize) -> [V; N] {
+    let mut column = [rows[0][x]; N];
+    for y in 1..N {
+        column[y] = rows[y][x];
+    }
+    column
+}
+
 /// Distances in memory, in numbers.
 ///
 /// The positions are a little further apart than they need to be: at a power of two, all those of a tile would share
@@ -162,11 +172,7 @@ impl<T: Transform<N, M>, const N: usize, const M: usize> Pass<'_, T, N, M> {
                 let row = (tile / R * blocks + block) * R + tile % R;
                 let to = row * vectors_of_block + vector;
                 for x in 0..N {
-                    let mut column = [simd.splat(0.0); N];
-                    for y in 0..N {
-                        column[y] = half[y][x];
-                    }
-                    let column = T::input(simd, column);
+                    let column = T::input(simd, column(&half, x));
                     for y in 0..N {
                         inputs[to + (y * N + x) * stride] = column[y];
                     }
@@ -211,11 +217,7 @@ impl<T: Transform<N, M>, const N: usize, const M: usize> Pass<'_, T, N, M> {
                 }
                 let group = panel * V + vector;
                 for x in 0..M {
-                    let mut column = [simd.splat(0.0); N];
-                    for y in 0..N {
-                        column[y] = half[y][x];
-                    }
-                    let column = T::output(simd, column);
+                    let column = T::output(simd, column(&half, x));
                     for y in 0..M {
                         let pixel = place + (y + 1) * pitch + x + 1;
                         finish.store(simd, column[y], group, output, pixel * groups + group);
