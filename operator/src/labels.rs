@@ -18,8 +18,12 @@ pub enum Component {
     Kafka,
     /// The managed database.
     Database,
-    /// The classifier.
+    /// The classifier between the topics of a Pipeline whose topology is Fused.
     Inference,
+    /// The classifier behind HTTP of a Pipeline whose topology is Split.
+    InferenceServer,
+    /// The bridge from Kafka to that server.
+    InferenceConsumer,
     /// The db-consumer.
     Archive,
     /// The Job that makes the topics.
@@ -37,6 +41,8 @@ impl Component {
             Self::Kafka => "kafka",
             Self::Database => "database",
             Self::Inference => "inference",
+            Self::InferenceServer => "inference-server",
+            Self::InferenceConsumer => "inference-consumer",
             Self::Archive => "archive",
             Self::Topics => "topics",
             Self::Check => "check",

@@ -10,7 +10,7 @@ pub use database::{DatabaseEngine, ExternalDatabase, ManagedDatabase, MongoDb, S
 pub use kafka::{ExternalKafka, Kafka, ManagedKafka};
 pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus};
 pub use topics::{DeadLetterTopic, ImagesTopic, InferencesTopic, Topics};
-pub use workloads::{Archive, Inference};
+pub use workloads::{Archive, Inference, Topology};
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};

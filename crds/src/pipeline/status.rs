@@ -30,7 +30,8 @@ pub struct PipelineStatus {
     /// The model that answered the check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelStatus>,
-    /// The images of the pods, by part: `kafka`, `database`, `inference`, `archive`.
+    /// The images of the pods, by part: `kafka`, `database`, `inference` or `inference-server` and `inference-consumer`,
+    /// `archive`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
     /// The generation for which an image went through the whole Pipeline.

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration};
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The classifier.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Inference {
-    /// The number of classifier pods; they share the partitions of the images topic.
+    /// How images reach the classifier. It can be changed at any time: the new pods go on where the old ones stopped.
+    #[serde(default)]
+    pub topology: Topology,
+    /// The number of pods that classify. Those of `Fused` share the partitions of the images topic.
     #[serde(default = "one")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of replicas from 1 to 100"))]
     pub replicas: i32,
@@ -32,6 +36,7 @@ pub struct Inference {
 impl Default for Inference {
     fn default() -> Self {
         Self {
+            topology: Topology::default(),
             replicas: one(),
             max_batch: eight(),
             resources: None,
@@ -39,6 +44,17 @@ impl Default for Inference {
             tolerations: Vec::new(),
         }
     }
+}
+
+/// How images reach the classifier.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Topology {
+    /// One process takes images from Kafka, classifies them and answers to Kafka. The fastest.
+    #[default]
+    Fused,
+    /// An inference-consumer takes images from Kafka, asks an inference server over HTTP, and answers to Kafka. The
+    /// server has a Service, and other clients can use it as well.
+    Split,
 }
 
 fn one() -> i32 {

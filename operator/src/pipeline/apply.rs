@@ -2,24 +2,19 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
-    batch::v1::Job,
-    core::v1::Service,
-    networking::v1::NetworkPolicy,
-};
-use kube::{Api, Client, Resource, ResourceExt, core::NamespaceResourceScope};
+use k8s_openapi::api::batch::v1::Job;
+use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
 use tailrace_crds::Pipeline;
 
 use super::{
     attempts::{self, Attempts},
-    build::{Resources, name_of},
+    build::Resources,
     observe::{Observed, is_owned_by, jobs_and_pods},
 };
 use crate::{
     apply::{self, Writer, bounded},
-    labels::Component,
+    labels::PIPELINE,
 };
 
 /// Applies everything but the Jobs, and returns what there is then. Addresses come first, since the
@@ -39,10 +34,12 @@ pub async fn workloads(
     let mut observed = Observed {
         kafka: optional(writer, resources.kafka.as_ref()).await?,
         database: optional(writer, resources.database.as_ref()).await?,
-        inference: Some(writer.apply(&resources.inference).await?),
         archive: optional(writer, resources.archive.as_ref()).await?,
         ..Observed::default()
     };
+    for (component, deployment) in &resources.inference {
+        observed.inference.push((*component, writer.apply(deployment).await?));
+    }
     delete_what_is_not_wanted(client, writer, pipeline, resources).await?;
     (observed.jobs, observed.pods) = jobs_and_pods(client, pipeline).await?;
     Ok(observed)
@@ -58,37 +55,44 @@ where
     }
 }
 
-/// The archive can be switched off, and the managed database with it.
+/// The archive can be switched off, and the managed database with it; the topology can be changed.
 async fn delete_what_is_not_wanted(
     client: &Client,
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
 ) -> Result<(), apply::Error> {
-    if resources.archive.is_some() {
-        return Ok(());
-    }
-    delete_own::<Deployment>(client, writer, pipeline, Component::Archive).await?;
-    delete_own::<StatefulSet>(client, writer, pipeline, Component::Database).await?;
-    delete_own::<Service>(client, writer, pipeline, Component::Database).await?;
-    delete_own::<NetworkPolicy>(client, writer, pipeline, Component::Database).await
+    let inference = resources.inference.iter().map(|(_, deployment)| deployment);
+    let sets = [&resources.kafka, &resources.database].into_iter().flatten();
+    tokio::try_join!(
+        delete_others(client, writer, pipeline, inference.chain(&resources.archive)),
+        delete_others(client, writer, pipeline, sets),
+        delete_others(client, writer, pipeline, resources.services.iter()),
+        delete_others(client, writer, pipeline, resources.network_policies.iter()),
+    )?;
+    Ok(())
 }
 
-async fn delete_own<K>(
+/// Deletes the objects of a kind that the Pipeline owns, but for those that are `wanted`.
+async fn delete_others<'a, K>(
     client: &Client,
     writer: &Writer,
     pipeline: &Pipeline,
-    component: Component,
+    wanted: impl Iterator<Item = &'a K>,
 ) -> Result<(), apply::Error>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + 'a,
 {
-    let name = name_of(&pipeline.name_any(), component);
+    let wanted: Vec<String> = wanted.map(ResourceExt::name_any).collect();
     let api: Api<K> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
-    match bounded("look for what is not wanted any more of", pipeline, api.get_opt(&name)).await? {
-        Some(object) if is_owned_by(&object, pipeline) => writer.delete(&object).await,
-        _ => Ok(()),
+    let made_for_it = ListParams::default().labels(&format!("{PIPELINE}={}", pipeline.name_any()));
+    let found = bounded("look for what is not wanted any more of", pipeline, api.list(&made_for_it)).await?;
+    for object in found.iter().filter(|object| is_owned_by(*object, pipeline)) {
+        if !wanted.contains(&object.name_any()) && object.meta().deletion_timestamp.is_none() {
+            writer.delete(object).await?;
+        }
     }
+    Ok(())
 }
 
 /// Makes the attempts that are due, and deletes those that are superseded. The check of changed pods waits until the

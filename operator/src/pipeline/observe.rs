@@ -21,8 +21,8 @@ pub struct Observed {
     pub kafka: Option<StatefulSet>,
     /// The managed database.
     pub database: Option<StatefulSet>,
-    /// The classifier.
-    pub inference: Option<Deployment>,
+    /// The classifier or, in the topology Split, its server and the consumer that asks it.
+    pub inference: Vec<(Component, Deployment)>,
     /// The db-consumer.
     pub archive: Option<Deployment>,
     /// The Jobs of this Pipeline, of this and of earlier generations.
@@ -73,18 +73,24 @@ impl Observed {
         })
     }
 
-    /// Whether no pod of an earlier generation is left, so that a check meets the new ones only.
+    /// Whether no pod of an earlier generation or of another topology is left, so that a check meets the new ones only.
     pub fn is_rolled_out(&self) -> bool {
+        const INFERENCE: [Component; 3] =
+            [Component::Inference, Component::InferenceServer, Component::InferenceConsumer];
+        let is_wanted = |component: &Component| self.inference.iter().any(|(wanted, _)| wanted == component);
+        let mut unwanted = INFERENCE.into_iter().filter(|component| !is_wanted(component));
+        let none_of_another_topology = unwanted.all(|component| self.pods_of(component).next().is_none());
         let sets = [&self.kafka, &self.database].into_iter().flatten().all(|set| {
             let status = set.status.clone().unwrap_or_default();
             is_observed(&set.metadata, status.observed_generation)
                 && status.replicas == status.updated_replicas.unwrap_or(0)
         });
-        let deployments = [&self.inference, &self.archive].into_iter().flatten().all(|deployment| {
+        let deployments = self.inference.iter().map(|(_, deployment)| deployment).chain(&self.archive);
+        let deployments = deployments.into_iter().all(|deployment| {
             let status = deployment.status.clone().unwrap_or_default();
             is_observed(&deployment.metadata, status.observed_generation) && status.replicas == status.updated_replicas
         });
-        sets && deployments
+        none_of_another_topology && sets && deployments
     }
 }
 

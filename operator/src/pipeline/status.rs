@@ -84,7 +84,7 @@ pub fn status(
         (types::KAFKA_READY, kafka(validated, observed, jobs)),
         (types::TOPICS_READY, topics(observed, jobs)),
         (types::DATABASE_READY, database(validated, observed, jobs)),
-        (types::INFERENCE_READY, deployment(observed, observed.inference.as_ref(), Component::Inference)),
+        (types::INFERENCE_READY, inference(observed)),
         (types::ARCHIVE_READY, archive(validated, observed)),
     ];
     let ready = ready(&findings, observed, jobs);
@@ -146,6 +146,16 @@ fn database(validated: &Validated, observed: &Observed, jobs: &Jobs<'_>) -> Find
             Finding { optional: true, ..external(observed, &jobs.check, Component::Check, &name) }
         }
     }
+}
+
+/// Of two Deployments the first that is not ready speaks.
+fn inference(observed: &Observed) -> Finding {
+    let findings = observed.inference.iter().map(|(component, found)| deployment(observed, Some(found), *component));
+    let (ready, missing): (Vec<_>, Vec<_>) = findings.partition(|finding| finding.status == Status::True);
+    missing.into_iter().next().unwrap_or_else(|| {
+        let counts: Vec<_> = ready.into_iter().map(|finding| finding.message).collect();
+        Finding::new(true, reasons::AVAILABLE, counts.join(", "))
+    })
 }
 
 fn archive(validated: &Validated, observed: &Observed) -> Finding {
@@ -258,10 +268,11 @@ fn images(resources: &Resources) -> BTreeMap<String, String> {
     let sets = [(Component::Kafka, &resources.kafka), (Component::Database, &resources.database)]
         .into_iter()
         .filter_map(|(component, set)| Some((component, &set.as_ref()?.spec.as_ref()?.template)));
-    let deployments =
-        [(Component::Inference, Some(&resources.inference)), (Component::Archive, resources.archive.as_ref())]
-            .into_iter()
-            .filter_map(|(component, deployment)| Some((component, &deployment?.spec.as_ref()?.template)));
+    let archive = resources.archive.as_ref().map(|archive| (Component::Archive, archive));
+    let inference = resources.inference.iter().map(|(component, deployment)| (*component, deployment));
+    let deployments = inference
+        .chain(archive)
+        .filter_map(|(component, deployment)| Some((component, &deployment.spec.as_ref()?.template)));
     sets.chain(deployments).filter_map(|(component, pod)| Some((component.as_str().to_owned(), image(pod)?))).collect()
 }
 

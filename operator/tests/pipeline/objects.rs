@@ -103,6 +103,43 @@ async fn an_archive_that_is_switched_off_takes_its_database_along() {
 }
 
 #[tokio::test]
+async fn a_changed_topology_takes_the_pods_of_the_other_one_away() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    let uid = pipeline(&namespace, "{}").await.uid().unwrap();
+    namespace.until::<Deployment>("cifar-inference", "there", |_| true).await;
+    let change_to = async |topology| {
+        let patch = Patch::Merge(json!({ "spec": { "inference": { "topology": topology } } }));
+        namespace.api::<Pipeline>().patch("cifar", &PatchParams::default(), &patch).await.unwrap();
+    };
+
+    change_to("Split").await;
+    is_made::<Deployment>(&namespace, "cifar-inference-server", &uid).await;
+    is_made::<Service>(&namespace, "cifar-inference-server", &uid).await;
+    is_made::<Deployment>(&namespace, "cifar-inference-consumer", &uid).await;
+    namespace.until_gone::<Deployment>("cifar-inference").await;
+
+    change_to("Fused").await;
+    is_made::<Deployment>(&namespace, "cifar-inference", &uid).await;
+    namespace.until_gone::<Deployment>("cifar-inference-server").await;
+    namespace.until_gone::<Service>("cifar-inference-server").await;
+    namespace.until_gone::<Deployment>("cifar-inference-consumer").await;
+    namespace.get::<StatefulSet>("cifar-kafka").await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_labelled_like_a_part_of_the_pipeline_stays() {
+    let namespace = namespace().await;
+    let yaml = "{apiVersion: v1, kind: Service, metadata: {name: camera, labels: {tailrace.dev/pipeline: cifar}}, \
+                 spec: {ports: [{port: 80}]}}";
+    namespace.create_yaml::<Service>(yaml).await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{archive: {enabled: false}}").await;
+    job_of(&namespace, "topics", "").await;
+    namespace.get::<Service>("camera").await;
+}
+
+#[tokio::test]
 async fn a_deleted_pipeline_takes_its_objects_along() {
     let namespace = namespace().await;
     let _operator = operator(&namespace);

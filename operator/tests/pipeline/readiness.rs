@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::{
     ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use tailrace_crds::{Pipeline, conditions::types};
@@ -52,6 +52,52 @@ async fn ready_comes_after_an_image_went_through_and_not_before() {
     assert_eq!(status.topics.iter().find(|topic| topic.name == "iot_images").unwrap().partitions, 12);
     assert_eq!(status.images["database"], "mongo:8");
     until_event(&namespace, "Normal Checked: an image went through").await;
+}
+
+#[tokio::test]
+async fn split_the_inference_is_ready_when_server_and_consumer_are() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{inference: {topology: Split}, archive: {enabled: false}}").await;
+    stateful_set_is(&namespace, "cifar-kafka", true).await;
+    let topics = job_of(&namespace, "topics", "").await;
+    pod_ends(&namespace, &topics, 0, TOPICS).await;
+
+    deployment_is(&namespace, "cifar-inference-consumer", 1).await;
+    let message = until_reason(&namespace, types::READY, "InferenceNotReady").await;
+    assert_eq!(message, "0 of 1 pods of inference-server are ready");
+    deployment_is(&namespace, "cifar-inference-server", 1).await;
+    let check = job_of(&namespace, "check", "").await;
+    pod_ends(&namespace, &check, 0, CHECKED).await;
+
+    let images = until_ready(&namespace).await.status.unwrap().images;
+    assert_eq!(images["inference-server"], images["inference-consumer"]);
+    assert!(!images.contains_key("inference"), "{images:?}");
+}
+
+#[tokio::test]
+async fn after_a_change_of_topology_the_check_waits_for_the_end_of_the_old_pods() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    pipeline(&namespace, "{archive: {enabled: false}}").await;
+    stateful_set_is(&namespace, "cifar-kafka", true).await;
+    deployment_is(&namespace, "cifar-inference", 1).await;
+    let first = job_of(&namespace, "check", "").await;
+    let template = namespace.get::<Deployment>("cifar-inference").await.spec.unwrap().template;
+    let mut old = Pod { metadata: template.metadata.unwrap(), spec: template.spec, ..Pod::default() };
+    old.metadata.name = Some("old".into());
+    namespace.api::<Pod>().create(&PostParams::default(), &old).await.unwrap();
+
+    let patch = Patch::Merge(json!({ "spec": { "inference": { "topology": "Split" } } }));
+    namespace.api::<Pipeline>().patch("cifar", &PatchParams::default(), &patch).await.unwrap();
+    deployment_is(&namespace, "cifar-inference-server", 1).await;
+    deployment_is(&namespace, "cifar-inference-consumer", 1).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let checks = namespace.list::<Job>().await.into_iter().filter(|job| job.name_any().contains("-check-"));
+    assert!(checks.map(|job| job.name_any()).all(|name| name == first), "a check met the old pods");
+
+    namespace.delete::<Pod>("old").await;
+    job_of(&namespace, "check", &first).await;
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tailrace_crds::{LoadTest, Pipeline};
+use tailrace_crds::{LoadTest, Pipeline, pipeline::PipelineStatus};
 use tokio::time::{Instant, sleep};
 
 /// How often a state that is waited for is looked at.
@@ -90,12 +90,15 @@ impl Cluster {
         }
     }
 
-    /// Waits until the Pipeline is Ready.
+    /// Waits until the Pipeline, as it is applied now, is Ready.
     ///
     /// # Errors
     /// After two minutes.
     pub async fn ready(&self, pipeline: &str) -> Result<Pipeline> {
-        let ready = |p: &Pipeline| p.status.as_ref().is_some_and(|s| holds(&s.conditions, "Ready"));
+        let ready = |p: &Pipeline| {
+            let current = |s: &&PipelineStatus| s.observed_generation == p.metadata.generation;
+            p.status.as_ref().filter(current).is_some_and(|s| holds(&s.conditions, "Ready"))
+        };
         self.wait(pipeline, Duration::from_secs(120), ready).await
     }
 

@@ -10,7 +10,7 @@ use futures::TryStreamExt;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod},
+    core::v1::{PersistentVolumeClaim, Pod, Service},
 };
 use mongodb::bson::{Bson, Document, doc};
 use tailrace_crds::{
@@ -25,10 +25,12 @@ use tailrace_end_to_end::{
 
 const PIPELINE: &str = include_str!("../../../examples/pipeline.yaml");
 
+const SPLIT: &str = include_str!("../../../examples/split.yaml");
+
 const CLOSED: &str = "
 apiVersion: tailrace.dev/v1alpha1
 kind: LoadTest
-metadata: {name: closed}
+metadata: {name: NAME}
 spec:
   pipelineRef: {name: cifar}
   producers: 2
@@ -73,6 +75,7 @@ async fn a_pipeline_is_measured_archived_and_deleted() -> Result<()> {
     let closed = a_closed_load_is_measured_although_the_operator_is_killed(&cluster).await?;
     let mut load_tests = an_open_load_keeps_its_schedule(&cluster).await?;
     load_tests.push(closed);
+    load_tests.push(the_topology_is_changed_and_a_closed_load_is_measured(&cluster).await?);
     the_database_holds_what_the_producers_count(&cluster, &load_tests).await?;
 
     a_load_test_deleted_in_flight_leaves_no_producer(&cluster).await?;
@@ -89,7 +92,7 @@ fn says_what_it_runs(pipeline: &Pipeline) -> Result<()> {
 }
 
 async fn a_closed_load_is_measured_although_the_operator_is_killed(cluster: &Cluster) -> Result<LoadTestStatus> {
-    cluster.apply::<LoadTest>(CLOSED).await?;
+    cluster.apply::<LoadTest>(&CLOSED.replace("NAME", "closed")).await?;
     let running = |t: &LoadTest| t.status.as_ref().is_some_and(|s| s.phase == Phase::Running);
     cluster.wait::<LoadTest>("closed", Duration::from_secs(60), running).await?;
     cluster.kill_operator().await?;
@@ -120,6 +123,21 @@ async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<Vec<LoadTe
     ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
     ensure!(status.display.as_ref().is_some_and(|d| d.load == "open 20/s"), "{:?}", status.display);
     Ok(runs)
+}
+
+async fn the_topology_is_changed_and_a_closed_load_is_measured(cluster: &Cluster) -> Result<LoadTestStatus> {
+    cluster.apply::<Pipeline>(SPLIT).await?;
+    cluster.ready("cifar").await?;
+    let fused = "tailrace.dev/pipeline=cifar,app.kubernetes.io/component=inference";
+    cluster.gone::<Deployment>(fused, Duration::from_secs(30)).await?;
+    ensure!(cluster.names::<Service>("app.kubernetes.io/component=inference-server").await?.len() == 1, "no Service");
+
+    cluster.apply::<LoadTest>(&CLOSED.replace("NAME", "split")).await?;
+    let status = finished(cluster, "split").await?;
+    has_sound_numbers(&status)?;
+    let environment = status.environment.as_ref().context("no environment")?;
+    ensure!(environment.images.contains_key("inference-consumer"), "not measured with Split: {environment:?}");
+    Ok(status)
 }
 
 async fn finished(cluster: &Cluster, name: &str) -> Result<LoadTestStatus> {

@@ -35,8 +35,8 @@ pub struct Resources {
     pub kafka: Option<StatefulSet>,
     /// The managed database.
     pub database: Option<StatefulSet>,
-    /// The classifier.
-    pub inference: Deployment,
+    /// The classifier or, in the topology Split, its server and the consumer that asks it.
+    pub inference: Vec<(Component, Deployment)>,
     /// The db-consumer.
     pub archive: Option<Deployment>,
     /// Makes the topics. Its name lacks the number of the attempt.
@@ -64,13 +64,11 @@ pub fn build(pipeline: &Validated, images: &Images) -> Resources {
     let archive = pipeline.archive.enabled.then(|| workers::archive(pipeline, images));
 
     let topics = jobs::topics(pipeline, images);
-    let pods: Vec<&PodTemplateSpec> = [kafka.as_ref(), database.as_ref()]
-        .into_iter()
-        .flatten()
+    let sets = [kafka.as_ref(), database.as_ref()].into_iter().flatten();
+    let deployments = inference.iter().map(|(_, deployment)| deployment).chain(archive.as_ref());
+    let pods: Vec<&PodTemplateSpec> = sets
         .filter_map(|set| Some(&set.spec.as_ref()?.template))
-        .chain(
-            [Some(&inference), archive.as_ref()].into_iter().flatten().filter_map(|d| Some(&d.spec.as_ref()?.template)),
-        )
+        .chain(deployments.filter_map(|deployment| Some(&deployment.spec.as_ref()?.template)))
         .chain(topics.spec.as_ref().map(|job| &job.template))
         .collect();
     let check = jobs::check(pipeline, images, &pods);

@@ -14,6 +14,7 @@ use k8s_openapi::{
         util::intstr::IntOrString,
     },
 };
+use tailrace_crds::pipeline::Topology;
 
 use super::{database, kafka, metadata, name_of, workers};
 use crate::{
@@ -26,10 +27,13 @@ pub fn service_host(pipeline: &Validated, component: Component) -> String {
     format!("{}.{}.svc", name_of(&pipeline.name, component), pipeline.namespace)
 }
 
-/// The Services of the managed servers. They have an address of their own, so that their names resolve before the
-/// pods run: the workers start at the same time.
+/// The Services of the managed servers and of the inference server. They have an address of their own, so that their
+/// names resolve before the pods run: the workers start at the same time.
 pub fn services(pipeline: &Validated) -> Vec<Service> {
-    managed_servers(pipeline).map(|(component, port)| service(pipeline, component, port)).collect()
+    let split = pipeline.inference.topology == Topology::Split;
+    let inference_server = split.then_some((Component::InferenceServer, workers::HTTP_PORT));
+    let servers = managed_servers(pipeline).chain(inference_server);
+    servers.map(|(component, port)| service(pipeline, component, port)).collect()
 }
 
 fn managed_servers(pipeline: &Validated) -> impl Iterator<Item = (Component, i32)> {
@@ -45,7 +49,7 @@ fn service(pipeline: &Validated, component: Component, port: i32) -> Service {
         spec: Some(ServiceSpec {
             selector: labels::select(&pipeline.name, component).match_labels,
             ports: Some(vec![ServicePort {
-                name: Some(if component == Component::Kafka { "kafka" } else { "mongodb" }.into()),
+                name: Some(protocol(component).into()),
                 port,
                 target_port: Some(IntOrString::Int(port)),
                 protocol: Some("TCP".into()),
@@ -54,6 +58,14 @@ fn service(pipeline: &Validated, component: Component, port: i32) -> Service {
             ..ServiceSpec::default()
         }),
         ..Service::default()
+    }
+}
+
+fn protocol(server: Component) -> &'static str {
+    match server {
+        Component::Kafka => "kafka",
+        Component::Database => "mongodb",
+        _ => "http",
     }
 }
 
@@ -74,8 +86,17 @@ pub fn policies(pipeline: &Validated) -> Vec<NetworkPolicy> {
     });
     let everywhere =
         NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
-    let workers =
-        components(pipeline, &[Component::Inference, Component::Archive, Component::Topics, Component::Check]);
+    let workers = components(
+        pipeline,
+        &[
+            Component::Inference,
+            Component::InferenceServer,
+            Component::InferenceConsumer,
+            Component::Archive,
+            Component::Topics,
+            Component::Check,
+        ],
+    );
     let workers = policy(pipeline, Component::Inference, workers, workers::HTTP_PORT, everywhere);
     servers.chain([workers]).collect()
 }

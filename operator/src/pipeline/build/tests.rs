@@ -31,9 +31,11 @@ fn built(spec: &str) -> Resources {
     build(&validate(&pipeline(spec)).unwrap(), &images())
 }
 
+const SPLIT: &str = "{inference: {topology: Split}}";
+
 fn pods(resources: &Resources) -> Vec<PodTemplateSpec> {
     let sets = [&resources.kafka, &resources.database].into_iter().flatten();
-    let deployments = [Some(&resources.inference), resources.archive.as_ref()].into_iter().flatten();
+    let deployments = resources.inference.iter().map(|(_, deployment)| deployment).chain(&resources.archive);
     sets.map(|set| set.spec.clone().unwrap().template)
         .chain(deployments.map(|deployment| deployment.spec.clone().unwrap().template))
         .chain([&resources.topics, &resources.check].map(|job| job.spec.clone().unwrap().template))
@@ -65,7 +67,7 @@ fn an_empty_spec_makes_kafka_mongodb_a_classifier_and_an_archive() {
 #[test]
 fn every_pod_keeps_to_the_restricted_level_and_has_a_memory_limit() {
     let ferretdb = "{mongodb: {managed: {engine: FerretDB}}}";
-    for pod in [pods(&built("{}")), pods(&built(ferretdb))].concat() {
+    for pod in [pods(&built("{}")), pods(&built(ferretdb)), pods(&built(SPLIT))].concat() {
         let spec: &PodSpec = pod.spec.as_ref().unwrap();
         let container = container(&pod);
         let name = &container.name;
@@ -89,7 +91,8 @@ fn every_pod_keeps_to_the_restricted_level_and_has_a_memory_limit() {
 #[test]
 fn everything_is_owned_by_the_pipeline_and_carries_its_labels() {
     let resources = built("{}");
-    let mut metadata = vec![&resources.inference.metadata, &resources.topics.metadata, &resources.check.metadata];
+    let mut metadata = vec![&resources.topics.metadata, &resources.check.metadata];
+    metadata.extend(resources.inference.iter().map(|(_, deployment)| &deployment.metadata));
     metadata.extend(resources.services.iter().map(|service| &service.metadata));
     metadata.extend(resources.network_policies.iter().map(|policy| &policy.metadata));
     metadata.extend(resources.kafka.iter().chain(&resources.database).map(|set| &set.metadata));
@@ -173,8 +176,43 @@ fn without_an_archive_there_is_no_database() {
 }
 
 #[test]
+fn split_a_consumer_asks_a_server_and_reads_on_where_the_fused_classifier_stopped() {
+    let (split, fused) = (built(SPLIT), built("{}"));
+    let pods: Vec<_> = split.inference.iter().map(|(_, d)| d.spec.clone().unwrap().template).collect();
+    let [server, consumer] = [container(&pods[0]), container(&pods[1])];
+    assert_eq!(
+        [&server.args, &consumer.args],
+        [&Some(vec!["inference-server".into()]), &Some(vec!["inference-consumer".into()])]
+    );
+
+    let url = variable(consumer, "TAILRACE_SERVER_URL").unwrap();
+    assert_eq!(url, "http://cifar-inference-server.demo.svc:8080");
+    let service = split.services.iter().find(|service| service.name_any() == "cifar-inference-server").unwrap();
+    let selector = service.spec.clone().unwrap().selector.unwrap();
+    let labels = pods[0].metadata.clone().unwrap().labels.unwrap();
+    assert!(selector.iter().all(|(key, value)| labels.get(key) == Some(value)), "{selector:?} selects {labels:?}");
+
+    let group = |pod: &PodTemplateSpec| variable(container(pod), "TAILRACE_GROUP").unwrap();
+    assert_eq!(group(&pods[1]), group(&fused.inference[0].1.spec.clone().unwrap().template));
+    assert_eq!(variable(server, "TAILRACE_BOOTSTRAP_SERVERS"), None);
+}
+
+#[test]
+fn split_the_spec_of_the_classifier_is_that_of_the_server() {
+    let spec = "{inference: {topology: Split, replicas: 3, maxBatch: 16, nodeSelector: {disk: fast}}}";
+    let resources = built(spec);
+    let specs: Vec<_> = resources.inference.iter().map(|(_, d)| d.spec.clone().unwrap()).collect();
+    assert_eq!(specs.iter().map(|spec| spec.replicas.unwrap()).collect::<Vec<_>>(), [3, 1]);
+    let placed = |pod: &PodTemplateSpec| pod.spec.as_ref().unwrap().node_selector.is_some();
+    assert_eq!([placed(&specs[0].template), placed(&specs[1].template)], [true, false]);
+    assert_eq!(variable(container(&specs[0].template), "TAILRACE_MAX_BATCH").unwrap(), "16");
+    assert_eq!(variable(container(&specs[1].template), "TAILRACE_CONCURRENCY").unwrap(), "96");
+}
+
+#[test]
 fn only_changed_pods_are_checked_again() {
     let check = |spec| built(spec).check.name_any();
+    assert_ne!(check("{}"), check(SPLIT));
     assert_eq!(check("{}"), check("{deletionPolicy: Delete}"));
     assert_eq!(check("{}"), check("{inference: {replicas: 2}}"));
     assert_ne!(check("{}"), check("{inference: {maxBatch: 16}}"));
@@ -206,7 +244,8 @@ fn volumes_stay_or_go_as_the_policy_says() {
 #[test]
 fn what_the_users_resources_leave_out_is_a_memory_limit() {
     let spec = "{inference: {resources: {requests: {cpu: '2', memory: 1Gi}}}}";
-    let resources = built(spec).inference.spec.unwrap().template.spec.unwrap().containers[0].resources.clone().unwrap();
+    let classifier = built(spec).inference.remove(0).1.spec.unwrap().template;
+    let resources = container(&classifier).resources.clone().unwrap();
     assert_eq!(resources.limits.unwrap()["memory"].0, "1Gi");
     assert_eq!(resources.requests.unwrap()["cpu"].0, "2");
 }

@@ -7,8 +7,9 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
+use tailrace_crds::pipeline::Topology;
 
-use super::{database, kafka, metadata, pods};
+use super::{database, kafka, metadata, network::service_host, pods};
 use crate::{
     labels::{self, Component},
     pipeline::validate::Validated,
@@ -20,20 +21,56 @@ use crate::{
 /// Where a worker serves its health and its metrics.
 pub const HTTP_PORT: i32 = 8080;
 
-/// The classifier.
-pub fn inference(pipeline: &Validated, images: &Images) -> Deployment {
-    let spec = &pipeline.inference;
-    let mut environment = environment(pipeline);
-    environment.push(pods::variable("TAILRACE_MAX_BATCH", spec.max_batch.to_string()));
-    environment.push(pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Inference)));
-    let container = server(container(images, "inference", environment, pipeline.inference_resources.clone()));
+/// What classifies: one Deployment, or the two of the topology Split.
+pub fn inference(pipeline: &Validated, images: &Images) -> Vec<(Component, Deployment)> {
+    match pipeline.inference.topology {
+        Topology::Fused => {
+            let environment = [environment(pipeline), vec![group_of_inference(pipeline)]].concat();
+            vec![(Component::Inference, classifier(pipeline, images, Component::Inference, environment))]
+        }
+        Topology::Split => vec![
+            (Component::InferenceServer, classifier(pipeline, images, Component::InferenceServer, Vec::new())),
+            (Component::InferenceConsumer, inference_consumer(pipeline, images)),
+        ],
+    }
+}
 
-    let mut pod = pods::pod(pipeline, Component::Inference, pod_security::WORKER_USER, container);
+fn classifier(pipeline: &Validated, images: &Images, component: Component, mut environment: Vec<EnvVar>) -> Deployment {
+    let spec = &pipeline.inference;
+    environment.push(pods::variable("TAILRACE_MAX_BATCH", spec.max_batch.to_string()));
+    let container = server(container(images, component.as_str(), environment, pipeline.inference_resources.clone()));
+
+    let mut pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
     if let Some(pod) = &mut pod.spec {
         pod.node_selector = (!spec.node_selector.is_empty()).then(|| spec.node_selector.clone());
         pod.tolerations = (!spec.tolerations.is_empty()).then(|| spec.tolerations.clone());
     }
-    deployment(pipeline, Component::Inference, spec.replicas, pod)
+    deployment(pipeline, component, spec.replicas, pod)
+}
+
+/// The bridge from Kafka to the inference server.
+fn inference_consumer(pipeline: &Validated, images: &Images) -> Deployment {
+    let component = Component::InferenceConsumer;
+    let mut environment = environment(pipeline);
+    let url = format!("http://{}:{HTTP_PORT}", service_host(pipeline, Component::InferenceServer));
+    environment.push(pods::variable("TAILRACE_SERVER_URL", url));
+    environment.push(pods::variable("TAILRACE_CONCURRENCY", concurrency(pipeline).to_string()));
+    environment.push(group_of_inference(pipeline));
+    let container = server(container(images, component.as_str(), environment, resources("100m", 64, 256)));
+    let pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
+    deployment(pipeline, component, 1, pod)
+}
+
+/// How many images the servers are given at once: a batch that is computed and one that waits for each, and enough for
+/// the cores of a server with small batches.
+fn concurrency(pipeline: &Validated) -> i32 {
+    let batches = (2 * pipeline.inference.max_batch).saturating_mul(pipeline.inference.replicas);
+    batches.clamp(16, 256)
+}
+
+/// The same for both topologies, so that one goes on where the other stopped.
+fn group_of_inference(pipeline: &Validated) -> EnvVar {
+    pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Inference))
 }
 
 /// The db-consumer.
