@@ -5,7 +5,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tailrace_worker::{
-    check, db_consumer, evaluate, inference, inference_server, producer, sentence::sentence, topics,
+    check, db_consumer, evaluate, inference, inference_consumer, inference_server, producer, sentence::sentence, topics,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -28,6 +28,8 @@ enum Part {
     Check(check::Args),
     /// Classifies the images of a topic and answers them on another, and those that come over HTTP.
     Inference(inference::Args),
+    /// Brings the images of a topic to an inference server over HTTP, and its answers to another topic.
+    InferenceConsumer(inference_consumer::Args),
     /// Classifies the images that come over HTTP, without Kafka.
     InferenceServer(inference_server::Args),
     /// Writes images and answers into the database.
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         Part::Topics(args) => topics::run(args),
         Part::Check(args) => check::run(args),
         Part::Inference(args) => inference::run(args),
+        Part::InferenceConsumer(args) => inference_consumer::run(args),
         Part::InferenceServer(args) => inference_server::run(args),
         Part::DbConsumer(args) => db_consumer::run(args),
         Part::Producer(args) => producer::run(args),

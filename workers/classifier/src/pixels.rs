@@ -35,18 +35,30 @@ impl Pixels {
     }
 }
 
+const RAW: &str = "application/octet-stream";
+const PNG: &str = "image/png";
+const JPEG: &str = "image/jpeg";
+
+/// Which of the media types that are understood a content type names; its parameters and capitals do not matter.
+///
+/// # Errors
+/// [`DecodeError::UnsupportedType`] when it names another.
+pub fn media_type(content_type: &str) -> Result<&'static str, DecodeError> {
+    let named = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let understood = [RAW, PNG, JPEG].into_iter().find(|understood| *understood == named);
+    understood.ok_or_else(|| DecodeError::UnsupportedType { found: content_type.chars().take(100).collect() })
+}
+
 /// Decodes an image file of a content type: `image/png`, `image/jpeg`, or `application/octet-stream` for raw pixels
 /// as in [`Pixels`]. A PNG or JPEG of another size, up to [`MAX_SIDE`], is brought to 32 x 32 (bilinear).
 ///
 /// # Errors
 /// A [`DecodeError`] that says what to send instead.
 pub fn decode(content_type: &str, bytes: &[u8]) -> Result<Pixels, DecodeError> {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media_type.as_str() {
-        "application/octet-stream" => Pixels::from_rgb(bytes),
-        "image/png" => decode_file("image/png", ImageFormat::Png, bytes),
-        "image/jpeg" => decode_file("image/jpeg", ImageFormat::Jpeg, bytes),
-        _ => Err(DecodeError::UnsupportedType { found: content_type.chars().take(100).collect() }),
+    match media_type(content_type)? {
+        PNG => decode_file(PNG, ImageFormat::Png, bytes),
+        JPEG => decode_file(JPEG, ImageFormat::Jpeg, bytes),
+        _ => Pixels::from_rgb(bytes),
     }
 }
 

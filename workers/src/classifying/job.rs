@@ -41,7 +41,7 @@ pub enum Unclassified {
 }
 
 /// Where the time of an image went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// From its arrival to the start of its batch.
     pub queue: Duration,

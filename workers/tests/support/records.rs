@@ -83,6 +83,16 @@ impl Pipeline {
         Worker::start(&self.arguments("inference").into_iter().chain(own).collect::<Vec<_>>(), &[])
     }
 
+    /// Starts the bridge to the inference server on this port of 127.0.0.1.
+    pub fn start_bridge(&self, server: u16, flags: &[&str]) -> Worker {
+        let own = [format!("--server-url=http://127.0.0.1:{server}"), format!("--group={}-inference", self.name)];
+        let flags = flags.iter().map(|flag| (*flag).to_owned());
+        Worker::start(
+            &self.arguments("inference-consumer").into_iter().chain(own).chain(flags).collect::<Vec<_>>(),
+            &[],
+        )
+    }
+
     pub fn start_archive(&self, group: &str, database: &Database) -> Worker {
         let own = [format!("--group={}-{group}", self.name)];
         let arguments: Vec<_> = self.arguments("db-consumer").into_iter().chain(own).collect();
@@ -91,15 +101,14 @@ impl Pipeline {
 
     /// Sends an image of the camera `camera` and returns its subject. It goes to any partition.
     pub fn send_image(&self, id: usize, file: &[u8], content_type: &str, reply_partition: Option<i32>) -> String {
-        let event = ImageEvent {
-            id: id.to_string(),
-            source: "camera".to_owned(),
-            time: Timestamp::now(),
-            content_type: content_type.to_owned(),
-            reply_partition,
-        };
+        let event = ImageEvent { content_type: content_type.to_owned(), reply_partition, ..event("camera", id) };
         self.send(&self.images(), file, Some(event.to_headers()));
         event.subject()
+    }
+
+    /// Sends a PNG image of a camera that keys its records by its name.
+    pub fn send_image_of(&self, camera: &str, id: usize, file: &[u8]) {
+        self.send_keyed(&self.images(), Some(camera), file, Some(event(camera, id).to_headers()));
     }
 
     /// Sends so many PNG images of the sample, with the ids from 0 on.
@@ -113,8 +122,13 @@ impl Pipeline {
 
     /// Sends any record.
     pub fn send(&self, topic: &str, value: &[u8], headers: Option<OwnedHeaders>) {
-        let mut record = BaseRecord::<(), [u8]>::to(topic).payload(value);
-        record.headers = headers;
+        self.send_keyed(topic, None, value, headers);
+    }
+
+    /// The same, with a key or without.
+    pub fn send_keyed(&self, topic: &str, key: Option<&str>, value: &[u8], headers: Option<OwnedHeaders>) {
+        let mut record = BaseRecord::<str, [u8]>::to(topic).payload(value);
+        (record.key, record.headers) = (key, headers);
         self.producer.send(record).map_err(|(error, _)| error).unwrap();
     }
 
@@ -177,6 +191,17 @@ impl Pipeline {
         let metadata = self.producer.client().fetch_metadata(None, Duration::from_secs(5)).unwrap();
         let found = metadata.topics().iter().find(|candidate| candidate.name() == topic)?;
         Some(found.partitions().len().try_into().unwrap())
+    }
+}
+
+/// What the headers of a PNG image say.
+fn event(source: &str, id: usize) -> ImageEvent {
+    ImageEvent {
+        id: id.to_string(),
+        source: source.to_owned(),
+        time: Timestamp::now(),
+        content_type: PNG.to_owned(),
+        reply_partition: None,
     }
 }
 

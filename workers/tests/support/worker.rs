@@ -34,8 +34,12 @@ pub struct Ended {
 impl Worker {
     /// Starts a part that goes on until it is stopped.
     pub fn start(arguments: &[String], environment: &[(&str, String)]) -> Self {
+        Self::start_at(free_port(), arguments, environment)
+    }
+
+    /// The same, listening on this port.
+    fn start_at(port: u16, arguments: &[String], environment: &[(&str, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
         let mut command = command(arguments, environment);
         command.env("TAILRACE_HTTP_ADDRESS", format!("127.0.0.1:{port}"));
         let process = Process::start(&command, &folder.path().join("worker.log"));
@@ -44,10 +48,15 @@ impl Worker {
 
     /// Starts `inference-server` with the committed model and waits until it is ready.
     pub fn start_server(flags: &[&str]) -> Self {
+        Self::start_server_at(free_port(), flags)
+    }
+
+    /// The same, listening on this port.
+    pub fn start_server_at(port: u16, flags: &[&str]) -> Self {
         let model = format!("--model={MODEL}");
         let arguments: Vec<_> =
             ["inference-server", &model].iter().chain(flags).map(|argument| (*argument).to_owned()).collect();
-        let mut server = Self::start(&arguments, &[]);
+        let mut server = Self::start_at(port, &arguments, &[]);
         server.wait_until_ready();
         server
     }

@@ -13,36 +13,21 @@ use rdkafka::{
     error::{KafkaError, KafkaResult},
     message::OwnedMessage,
 };
-use tailrace_classifier::Model;
 use tailrace_wire::ImageEvent;
 use tokio_util::sync::CancellationToken;
 
-use super::{answers::Answers, in_flight::InFlight, record::Record};
+use super::{Destination, Image, answers::Answers, in_flight::InFlight};
 use crate::{
-    classifying::{Entrance, Job},
     http::Readiness,
     kafka::{self, Cluster, log_commit},
 };
 
 /// The poll blocks for at most this long, so that the end of the process is noticed.
 const POLL: Duration = Duration::from_millis(100);
+/// A destination that has no room for so long is waited for without taking anything from Kafka.
+const ROOM_PATIENCE: Duration = Duration::from_secs(1);
 /// How long images of partitions that are taken away may still be answered by this member.
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(10);
-
-/// Where the images go, and what their answers need.
-pub struct Pump {
-    pub entrance: Entrance<Box<dyn Job>>,
-    pub answers: Arc<Answers>,
-    pub model: Arc<Model>,
-}
-
-impl Pump {
-    fn push(&self, record: OwnedMessage, arrived: Instant) {
-        let event = ImageEvent::from_record(&record);
-        let (answers, model) = (self.answers.clone(), self.model.clone());
-        self.entrance.push(Box::new(Record { record, event, arrived, answers, model }));
-    }
-}
 
 /// A member of the group that takes images. Dropped, it leaves the group, which takes all its partitions away.
 pub struct Images {
@@ -65,25 +50,65 @@ impl Images {
         Ok(Self { consumer })
     }
 
-    /// Fills the queue until asked to stop. A full queue holds this thread, and with it Kafka, up.
-    pub fn pump(&self, pump: &Pump, stop: &CancellationToken) -> anyhow::Result<()> {
-        let membership = self.consumer.context();
+    /// Brings images until asked to stop. A full destination holds this thread, and with it Kafka, up.
+    pub fn pump(
+        &self,
+        destination: &impl Destination,
+        answers: &Arc<Answers>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
         while !stop.is_cancelled() {
-            match self.consumer.poll(POLL) {
-                Some(Ok(record)) => {
-                    let arrived = Instant::now();
-                    membership.in_flight.begin(record.partition(), record.offset());
-                    pump.push(record.detach(), arrived);
-                }
-                Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
-                    return Err(error).context("Kafka's consumer cannot go on");
-                }
-                Some(Err(error)) => tracing::warn!("{error}"),
-                None => {}
+            if destination.wait_for_room(ROOM_PATIENCE) {
+                self.bring(destination, answers)?;
+            } else {
+                self.wait_for_room(destination, answers, stop)?;
             }
-            membership.store_answered(&self.consumer);
         }
         Ok(())
+    }
+
+    /// Takes nothing, and polls all the same: a member that does not is put out of its group.
+    fn wait_for_room(
+        &self,
+        destination: &impl Destination,
+        answers: &Arc<Answers>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        self.consumer.pause(&self.consumer.assignment()?)?;
+        while !stop.is_cancelled() && !destination.wait_for_room(Duration::ZERO) {
+            if self.bring(destination, answers)? {
+                // It is of a partition that was assigned meanwhile.
+                self.consumer.pause(&self.consumer.assignment()?)?;
+            }
+        }
+        Ok(self.consumer.resume(&self.consumer.assignment()?)?)
+    }
+
+    /// Brings the next image, if one comes soon.
+    fn bring(&self, destination: &impl Destination, answers: &Arc<Answers>) -> anyhow::Result<bool> {
+        let image = match self.consumer.poll(POLL) {
+            Some(Ok(record)) => Some(self.image(record.detach(), answers)),
+            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
+                return Err(error).context("Kafka's consumer cannot go on");
+            }
+            Some(Err(error)) => {
+                tracing::warn!("{error}");
+                None
+            }
+            None => None,
+        };
+        let came = image.is_some();
+        if let Some(image) = image {
+            destination.push(image);
+        }
+        self.consumer.context().store_answered(&self.consumer);
+        Ok(came)
+    }
+
+    fn image(&self, record: OwnedMessage, answers: &Arc<Answers>) -> Image {
+        let taken_away = self.consumer.context().in_flight.begin(record.partition(), record.offset());
+        let event = ImageEvent::from_record(&record);
+        Image { record, event, arrived: Instant::now(), answers: answers.clone(), taken_away }
     }
 }
 

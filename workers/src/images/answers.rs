@@ -20,9 +20,10 @@ use rdkafka::{
     message::{DeliveryResult, OwnedMessage},
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
-use tailrace_wire::{Answer, AnswerEvent, ImageEvent};
+use tailrace_wire::{Answer, AnswerEvent};
+use tokio::task::block_in_place;
 
-use super::in_flight::InFlight;
+use super::{Image, in_flight::InFlight};
 use crate::{
     classifying::Timing,
     dead_letter,
@@ -34,6 +35,8 @@ use crate::{
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
 /// How often at most the number of partitions is looked up because of a wish that exceeds it.
 const LOOK_UP_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a look-up may take.
+const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Sends answers and dead letters. An image is finished when all that was sent for it is acknowledged.
 pub struct Answers {
@@ -84,33 +87,28 @@ impl Answers {
     }
 
     /// Answers an image.
-    pub fn answer(
-        &self,
-        record: &OwnedMessage,
-        image: &ImageEvent,
-        answer: Answer,
-        timing: Timing,
-    ) -> anyhow::Result<()> {
-        self.send_answer(image, &self.event(record, image, answer, timing), ticket(record, 1))
+    pub fn answer(&self, image: &Image, answer: Answer, timing: Timing) -> anyhow::Result<()> {
+        self.send_answer(image, &self.event(image, answer, timing), ticket(&image.record, 1))
     }
 
     /// Answers an image that cannot be used, and keeps its record on the dead-letter topic.
-    pub fn refuse(&self, record: &OwnedMessage, image: &ImageEvent, error: &str, timing: Timing) -> anyhow::Result<()> {
+    pub fn refuse(&self, image: &Image, error: &str, timing: Timing) -> anyhow::Result<()> {
         let answer = Answer::Failed { error: error.to_owned() };
+        let record = &image.record;
         let ticket = ticket(record, 2);
         let mut letter = BaseRecord::with_opaque_to(&self.cluster.dead_letter_topic, ticket.clone())
             .headers(dead_letter::headers(record, error));
         letter.key = record.key();
         letter.payload = record.payload();
         self.send(letter)?;
-        self.send_answer(image, &self.event(record, image, answer, timing), ticket)
+        self.send_answer(image, &self.event(image, answer, timing), ticket)
     }
 
-    fn event(&self, record: &OwnedMessage, image: &ImageEvent, answer: Answer, timing: Timing) -> AnswerEvent {
+    fn event(&self, Image { record, event, .. }: &Image, answer: Answer, timing: Timing) -> AnswerEvent {
         AnswerEvent {
             id: format!("{}-{}-{}", record.topic(), record.partition(), record.offset()),
             source: self.source.clone(),
-            subject: image.subject(),
+            subject: event.subject(),
             time: Timestamp::now(),
             queue_micros: timing.queue_micros(),
             compute_micros: timing.compute_micros(),
@@ -118,13 +116,13 @@ impl Answers {
         }
     }
 
-    fn send_answer(&self, image: &ImageEvent, event: &AnswerEvent, ticket: Arc<Ticket>) -> anyhow::Result<()> {
+    fn send_answer(&self, image: &Image, event: &AnswerEvent, ticket: Arc<Ticket>) -> anyhow::Result<()> {
         let value = event.to_value()?;
         let mut record = BaseRecord::with_opaque_to(&self.cluster.inferences_topic, ticket)
-            .key(image.source.as_bytes())
+            .key(image.event.source.as_bytes())
             .payload(value.as_slice())
             .headers(event.to_headers());
-        record.partition = image.reply_partition.filter(|partition| self.has(*partition));
+        record.partition = image.event.reply_partition.filter(|partition| self.has(*partition));
         self.send(record)
     }
 
@@ -136,7 +134,7 @@ impl Answers {
         let mut looked_up = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
         if looked_up.is_none_or(|last| last.elapsed() > LOOK_UP_INTERVAL) {
             *looked_up = Some(Instant::now());
-            match kafka::topics(self.client(), Duration::from_secs(2)) {
+            match block_in_place(|| kafka::topics(self.client(), LOOK_UP_LIMIT)) {
                 Ok(topics) => self.know(&topics),
                 Err(error) => tracing::warn!("cannot look up the partitions of the answers' topic: {error}"),
             }
@@ -158,7 +156,7 @@ impl Answers {
                     return Err(error).with_context(|| format!("cannot send to {}", record.topic));
                 }
             };
-            thread::sleep(QUEUE_FULL_PAUSE);
+            block_in_place(|| thread::sleep(QUEUE_FULL_PAUSE));
         }
     }
 }

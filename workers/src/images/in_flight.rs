@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio_util::sync::CancellationToken;
+
 /// Offsets of one topic, by partition.
 #[derive(Default)]
 pub struct InFlight {
@@ -19,6 +21,8 @@ struct Partition {
     offsets: VecDeque<(i64, bool)>,
     /// The last offset before which, and at which, everything is answered; none if nothing was since the last look.
     answered: Option<i64>,
+    /// Cancelled when what is in flight is somebody else's.
+    taken_away: CancellationToken,
 }
 
 impl Partition {
@@ -34,14 +38,17 @@ impl Partition {
 
 impl InFlight {
     /// An image was taken. Offsets of a partition come in ascending order; one that does not was delivered again after
-    /// a rebalance, and replaces what was known of the partition.
-    pub fn begin(&self, partition: i32, offset: i64) {
+    /// a rebalance, and replaces what was known of the partition. The token is cancelled when the image is somebody
+    /// else's to answer.
+    pub fn begin(&self, partition: i32, offset: i64) -> CancellationToken {
         let mut partitions = self.lock();
         let partition = partitions.entry(partition).or_default();
         if partition.offsets.back().is_some_and(|(last, _)| *last >= offset) {
+            partition.taken_away.cancel();
             *partition = Partition::default();
         }
         partition.offsets.push_back((offset, false));
+        partition.taken_away.clone()
     }
 
     /// Its answer was acknowledged by Kafka. Offsets that are not in flight are ignored.
@@ -80,7 +87,13 @@ impl InFlight {
 
     /// These partitions belong to somebody else now.
     pub fn forget(&self, revoked: impl Fn(i32) -> bool) {
-        self.lock().retain(|number, _| !revoked(*number));
+        self.lock().retain(|number, partition| {
+            let keep = !revoked(*number);
+            if !keep {
+                partition.taken_away.cancel();
+            }
+            keep
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<i32, Partition>> {
@@ -99,7 +112,9 @@ mod tests {
 
     fn begun(offsets: &[i64]) -> InFlight {
         let in_flight = InFlight::default();
-        offsets.iter().for_each(|offset| in_flight.begin(0, *offset));
+        for offset in offsets {
+            in_flight.begin(0, *offset);
+        }
         in_flight
     }
 
@@ -135,16 +150,20 @@ mod tests {
 
     #[test]
     fn a_forgotten_partition_is_not_committed() {
-        let in_flight = begun(&[5]);
-        in_flight.forget(ALL);
+        let in_flight = InFlight::default();
+        let (taken_away, kept) = (in_flight.begin(0, 5), in_flight.begin(1, 5));
+        in_flight.forget(|partition| partition == 0);
         in_flight.finish(0, 5);
         assert_eq!(in_flight.take_answered(), []);
+        assert!(taken_away.is_cancelled() && !kept.is_cancelled());
     }
 
     #[test]
     fn a_record_delivered_again_begins_again() {
-        let in_flight = begun(&[5, 6]);
-        in_flight.begin(0, 5);
+        let in_flight = InFlight::default();
+        let before = in_flight.begin(0, 5);
+        let again = in_flight.begin(0, 5);
+        assert!(before.is_cancelled() && !again.is_cancelled());
         in_flight.finish(0, 5);
         assert_eq!(in_flight.take_answered(), [(0, 5)]);
         assert_eq!(in_flight.drain(ALL, SOON), 0);
