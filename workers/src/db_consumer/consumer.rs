@@ -5,18 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use rdkafka::{
     ClientContext, Message, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, KafkaResult},
+    error::KafkaResult,
     message::OwnedMessage,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     http::Readiness,
-    kafka::{Cluster, list, log_commit},
+    kafka::{self, Cluster, Member, list, log_commit},
 };
 
 /// The poll blocks for at most this long, so that the end of the process is noticed.
@@ -27,7 +27,7 @@ const MOST_BYTES: usize = 4 << 20;
 
 /// A member of the group that takes images and answers. Dropped, it commits what is stored and leaves the group.
 pub struct Records {
-    consumer: BaseConsumer<Membership>,
+    member: Member<Membership>,
     /// Came during a pause; the beginning of the next batch.
     early: Vec<OwnedMessage>,
 }
@@ -38,10 +38,9 @@ impl Records {
     pub fn subscribe(cluster: &Cluster, group: &str, readiness: Readiness) -> anyhow::Result<Self> {
         let mut config = cluster.consumer(group);
         config.set("fetch.wait.max.ms", "250").set("fetch.min.bytes", "65536");
-        let consumer: BaseConsumer<_> =
-            config.create_with_context(Membership { readiness }).context("cannot set up Kafka's consumer")?;
-        consumer.subscribe(&[&cluster.images_topic, &cluster.inferences_topic])?;
-        Ok(Self { consumer, early: Vec::new() })
+        let topics: [&str; 2] = [&cluster.images_topic, &cluster.inferences_topic];
+        let member = Member::join(config, &topics, Membership { readiness })?;
+        Ok(Self { member, early: Vec::new() })
     }
 
     /// What is there, and empty if nothing comes for a moment.
@@ -51,11 +50,11 @@ impl Records {
     pub fn next(&mut self) -> anyhow::Result<Vec<OwnedMessage>> {
         let mut batch = std::mem::take(&mut self.early);
         if batch.is_empty() {
-            batch.extend(self.poll(POLL)?);
+            batch.extend(self.member.poll(POLL)?);
         }
         let mut bytes = batch.iter().map(size).sum::<usize>();
         while !batch.is_empty() && batch.len() < MOST_RECORDS && bytes < MOST_BYTES {
-            let Some(record) = self.poll(Duration::ZERO)? else { break };
+            let Some(record) = self.member.poll(Duration::ZERO)? else { break };
             bytes += size(&record);
             batch.push(record);
         }
@@ -67,7 +66,7 @@ impl Records {
         let last: BTreeMap<_, _> =
             batch.iter().map(|record| ((record.topic(), record.partition()), record.offset())).collect();
         for ((topic, partition), offset) in last {
-            if let Err(error) = self.consumer.store_offset(topic, partition, offset) {
+            if let Err(error) = self.consumer().store_offset(topic, partition, offset) {
                 tracing::warn!("offset {offset} of {topic}/{partition} is not stored: {error}");
             }
         }
@@ -79,29 +78,19 @@ impl Records {
     /// When Kafka's client cannot go on.
     pub fn pause(&mut self, delay: Duration, stop: &CancellationToken) -> anyhow::Result<()> {
         let until = Instant::now() + delay;
-        self.consumer.pause(&self.consumer.assignment()?)?;
+        self.consumer().pause(&self.consumer().assignment()?)?;
         while Instant::now() < until && !stop.is_cancelled() {
-            if let Some(record) = self.poll(POLL.min(until.saturating_duration_since(Instant::now())))? {
+            if let Some(record) = self.member.poll(POLL.min(until.saturating_duration_since(Instant::now())))? {
                 // Of a partition that was assigned meanwhile.
                 self.early.push(record);
-                self.consumer.pause(&self.consumer.assignment()?)?;
+                self.consumer().pause(&self.consumer().assignment()?)?;
             }
         }
-        Ok(self.consumer.resume(&self.consumer.assignment()?)?)
+        Ok(self.consumer().resume(&self.consumer().assignment()?)?)
     }
 
-    fn poll(&self, limit: Duration) -> anyhow::Result<Option<OwnedMessage>> {
-        match self.consumer.poll(limit) {
-            Some(Ok(record)) => Ok(Some(record.detach())),
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
-                Err(error).context("Kafka's consumer cannot go on")
-            }
-            Some(Err(error)) => {
-                tracing::warn!("{error}");
-                Ok(None)
-            }
-            None => Ok(None),
-        }
+    fn consumer(&self) -> &BaseConsumer<Membership> {
+        self.member.consumer()
     }
 }
 
@@ -110,11 +99,16 @@ fn size(record: &OwnedMessage) -> usize {
 }
 
 /// What to do as partitions come and go.
+#[derive(Clone)]
 struct Membership {
     readiness: Readiness,
 }
 
-impl ClientContext for Membership {}
+impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        kafka::log(level, facility, message);
+    }
+}
 
 impl ConsumerContext for Membership {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use rdkafka::{
     ClientContext, Message, TopicPartitionList,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, KafkaResult},
+    error::KafkaResult,
     message::OwnedMessage,
 };
 use tailrace_wire::ImageEvent;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Destination, Image, answers::Answers, in_flight::InFlight};
 use crate::{
     http::Readiness,
-    kafka::{self, Cluster, log_commit},
+    kafka::{self, Cluster, Member, log_commit},
 };
 
 /// The poll blocks for at most this long, so that the end of the process is noticed.
@@ -31,7 +31,7 @@ const HAND_OVER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A member of the group that takes images. Dropped, it leaves the group, which takes all its partitions away.
 pub struct Images {
-    consumer: BaseConsumer<Membership>,
+    member: Member<Membership>,
 }
 
 impl Images {
@@ -44,15 +44,13 @@ impl Images {
     ) -> anyhow::Result<Self> {
         let topic = cluster.images_topic.clone();
         let membership = Membership { topic, in_flight, readiness };
-        let consumer: BaseConsumer<_> =
-            cluster.consumer(group).create_with_context(membership).context("cannot set up Kafka's consumer")?;
-        consumer.subscribe(&[&cluster.images_topic])?;
-        Ok(Self { consumer })
+        let member = Member::join(cluster.consumer(group), &[&cluster.images_topic], membership)?;
+        Ok(Self { member })
     }
 
     /// Brings images until asked to stop. A full destination holds this thread, and with it Kafka, up.
     pub fn pump(
-        &self,
+        &mut self,
         destination: &impl Destination,
         answers: &Arc<Answers>,
         stop: &CancellationToken,
@@ -69,50 +67,45 @@ impl Images {
 
     /// Takes nothing, and polls all the same: a member that does not is put out of its group.
     fn wait_for_room(
-        &self,
+        &mut self,
         destination: &impl Destination,
         answers: &Arc<Answers>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        self.consumer.pause(&self.consumer.assignment()?)?;
+        self.consumer().pause(&self.consumer().assignment()?)?;
         while !stop.is_cancelled() && !destination.wait_for_room(Duration::ZERO) {
             if self.bring(destination, answers)? {
                 // It is of a partition that was assigned meanwhile.
-                self.consumer.pause(&self.consumer.assignment()?)?;
+                self.consumer().pause(&self.consumer().assignment()?)?;
             }
         }
-        Ok(self.consumer.resume(&self.consumer.assignment()?)?)
+        Ok(self.consumer().resume(&self.consumer().assignment()?)?)
     }
 
     /// Brings the next image, if one comes soon.
-    fn bring(&self, destination: &impl Destination, answers: &Arc<Answers>) -> anyhow::Result<bool> {
-        let image = match self.consumer.poll(POLL) {
-            Some(Ok(record)) => Some(self.image(record.detach(), answers)),
-            Some(Err(error @ KafkaError::MessageConsumptionFatal(_))) => {
-                return Err(error).context("Kafka's consumer cannot go on");
-            }
-            Some(Err(error)) => {
-                tracing::warn!("{error}");
-                None
-            }
-            None => None,
-        };
-        let came = image.is_some();
-        if let Some(image) = image {
-            destination.push(image);
+    fn bring(&mut self, destination: &impl Destination, answers: &Arc<Answers>) -> anyhow::Result<bool> {
+        let record = self.member.poll(POLL)?;
+        let came = record.is_some();
+        if let Some(record) = record {
+            destination.push(self.image(record, answers));
         }
-        self.consumer.context().store_answered(&self.consumer);
+        self.consumer().context().store_answered(self.consumer());
         Ok(came)
     }
 
+    fn consumer(&self) -> &BaseConsumer<Membership> {
+        self.member.consumer()
+    }
+
     fn image(&self, record: OwnedMessage, answers: &Arc<Answers>) -> Image {
-        let taken_away = self.consumer.context().in_flight.begin(record.partition(), record.offset());
+        let taken_away = self.consumer().context().in_flight.begin(record.partition(), record.offset());
         let event = ImageEvent::from_record(&record);
         Image { record, event, arrived: Instant::now(), answers: answers.clone(), taken_away }
     }
 }
 
 /// What to do as partitions come and go.
+#[derive(Clone)]
 struct Membership {
     topic: String,
     in_flight: Arc<InFlight>,
@@ -143,7 +136,11 @@ impl Membership {
     }
 }
 
-impl ClientContext for Membership {}
+impl ClientContext for Membership {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        kafka::log(level, facility, message);
+    }
+}
 
 impl ConsumerContext for Membership {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {

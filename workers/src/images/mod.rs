@@ -97,7 +97,7 @@ pub fn pump(
         return Ok(());
     }
     let answers = Arc::new(answers);
-    let images = Images::subscribe(cluster, group, in_flight, service.readiness.clone())?;
+    let mut images = Images::subscribe(cluster, group, in_flight, service.readiness.clone())?;
     // Dropped at the end, before the answers' producer, it leaves the group, which hands over what was taken: answered
     // and committed.
     images.pump(destination, &answers, &service.ending.stop)

@@ -16,6 +16,17 @@ use tempfile::TempDir;
 
 use super::{eventually, free_port, process::Process, third_party};
 
+/// How soon the members of a group by the consumer protocol (KIP-848) learn of a change, and when one that says nothing
+/// counts as dead: as by the classic protocol, where members say so themselves.
+const GROUPS: &str = "group.consumer.min.heartbeat.interval.ms=1000
+group.consumer.heartbeat.interval.ms=1000
+group.consumer.min.session.timeout.ms=10000
+group.consumer.session.timeout.ms=10000
+";
+
+/// Without the consumer protocol, as brokers before Kafka 4 are.
+const CLASSIC_GROUPS: &str = "group.coordinator.rebalance.protocols=classic\n";
+
 /// 16 bytes in URL-safe base64.
 const CLUSTER_ID: &str = "dGFpbHJhY2UtdGVzdHMtMQ";
 
@@ -26,24 +37,34 @@ pub struct Broker {
 }
 
 static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+static CLASSIC: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
 
 impl Broker {
     /// The broker of this test program: started by the first test that needs it, stopped by the last.
     pub fn shared() -> Arc<Self> {
-        let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(broker) = shared.upgrade() {
+        Self::only(&SHARED, GROUPS)
+    }
+
+    /// The same, of one that knows only the classic protocol of groups.
+    pub fn classic() -> Arc<Self> {
+        Self::only(&CLASSIC, CLASSIC_GROUPS)
+    }
+
+    fn only(place: &Mutex<Weak<Self>>, groups: &str) -> Arc<Self> {
+        let mut place = place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(broker) = place.upgrade() {
             return broker;
         }
-        let broker = Arc::new(Self::start());
-        *shared = Arc::downgrade(&broker);
+        let broker = Arc::new(Self::start(groups));
+        *place = Arc::downgrade(&broker);
         broker
     }
 
-    fn start() -> Self {
+    fn start(groups: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let properties = folder.path().join("server.properties");
-        fs::write(&properties, settings(folder.path(), port, free_port())).unwrap();
+        fs::write(&properties, settings(folder.path(), port, free_port()) + groups).unwrap();
 
         let formatted = java("kafka.tools.StorageTool")
             .args(["format", "--cluster-id", CLUSTER_ID, "--config"])

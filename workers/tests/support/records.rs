@@ -30,14 +30,22 @@ pub struct Pipeline {
 impl Pipeline {
     /// `partitions` of the images' topic and of the answers' topic.
     pub fn new(name: &'static str, partitions: i32) -> Self {
-        let pipeline = Self::without_topics(name);
+        Self::on(Broker::shared(), name, partitions)
+    }
+
+    /// The same, on this broker.
+    pub fn on(broker: Arc<Broker>, name: &'static str, partitions: i32) -> Self {
+        let pipeline = Self::without_topics_on(broker, name);
         let created = Worker::run(&pipeline.topics(partitions, partitions), &[]);
         assert!(created.status.success(), "{}", created.output);
         pipeline
     }
 
     pub fn without_topics(name: &'static str) -> Self {
-        let broker = Broker::shared();
+        Self::without_topics_on(Broker::shared(), name)
+    }
+
+    fn without_topics_on(broker: Arc<Broker>, name: &'static str) -> Self {
         let producer =
             ClientConfig::new().set("bootstrap.servers", broker.address()).set("linger.ms", "0").create().unwrap();
         Self { broker, name, producer }

@@ -3,6 +3,8 @@
 //! Linger 0 and a blocking poll loop decide the latency of a hop; acks of all replicas and idempotence cost nothing on
 //! one broker. `queued.min.messages` must stay as it is: 1 would cost half a second a record.
 
+mod member;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -10,12 +12,14 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, TopicPartitionList,
-    client::Client,
+    client::{Client, DefaultClientContext},
+    config::RDKafkaLogLevel,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+pub use member::Member;
 
 /// How long one request for the list of topics may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -66,9 +70,6 @@ impl Cluster {
     }
 
     /// Settings of a consumer that commits what was stored with `store_offset` every half second.
-    ///
-    /// A member that died is noticed after ten seconds. Members keep their partitions during a rebalance
-    /// (cooperative-sticky), and learn of one within a second.
     #[must_use]
     pub fn consumer(&self, group: &str) -> ClientConfig {
         let mut config = self.client();
@@ -79,9 +80,6 @@ impl Cluster {
             .set("enable.auto.offset.store", "false")
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "500")
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "1000")
             .set("fetch.wait.max.ms", "10")
             .set("queued.max.messages.kbytes", "16384");
         config
@@ -169,6 +167,13 @@ pub fn wait_for_topics<C: ClientContext>(
         std::thread::sleep(delay);
     }
     Err(WaitError::Stopped)
+}
+
+/// What a client says of itself, but for what is fatal to it: that is said by whoever it ends, and it need not end anybody.
+pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    if facility != "FATAL" {
+        DefaultClientContext.log(level, facility, message);
+    }
 }
 
 /// Partitions as `topic/number`, or `none`.
