@@ -78,6 +78,12 @@ log.dirs={DATA}/log
 # Topics are made by the Pipeline; a group starts without waiting for more members.
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+# By the consumer protocol (KIP-848) the members of a group learn of a change within a second, and one that says nothing
+# for ten counts as dead: as by the classic protocol, where members say so themselves.
+group.consumer.min.heartbeat.interval.ms=1000
+group.consumer.heartbeat.interval.ms=1000
+group.consumer.min.session.timeout.ms=10000
+group.consumer.session.timeout.ms=10000
 
 # One broker keeps the only replica.
 default.replication.factor=1
