@@ -77,9 +77,12 @@ def milliseconds(measured: dict, percentile: str, of: str = "latencyMicros") -> 
 
 
 def growth(log: list[dict]) -> float:
-    """Images a second by which the backlog grew: the slope of what was sent and not yet answered, while images were sent."""
+    """Images a second by which the backlog grew: the slope of what was sent and not yet answered, while images were sent.
+    Infinite if the producer came to tell of it less than twice."""
     progress = [line for line in log if line["message"] == "under way"]
     sending = [line for line in progress if line["scheduled"] < progress[-1]["scheduled"]]
+    if len(sending) < 2:
+        return float("inf")
     return statistics.linear_regression(
         [datetime.fromisoformat(line["timestamp"]).timestamp() for line in sending],
         [line["sent"] - line["received"] for line in sending],

@@ -105,7 +105,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--threads", type=Path, default=built / "examples/threads")
     parser.add_argument("--output", type=Path, default=ROOT / "target/bench-pipeline.json")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--producers", type=int, default=2, help="how many share the load that is searched for")
+    parser.add_argument("--producers", type=int, default=1, help="how many share the load that is searched for")
     parser.add_argument("--confirm", type=int, default=60, help="for how many seconds the highest rate is held")
     parser.add_argument("--topologies", nargs="+", choices=TOPOLOGIES, default=list(TOPOLOGIES))
     parser.add_argument("--check", action="store_true", help="exit with 1 where a bar is missed")

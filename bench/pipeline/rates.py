@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loopback.processes import Processes
 from loopback.producers import PERCENTILES, Generator, Producer, growth, milliseconds
 from loopback.search import highest_sustained, search
-from topologies import Part, Topics, group_of
+from topologies import Part, Topics
 from usage import Usage
 
 ATTEMPT_SECONDS = 8
@@ -40,7 +40,7 @@ class Running:
     def load(self, rate: int, duration: int, producers: int) -> dict:
         """All producers together offer `rate` images a second. Their percentiles are those of the slowest."""
         each = math.ceil(rate / producers)
-        flags = [*Topics(self.name).flags(), "--group-to-watch", group_of(self.name), "--load", "open"]
+        flags = [*Topics(self.name).flags(), "--load", "open"]
         flags += ["--rate", str(each), "--duration", f"{duration}s", "--producers", str(producers)]
         loads = [[*flags, "--index", str(index)] for index in range(producers)]
         with self.generator.running(loads) as started:

@@ -20,18 +20,19 @@ def median(rounds: list[dict], value: Callable[[dict], float]) -> float:
     return statistics.median(value(one) for one in rounds)
 
 
-def floor(results: dict) -> float:
-    """Two hops and one inference, in ms. The inference is the one at the pace of the load."""
+def floor(results: dict, inference: str = "withoutPause") -> float:
+    """Two hops and one inference, in ms. The shorter inference makes the stricter bar: after each pause of the load caches
+    and clocks are cold."""
     rounds = results["rounds"]
-    return median(rounds, lambda one: one["hops"]["p50"]) + median(rounds, lambda one: one["image"]["paced"])
+    return median(rounds, lambda one: one["hops"]["p50"]) + median(rounds, lambda one: one["image"][inference])
 
 
 def alone(results: dict, name: str, percentile: str) -> float:
     return median(results["rounds"], lambda one: one["topologies"][name][percentile])
 
 
-def ratio(results: dict, name: str) -> float:
-    return alone(results, name, "p50") / floor(results)
+def ratio(results: dict, name: str, inference: str = "withoutPause") -> float:
+    return alone(results, name, "p50") / floor(results, inference)
 
 
 def missed(results: dict) -> list[str]:
@@ -60,9 +61,9 @@ def floor_lines(results: dict) -> list[str]:
     return [
         f"On loopback with {CORES} cores, medians of {len(rounds)} interleaved rounds, ms:",
         f"two bare Kafka hops, 20 records/s of 2.3 KB    p50 {figure(hops['p50'])}, p95 {figure(hops['p95'])}",
-        f"one PNG decoded and classified, one thread     {figure(image['paced'])} at 20 a second, "
-        f"{figure(image['withoutPause'])} without a pause",
-        f"the floor, both together                       {figure(floor(results))}",
+        f"one PNG decoded and classified, one thread     {figure(image['withoutPause'])} without a pause, "
+        f"{figure(image['paced'])} at 20 a second",
+        f"the floor: the hops and one without a pause    {figure(floor(results))}",
     ]
 
 
@@ -87,12 +88,13 @@ def topology_lines(results: dict) -> list[str]:
         "|---|" + "---|" * len(names),
         row("20 images/s: p50 / p95, ms", lambda name: f"{figure(alone(results, name, 'p50'))} / {figure(alone(results, name, 'p95'))}"),
         row(f"20 images/s: p50 relative to the floor (bar {RATIO_BAR})", lambda name: f"**{ratio(results, name):.2f}**"),
+        row("20 images/s: the same with the inference at 20 a second", lambda name: f"{ratio(results, name, 'paced'):.2f}"),
         row(f"highest sustained rate, images/s (aim {RATE_AIM:,})", load("sustained", lambda one: f"**{one['rate']:,}**")),
         row(f"at 80 % of it: p95, ms (bar {EASED_BAR})", load("eased", lambda one: f"**{figure(one['p95'])}**")),
         row("at 80 % of it: p50, ms", load("eased", lambda one: figure(one["p50"]))),
-        row("the rest at the highest rate: p95, ms", load("sustained", lambda one: figure(one["p95"]))),
-        row("share of time in the model", used(lambda usage: f"{usage['modelShare']:.0%}")),
-        row("images a batch", used(lambda usage: f"{usage['imagesPerBatch']:.1f}")),
+        row("at the highest rate: p50 / p95, ms", load("sustained", lambda one: f"{figure(one['p50'])} / {figure(one['p95'])}")),
+        row("at the highest rate: share of time in the model", used(lambda usage: f"{usage['modelShare']:.0%}")),
+        row("at the highest rate: images a batch", used(lambda usage: f"{usage['imagesPerBatch']:.1f}")),
         row("cores: classifying threads", cores(lambda of: of["classifying threads"])),
         row("cores: the rest of the classifier", cores(lambda of: of[CLASSIFIER] - of["classifying threads"])),
         row("cores: bridge", cores(lambda of: of.get(BRIDGE, 0))),

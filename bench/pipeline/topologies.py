@@ -52,7 +52,7 @@ def fused(kafka: list[str], group: str) -> list[Part]:
 def split(kafka: list[str], group: str) -> list[Part]:
     server, bridge = free_port(), free_port()
     classify = ["inference-server", "--model", str(WEIGHTS), f"--http-address=127.0.0.1:{server}"]
-    flags = ["--group", group, "--server-url", f"http://127.0.0.1:{server}", f"--address=127.0.0.1:{bridge}"]
+    flags = ["--group", group, "--server-url", f"http://127.0.0.1:{server}", f"--http-address=127.0.0.1:{bridge}"]
     return [Part(CLASSIFIER, classify, server), Part(BRIDGE, ["inference-consumer", *kafka, *flags], bridge)]
 
 
@@ -63,12 +63,8 @@ TOPOLOGIES = {"Fused": fused, "Split": split}
 def start(name: str, processes: Processes, worker: Path, kafka: str) -> list[Part]:
     """Its processes, each ready."""
     flags = ["--bootstrap-servers", kafka, *Topics(name).flags()]
-    parts = TOPOLOGIES[name](flags, group_of(name))
+    parts = TOPOLOGIES[name](flags, f"{name}-inference")
     for part in parts:
         processes.start(part.name, [str(worker), *part.arguments])
         eventually(f"{part.name} is ready", 60, lambda: processes.check() is None and part.is_ready())
     return parts
-
-
-def group_of(name: str) -> str:
-    return f"{name}-inference"

@@ -84,6 +84,9 @@ class Usage:
         while not self.ended.wait(INTERVAL):
             try:
                 self.samples.append(self.sample())
+            except FileNotFoundError:
+                # A producer has ended: the load is over.
+                return
             except OSError as error:
                 logging.warning("a sample of the processors' time is missing: %s", error)
 
