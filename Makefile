@@ -4,12 +4,13 @@
 #   make test     formatting, lints, unit, API, worker and end-to-end tests
 #   make bench    the figures of the README, from runs of its own
 #   make bench-classifier   the classifier beside ONNX Runtime (CHECK=1 fails where a bar is missed)
+#   make bench-pipeline     both topologies beside the floor of their latency, and their highest rates (CHECK=1 as above)
 #   make bench-original     the original experiment beside Tailrace, on loopback
 #   make up       only the local cluster (NODES=4 CLUSTER=tailrace); make down takes it away without a trace
 #   make install  Tailrace in the local cluster
 #   make train    the model of the classifier, from the data set
 
-.PHONY: demo test bench bench-classifier bench-original up down install train
+.PHONY: demo test bench bench-classifier bench-pipeline bench-original up down install train
 
 demo:
 	@examples/demo
@@ -22,6 +23,9 @@ bench:
 
 bench-classifier:
 	@bench/classifier/run
+
+bench-pipeline:
+	@bench/pipeline/run
 
 bench-original:
 	@bench/original/run

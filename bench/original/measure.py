@@ -18,8 +18,11 @@ from kafka import KafkaAdminClient
 from pymongo import MongoClient
 
 import load
-from processes import Failed, Processes, start_database, start_kafka
-from report import Results, figure, printed, without_infinity
+from loopback.figures import figure, without_infinity
+from loopback.processes import Failed, Processes, start_database, start_kafka
+from loopback.producers import PERCENTILES
+from loopback.search import highest_sustained, search
+from report import Results, printed
 from variants import ORIGINAL, ROOT, TAILRACE, VARIANTS, WEIGHTS, Setting, python
 
 PRODUCERS = [1, 2, 3, 4, 5]
@@ -77,15 +80,15 @@ def measure_variant(name: str, setting: Setting, folder: Path, round_: int, rate
         closed = {}
         for producers in PRODUCERS:
             closed[producers] = load.closed(setting, archive, producers)
-            figures = " / ".join(figure(closed[producers][p]) for p in load.PERCENTILES)
+            figures = " / ".join(figure(closed[producers][p]) for p in PERCENTILES)
             logging.info("  %d producers: %s ms", producers, figures)
         begin, factor = (rate, 1.1) if rate else (max(1, round(closed[PRODUCERS[-1]]["imagesPerSecond"])), 1.5)
-        attempts = load.search(lambda offered: attempt(setting, archive, offered), begin, factor)
+        attempts = search(lambda offered: attempt(setting, archive, offered), begin, factor)
         own = load.original_producer(setting) if name == ORIGINAL else None
     return {
         "closed": closed,
         "attempts": attempts,
-        "sustained": load.highest_sustained(attempts),
+        "sustained": highest_sustained(attempts),
         "originalProducer": own,
     }
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable
 
+from loopback.figures import figure
 from variants import ORIGINAL, STRONGER, TAILRACE, VARIANTS
 
 # How many times Tailrace's p95 with five producers is to be below that of another.
@@ -17,12 +18,6 @@ def median(rounds: list[dict], value: Callable[[dict], float]) -> float:
 
 def latency(rounds: list[dict], producers: int, percentile: str) -> float:
     return median(rounds, lambda one: one["closed"][producers][percentile])
-
-
-def figure(milliseconds: float) -> str:
-    """Three digits."""
-    decimals = 2 if milliseconds < 10 else 1 if milliseconds < 100 else 0
-    return f"{milliseconds:.{decimals}f}"
 
 
 def printed(results: Results) -> str:
@@ -56,17 +51,6 @@ def ratio(name: str, results: Results) -> str:
     if name not in AIMS:
         return sentence
     return f"{sentence} (aim {AIMS[name]}: {'reached' if times >= AIMS[name] else 'missed'})"
-
-
-def without_infinity(value: object) -> object:
-    """JSON has no number for what is unbounded: null, as the producer prints it."""
-    match value:
-        case dict():
-            return {key: without_infinity(inner) for key, inner in value.items()}
-        case list():
-            return [without_infinity(inner) for inner in value]
-        case _:
-            return None if value == float("inf") else value
 
 
 def own_producer(results: Results) -> list[str]:

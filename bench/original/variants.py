@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from processes import Processes, free_port
+from loopback.processes import Processes, free_port
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
