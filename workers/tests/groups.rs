@@ -129,3 +129,20 @@ fn archives_come_and_go_by_the_consumer_protocol() {
 fn archives_come_and_go_by_the_classic_protocol() {
     archives_come_and_go(&Pipeline::on(Broker::classic(), "archiving", 6), CLASSIC);
 }
+
+fn spare_members_are_ready(pipeline: &Pipeline) {
+    let mut classifiers = [pipeline.start_classifier(), pipeline.start_classifier()];
+    classifiers.iter_mut().for_each(Worker::wait_until_ready);
+    pipeline.send_images(10);
+    assert_eq!(pipeline.read_answers(10, SOON).len(), 10);
+}
+
+#[test]
+fn a_member_without_a_partition_is_ready_to_take_over_by_the_consumer_protocol() {
+    spare_members_are_ready(&Pipeline::new("spare", 1));
+}
+
+#[test]
+fn a_member_without_a_partition_is_ready_to_take_over_by_the_classic_protocol() {
+    spare_members_are_ready(&Pipeline::on(Broker::classic(), "spare", 1));
+}
