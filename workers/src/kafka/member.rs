@@ -94,7 +94,9 @@ impl<C: ConsumerContext + Clone + 'static> Member<C> {
             return Ok(());
         }
         let mut any = TopicPartitionList::new();
-        self.topics.iter().for_each(|topic| drop(any.add_partition(topic, 0)));
+        for topic in &self.topics {
+            any.add_partition(topic, 0);
+        }
         if self.consumer.committed_offsets(any, COORDINATOR_LIMIT).is_ok() {
             self.look = None;
             tracing::info!("no partition is left for this member of the group");
