@@ -2,9 +2,9 @@
 
 use rdkafka::{
     Message,
-    message::{Header, Headers, OwnedHeaders},
+    message::{Header, OwnedHeaders},
 };
-use tailrace_wire::{DEAD_LETTER_ERROR, DEAD_LETTER_ORIGIN};
+use tailrace_wire::{DEAD_LETTER_ERROR, DEAD_LETTER_ORIGIN, readable_headers};
 
 /// Where a record is, as `topic/partition/offset`.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn origin<M: Message>(record: &M) -> String {
 #[must_use]
 pub fn headers<M: Message>(record: &M, error: &str) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new();
-    for header in record.headers().into_iter().flat_map(Headers::iter) {
+    for header in record.headers().into_iter().flat_map(readable_headers) {
         headers = headers.insert(header);
     }
     headers
@@ -26,7 +26,10 @@ pub fn headers<M: Message>(record: &M, error: &str) -> OwnedHeaders {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::{Timestamp, message::OwnedMessage};
+    use rdkafka::{
+        Timestamp,
+        message::{Headers, OwnedMessage},
+    };
 
     use super::*;
 

@@ -68,12 +68,13 @@ fn main() -> ExitCode {
     }
 }
 
-const KAFKA_QUIET: &str = "info,librdkafka=warn,rdkafka=warn,rdkafka::client=off,rdkafka::consumer::base_consumer=off";
+const DEFAULT_FILTER: &str =
+    "info,librdkafka=warn,rdkafka=warn,rdkafka::client=off,rdkafka::consumer::base_consumer=off";
 
 /// `RUST_LOG` chooses what is logged. Of Kafka's client, what it says itself is shown from warnings on, but not what its
 /// Rust side repeats many times a second while a broker is away, nor that a client that cannot go on cannot be closed.
 fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(KAFKA_QUIET));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

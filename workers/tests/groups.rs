@@ -81,6 +81,28 @@ fn members_are_killed(pipeline: &Pipeline) {
     println!("{} of {sent} images answered again", repeated(&answers));
 }
 
+/// A member that says nothing for longer than a dead one may loses its partitions, and takes its share again later.
+fn a_frozen_member_comes_back(pipeline: &Pipeline) {
+    let mut members = Vec::new();
+    let sent = send_meanwhile(pipeline, || {
+        let first = pipeline.start_classifier();
+        answered(&first, 100.0);
+        let second = pipeline.start_classifier();
+        answered(&second, 100.0);
+        first.process.signal("STOP");
+        thread::sleep(Duration::from_secs(15));
+        first.process.signal("CONT");
+        let before = first.metric("tailrace_inference_answers_total");
+        answered(&first, before + 200.0);
+        members = vec![first, second];
+    });
+    assert_eq!(pipeline.read_answers(sent, AFTER_A_KILL).len(), sent);
+    for mut member in members {
+        let ended = member.process.terminate(Duration::from_secs(12));
+        assert_eq!(ended.code(), Some(0), "{}", member.process.log());
+    }
+}
+
 /// What is stored while archives come and go is all, and each record once.
 fn archives_come_and_go(pipeline: &Pipeline, protocol: &str) {
     let database = Database::start();
@@ -128,4 +150,31 @@ fn archives_come_and_go_by_the_consumer_protocol() {
 #[test]
 fn archives_come_and_go_by_the_classic_protocol() {
     archives_come_and_go(&Pipeline::on(Broker::classic(), "archiving", 6), CLASSIC);
+}
+
+fn spare_members_are_ready(pipeline: &Pipeline) {
+    let mut classifiers = [pipeline.start_classifier(), pipeline.start_classifier()];
+    classifiers.iter_mut().for_each(Worker::wait_until_ready);
+    pipeline.send_images(10);
+    assert_eq!(pipeline.read_answers(10, SOON).len(), 10);
+}
+
+#[test]
+fn a_member_without_a_partition_is_ready_to_take_over_by_the_consumer_protocol() {
+    spare_members_are_ready(&Pipeline::new("spare", 1));
+}
+
+#[test]
+fn a_member_without_a_partition_is_ready_to_take_over_by_the_classic_protocol() {
+    spare_members_are_ready(&Pipeline::on(Broker::classic(), "spare", 1));
+}
+
+#[test]
+fn a_frozen_member_comes_back_by_the_consumer_protocol() {
+    a_frozen_member_comes_back(&Pipeline::new("frozen", 6));
+}
+
+#[test]
+fn a_frozen_member_comes_back_by_the_classic_protocol() {
+    a_frozen_member_comes_back(&Pipeline::on(Broker::classic(), "frozen", 6));
 }

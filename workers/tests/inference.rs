@@ -167,10 +167,3 @@ fn a_second_classifier_takes_its_share_and_nothing_is_lost_or_repeated() {
     let second = sending.metric("tailrace_inference_answers_total");
     assert!(second > 100.0, "the second classifier answered only {second} images");
 }
-
-#[test]
-fn a_classifier_without_a_partition_is_ready_to_take_over() {
-    let pipeline = Pipeline::new("spare", 1);
-    let mut classifiers = [pipeline.start_classifier(), pipeline.start_classifier()];
-    classifiers.iter_mut().for_each(Worker::wait_until_ready);
-}

@@ -39,7 +39,7 @@ impl Records {
         let mut config = cluster.consumer(group);
         config.set("fetch.wait.max.ms", "250").set("fetch.min.bytes", "65536");
         let topics: [&str; 2] = [&cluster.images_topic, &cluster.inferences_topic];
-        let member = Member::join(config, &topics, Membership { readiness })?;
+        let member = Member::join(config, &topics, Membership { readiness: readiness.clone() }, readiness)?;
         Ok(Self { member, early: Vec::new() })
     }
 

@@ -43,8 +43,8 @@ impl Images {
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
         let topic = cluster.images_topic.clone();
-        let membership = Membership { topic, in_flight, readiness };
-        let member = Member::join(cluster.consumer(group), &[&cluster.images_topic], membership)?;
+        let membership = Membership { topic, in_flight, readiness: readiness.clone() };
+        let member = Member::join(cluster.consumer(group), &[&cluster.images_topic], membership, readiness)?;
         Ok(Self { member })
     }
 

@@ -1,14 +1,21 @@
 //! A member of a consumer group, by the newest protocol that the broker has.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode},
     message::OwnedMessage,
 };
+
+use crate::http::Readiness;
+
+/// A member that has no partition after so long, two of a broker's default heartbeats, is a spare one.
+const SPARE_AFTER: Duration = Duration::from_secs(10);
+/// How long the group's coordinator may take to answer.
+const COORDINATOR_LIMIT: Duration = Duration::from_secs(1);
 
 /// Takes records of topics that the members of a group share. Dropped, it leaves the group, which takes all its
 /// partitions away.
@@ -18,6 +25,9 @@ pub struct Member<C: ConsumerContext + Clone + 'static> {
     config: ClientConfig,
     topics: Vec<String>,
     context: C,
+    readiness: Readiness,
+    /// When to see whether it is a spare member, unless that is known.
+    look: Option<Instant>,
 }
 
 /// Who tells the members of a group which partitions are theirs.
@@ -46,15 +56,17 @@ impl Protocol {
 }
 
 impl<C: ConsumerContext + Clone + 'static> Member<C> {
-    /// Joins the group that `config` names.
+    /// Joins the group that `config` names. A member to whom partitions are assigned makes itself ready; of a spare one
+    /// this is known here.
     ///
     /// # Errors
     /// When Kafka's client cannot be set up.
-    pub fn join(config: ClientConfig, topics: &[&str], context: C) -> anyhow::Result<Self> {
+    pub fn join(config: ClientConfig, topics: &[&str], context: C, readiness: Readiness) -> anyhow::Result<Self> {
         let protocol = Protocol::Consumer;
         let consumer = subscribe(protocol, &config, topics, &context)?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        Ok(Self { consumer, protocol, config, topics, context })
+        let look = Some(Instant::now() + SPARE_AFTER);
+        Ok(Self { consumer, protocol, config, topics, context, readiness, look })
     }
 
     /// The next record, if one comes within `limit`. Must be called again and again: partitions come and go within.
@@ -66,9 +78,31 @@ impl<C: ConsumerContext + Clone + 'static> Member<C> {
             Some(Ok(record)) => return Ok(Some(record.detach())),
             Some(Err(KafkaError::MessageConsumptionFatal(_))) => self.fall_back()?,
             Some(Err(error)) => tracing::warn!("{error}"),
-            None => {}
+            None => self.look_whether_spare()?,
         }
         Ok(None)
+    }
+
+    /// By the consumer protocol nobody says to a member that there is no partition for it. It is ready all the same: to
+    /// take over. A broker that does not take it for a member says so, and is heard in [`Self::poll`].
+    fn look_whether_spare(&mut self) -> anyhow::Result<()> {
+        if self.look.is_none_or(|due| Instant::now() < due) {
+            return Ok(());
+        }
+        if self.consumer.assignment()?.count() > 0 {
+            self.look = None;
+            return Ok(());
+        }
+        let mut any = TopicPartitionList::new();
+        for topic in &self.topics {
+            any.add_partition(topic, 0);
+        }
+        if self.consumer.committed_offsets(any, COORDINATOR_LIMIT).is_ok() {
+            self.look = None;
+            tracing::info!("no partition is left for this member of the group");
+            self.readiness.set(true);
+        }
+        Ok(())
     }
 
     /// Its client.
@@ -84,7 +118,7 @@ impl<C: ConsumerContext + Clone + 'static> Member<C> {
                 .context(reason)
                 .context("Kafka's consumer cannot go on");
         }
-        self.protocol = Protocol::Classic;
+        (self.protocol, self.look) = (Protocol::Classic, None);
         let topics: Vec<_> = self.topics.iter().map(String::as_str).collect();
         self.consumer = subscribe(self.protocol, &self.config, &topics, &self.context)?;
         Ok(())

@@ -61,7 +61,12 @@ impl Process {
 
     /// SIGTERM.
     pub fn ask_to_stop(&self) {
-        let signalled = Command::new("kill").arg(self.id().to_string()).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Any signal, such as STOP and CONT: it does not run between them.
+    pub fn signal(&self, name: &str) {
+        let signalled = Command::new("kill").args(["-s", name, &self.id().to_string()]).status().unwrap();
         assert!(signalled.success());
     }
 

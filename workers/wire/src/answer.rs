@@ -120,7 +120,7 @@ impl AnswerEvent {
     /// # Errors
     /// [`AnswerError`] when they are no answer.
     pub fn from_parts<H: Headers>(headers: &H, value: &[u8]) -> Result<Self, AnswerError> {
-        let headers = Reader(headers);
+        let headers = Reader::new(headers);
         headers.version()?;
         headers.required(TYPE, "dev.tailrace.inference or dev.tailrace.inference.failed", |text| {
             matches!(text, LABELLED | FAILED).then_some(())

@@ -1,5 +1,7 @@
 //! Reading and writing the headers of a record.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use jiff::Timestamp;
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 
@@ -40,10 +42,21 @@ pub enum HeaderError {
     },
 }
 
-/// A header by name: what it is for, and how its value is read.
-pub(crate) struct Reader<'h, H: Headers>(pub &'h H);
+/// The headers whose names are text. Kafka lets any bytes be a name, and its Rust client panics on those that are not
+/// UTF-8: whoever may send images could stop all who read them.
+pub fn readable_headers<H: Headers>(headers: &H) -> impl Iterator<Item = Header<'_, &[u8]>> {
+    let read = |index| catch_unwind(AssertUnwindSafe(|| headers.try_get(index)));
+    (0..headers.count()).filter_map(move |index| read(index).ok().flatten())
+}
 
-impl<'h, H: Headers> Reader<'h, H> {
+/// A header by name: what it is for, and how its value is read.
+pub(crate) struct Reader<'h>(Vec<Header<'h, &'h [u8]>>);
+
+impl<'h> Reader<'h> {
+    pub fn new<H: Headers>(headers: &'h H) -> Self {
+        Self(readable_headers(headers).collect())
+    }
+
     fn bytes(&self, name: &str) -> Option<&'h [u8]> {
         self.0.iter().find(|header| header.key == name).and_then(|header| header.value)
     }

@@ -67,7 +67,7 @@ impl ImageEvent {
     /// # Errors
     /// [`HeaderError`] names the first header that is missing or wrong.
     pub fn from_headers<H: Headers>(headers: &H) -> Result<Self, HeaderError> {
-        let headers = Reader(headers);
+        let headers = Reader::new(headers);
         headers.version()?;
         headers.required(TYPE, EVENT_TYPE, |text| (text == EVENT_TYPE).then_some(()))?;
         Ok(Self {
@@ -89,7 +89,7 @@ impl ImageEvent {
     /// `topic-partition-offset`. Without a time, it is the record's; without a content type, the first bytes tell.
     #[must_use]
     pub fn from_record<M: Message>(record: &M) -> Self {
-        let headers = record.headers().map(Reader);
+        let headers = record.headers().map(Reader::new);
         let text = |name| headers.as_ref().and_then(|headers| headers.text(name));
         let (source, id) = match (text(SOURCE), text(ID)) {
             (Some(source), Some(id)) => (source.to_owned(), id.to_owned()),

@@ -25,7 +25,7 @@ mod image;
 mod subject;
 
 pub use answer::{Answer, AnswerError, AnswerEvent, Label};
-pub use headers::HeaderError;
+pub use headers::{HeaderError, readable_headers};
 pub use image::{ImageEvent, JPEG, PNG, RAW, UNKNOWN_SOURCE, guess_content_type};
 pub use subject::subject;
 
