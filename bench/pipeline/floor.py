@@ -26,7 +26,8 @@ def two_hops(program: Path, kafka: str, folder: Path, warmup: int, duration: int
     with Processes(folder) as processes:
         processes.start("two-hops", [*common, "forward", there, back])
         log = folder / "two-hops.log"
-        eventually("the second of two hops is ready", 30, lambda: processes.check() is None and "ready" in log.read_text())
+        is_ready = lambda: processes.check() is None and "ready" in log.read_text()
+        eventually("the second of two hops is ready", 30, is_ready)
         times = [f"--rate={RATE}", f"--warmup={warmup}", f"--duration={duration}"]
         micros = json.loads(printed([*common, "send", there, back, *times]))
     return {percentile: micros[percentile] / 1000 for percentile in ("p50", "p90", "p95")}
