@@ -1,9 +1,6 @@
 //! Sends one image through the pipeline and waits for its answer and its documents.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -24,7 +21,6 @@ use tokio::time::{sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    backoff::Backoff,
     db_consumer::database,
     kafka::{self, Cluster},
     termination::TerminationMessage,
@@ -136,7 +132,9 @@ impl Answers {
 
         let topic = cluster.inferences_topic.clone();
         let partition = rand::random_range(0..found[&topic]);
-        let end = end(&consumer, &topic, partition, deadline)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let end = kafka::end(consumer.client(), &topic, partition, left)
+            .with_context(|| format!("cannot find the end of {topic}/{partition}"))?;
         let mut assignment = TopicPartitionList::new();
         assignment.add_partition_offset(&topic, partition, Offset::Offset(end))?;
         consumer.assign(&assignment)?;
@@ -164,22 +162,6 @@ impl Answers {
             }
         }
         bail!("an image was sent, but no answer came on {}/{}: is the classifier running?", self.topic, self.partition)
-    }
-}
-
-/// The end of a partition. One that is a second old may not have its leader yet.
-fn end(consumer: &BaseConsumer, topic: &str, partition: i32, deadline: Instant) -> anyhow::Result<i64> {
-    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match consumer.fetch_watermarks(topic, partition, left) {
-            Ok((_, end)) => return Ok(end),
-            Err(error) if left.is_zero() => {
-                return Err(error).with_context(|| format!("cannot find the end of {topic}/{partition}"));
-            }
-            Err(error) => tracing::warn!("the end of {topic}/{partition} is asked for again: {error}"),
-        }
-        thread::sleep(backoff.delay().min(left));
     }
 }
 

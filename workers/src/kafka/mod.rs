@@ -169,6 +169,24 @@ pub fn wait_for_topics<C: ClientContext>(
     Err(WaitError::Stopped)
 }
 
+/// The end of a partition, asked for again and again: one that is a second old may not have its leader yet.
+///
+/// # Errors
+/// Of the last request, after `limit`.
+pub fn end<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32, limit: Duration) -> KafkaResult<i64> {
+    let deadline = Instant::now() + limit;
+    let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match client.fetch_watermarks(topic, partition, left) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if left.is_zero() => return Err(error),
+            Err(error) => tracing::warn!("the end of {topic}/{partition} is asked for again: {error}"),
+        }
+        std::thread::sleep(backoff.delay().min(left));
+    }
+}
+
 /// What a client says of itself, but for what is fatal to it: that is said by whoever it ends, and it need not end anybody.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     if facility != "FATAL" {

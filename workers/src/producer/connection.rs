@@ -19,7 +19,7 @@ use tailrace_wire::{ImageEvent, PNG};
 use tokio_util::sync::CancellationToken;
 
 use super::{accounts::Accounts, dataset::Picture};
-use crate::kafka::{Cluster, WaitError, wait_for_topics};
+use crate::kafka::{self, Cluster, WaitError, wait_for_topics};
 
 /// How long one request to a broker may take while the producer becomes ready.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -121,7 +121,7 @@ impl Connection {
         let found = wait_for_topics(producer.client(), &topics, limit, stop)?;
         let images_partitions = found[topics[0]];
         for partition in 0..images_partitions {
-            let asked = producer.client().fetch_watermarks(topics[0], partition, REQUEST_TIMEOUT);
+            let asked = kafka::end(producer.client(), topics[0], partition, REQUEST_TIMEOUT);
             asked.map_err(while_doing("connecting to the leaders of the images' partitions"))?;
         }
         let reply_partition = own_partition(index, found[topics[1]]);
@@ -192,7 +192,7 @@ fn take_replies(cluster: &Cluster, source: &str, partition: i32) -> Result<BaseC
     let topic = &cluster.inferences_topic;
     let failed = while_doing("taking the answers' partition");
     let replies: BaseConsumer = reply_settings(cluster, source).create().map_err(&failed)?;
-    let (_, end) = replies.fetch_watermarks(topic, partition, REQUEST_TIMEOUT).map_err(&failed)?;
+    let end = kafka::end(replies.client(), topic, partition, REQUEST_TIMEOUT).map_err(&failed)?;
     let mut assignment = TopicPartitionList::new();
     assignment.add_partition_offset(topic, partition, Offset::Offset(end)).map_err(&failed)?;
     replies.assign(&assignment).map_err(&failed)?;
