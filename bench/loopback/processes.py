@@ -115,6 +115,10 @@ auto.create.topics.enable=false
 offsets.topic.num.partitions=4
 offsets.topic.replication.factor=1
 group.initial.rebalance.delay.ms=0
+group.consumer.min.heartbeat.interval.ms=1000
+group.consumer.heartbeat.interval.ms=1000
+group.consumer.min.session.timeout.ms=10000
+group.consumer.session.timeout.ms=10000
 log.segment.delete.delay.ms=1000
 """)
     java = [str(cache / "kafka/jre/bin/java"), f"-Xms{HEAP}", f"-Xmx{HEAP}", *JVM, "-cp", f"{cache}/kafka/libs/*"]
