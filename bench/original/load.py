@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pymongo import MongoClient
+from pymongo.collection import Collection
 
 from loopback.processes import eventually, guarded
 from loopback.producers import PERCENTILES, Generator, growth, milliseconds
@@ -28,7 +29,7 @@ MOST_ARCHIVE_DELAY = 2
 
 @dataclass(frozen=True)
 class Archive:
-    """The documents of one variant: all are there before the next load begins."""
+    """The documents of one variant: all are there, and are taken away, before the next load begins."""
 
     mongodb_uri: str
     database: str
@@ -37,17 +38,24 @@ class Archive:
         """Waits for the documents of what these producers sent; for how many seconds."""
         begun = time.monotonic()
         with MongoClient(self.mongodb_uri) as client:
-            for name in ("images", "inferences"):
-                collection = client[self.database][name]
-                for subject in last_subjects(measured):
-                    what = f"{subject} among the {name} of the database"
-                    eventually(what, 120, lambda: collection.find_one({"_id": subject}, {"_id": True}) is not None)
-        return time.monotonic() - begun
+            collections = [client[self.database][name] for name in ("images", "inferences")]
+            subjects = list(last_subjects(measured))
+            for collection in collections:
+                eventually(f"{subjects[-1]} is archived", 120, lambda: has_all(collection, subjects))
+            seconds = time.monotonic() - begun
+            for collection in collections:
+                collection.drop()
+        return seconds
+
+
+def has_all(collection: Collection, subjects: list[str]) -> bool:
+    """FerretDB reads the whole collection for each question, so there is one question."""
+    found = collection.find({"_id": {"$in": subjects}}, {"_id": True})
+    return len(list(found)) == len(subjects)
 
 
 def last_subjects(measured: list[dict]) -> Iterator[str]:
-    """Images go round over the partitions, and each partition is archived in its order: the last of each tell of all.
-    To count the documents would have the database read every one of them."""
+    """Images go round over the partitions, and each partition is archived in its order: the last of each tell of all."""
     for one in measured:
         sent = one["warmupMessages"]["sent"] + one["messages"]["sent"]
         yield from (f"{one['source']}/{number}" for number in range(max(0, sent - PARTITIONS), sent))

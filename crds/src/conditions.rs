@@ -18,7 +18,9 @@ pub mod types {
     pub const ACCEPTED: &str = "Accepted";
     /// LoadTest: it is over, whatever came of it; `kubectl wait --for=condition=Finished` always returns.
     pub const FINISHED: &str = "Finished";
-    /// LoadTest: it finished and its result is valid.
+    /// LoadTest: the result keeps all SLOs of the spec.
+    pub const SLOS_MET: &str = "SLOsMet";
+    /// LoadTest: it finished, its result is valid and keeps its SLOs.
     pub const SUCCEEDED: &str = "Succeeded";
     /// LoadTest: the numbers mean what they say.
     pub const RESULTS_VALID: &str = "ResultsValid";
@@ -58,6 +60,12 @@ pub mod reasons {
     pub const COUNTS_DISAGREE: &str = "CountsDisagree";
     /// No image was measured.
     pub const NO_SAMPLES: &str = "NoSamples";
+    /// An SLO looks at a quantile above which fewer than ten images lie.
+    pub const TOO_FEW_SAMPLES: &str = "TooFewSamples";
+    /// A result that is valid does not keep an SLO.
+    pub const SLO_MISSED: &str = "SLOMissed";
+    /// A result keeps all SLOs.
+    pub const SLOS_MET: &str = "SLOsMet";
     /// The gates of validity were passed.
     pub const VALID: &str = "Valid";
 }

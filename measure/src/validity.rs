@@ -17,9 +17,18 @@ pub struct Evidence<'a> {
     pub send_delay: &'a LatencyHistogram,
     /// The length of the measurement.
     pub duration: Duration,
-    /// Images a second of all producers together; none for a closed load, which has no target and whose producers
-    /// cannot be too slow for a schedule.
-    pub target_per_second: Option<u64>,
+    /// What was to be sent; none for a closed load, which has no target and whose producers cannot be too slow for a
+    /// schedule.
+    pub target: Option<Target>,
+}
+
+/// What an open load was to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// So many images a second of all producers together.
+    PerSecond(u64),
+    /// What the schedules had: their number is random, so it is not the rate times the duration.
+    Scheduled,
 }
 
 /// The judgement.
@@ -99,17 +108,25 @@ fn no_samples(evidence: &Evidence) -> Option<String> {
 }
 
 fn offered_rate_too_low(evidence: &Evidence) -> Option<String> {
-    let target = evidence.target_per_second?;
-    let sent = u128::from(evidence.counts.sent) * 1_000_000_000;
-    let wanted = u128::from(target) * evidence.duration.as_nanos();
-    (sent * 100 < wanted * 99).then(|| {
-        let offered = display::rate(evidence.counts.sent, evidence.duration);
-        format!("{offered} images/s were sent of {target} wanted, less than 99 %: see the send errors")
+    let Evidence { counts, duration, .. } = *evidence;
+    let target = evidence.target?;
+    let nanos = |count: u64| u128::from(count) * 1_000_000_000;
+    let wanted = match target {
+        Target::PerSecond(rate) => u128::from(rate) * duration.as_nanos(),
+        Target::Scheduled => nanos(counts.scheduled),
+    };
+    (nanos(counts.sent) * 100 < wanted * 99).then(|| {
+        let offered = display::rate(counts.sent, duration);
+        let wanted = match target {
+            Target::PerSecond(rate) => rate.to_string(),
+            Target::Scheduled => display::rate(counts.scheduled, duration),
+        };
+        format!("{offered} images/s were sent of {wanted} wanted, less than 99 %: see the send errors")
     })
 }
 
 fn generator_saturated(evidence: &Evidence) -> Option<String> {
-    evidence.target_per_second?;
+    evidence.target?;
     let delay = summarize(evidence.send_delay, evidence.send_delay.count()).p99?;
     let p95 = summarize(evidence.latency, evidence.counts.scheduled).p95?;
     (delay > SEND_DELAY_THAT_IS_NO_MATTER_MICROS && delay > p95 / 10).then(|| {
@@ -147,7 +164,7 @@ mod tests {
             service_latency: latency,
             send_delay,
             duration: Duration::from_secs(10),
-            target_per_second: target,
+            target: target.map(Target::PerSecond),
         })
     }
 
@@ -211,6 +228,21 @@ mod tests {
         let too_few = counts(1_000, 989, 989);
         assert_eq!(reason(judged(&too_few, &latency, &delay, Some(100))), Some(Reason::OfferedRateTooLow));
         assert_eq!(judged(&too_few, &latency, &delay, None), Validity::Valid, "a closed load has no target");
+    }
+
+    #[test]
+    fn a_random_schedule_is_its_own_target() {
+        let offered = |scheduled, sent| {
+            let (latency, delay) = (histogram(sent, 20_000), histogram(sent, 50));
+            let counts = &counts(scheduled, sent, sent);
+            let (service_latency, duration) = (&latency, Duration::from_secs(10));
+            let target = Some(Target::Scheduled);
+            let evidence =
+                Evidence { counts, latency: &latency, service_latency, send_delay: &delay, duration, target };
+            reason(judge(&evidence))
+        };
+        assert_eq!([offered(900, 900), offered(1_100, 1_100)], [None, None]);
+        assert_eq!(offered(1_100, 1_088), Some(Reason::OfferedRateTooLow));
     }
 
     #[test]

@@ -19,7 +19,9 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt};
 use tailrace_crds::{
-    LoadTest, Pipeline, ProducerReport, duration, load_test::LoadTestSpec, producer_report::ProducerReportSpec,
+    LoadTest, Pipeline, ProducerReport, duration,
+    load_test::{Arrivals, Load, LoadTestSpec},
+    producer_report::ProducerReportSpec,
 };
 
 use super::observation::producer_name;
@@ -189,14 +191,33 @@ fn environment(load_test: &LoadTest, pipeline: &Pipeline, index: i32) -> Vec<Env
         field("TAILRACE_POD_UID", "metadata.uid"),
         field("TAILRACE_NODE", "spec.nodeName"),
     ];
-    match &spec.load.open {
-        Some(open) => {
-            variables.push(value("TAILRACE_LOAD", "open"));
-            variables.push(value("TAILRACE_RATE", open.rate_per_producer));
-        }
-        None => variables.push(value("TAILRACE_LOAD", "closed")),
-    }
+    variables.extend(load(&spec.load));
     variables
+}
+
+fn load(load: &Load) -> Vec<EnvVar> {
+    match (&load.open, &load.closed) {
+        (Some(open), _) => vec![
+            value("TAILRACE_LOAD", "open"),
+            value("TAILRACE_RATE", open.rate_per_producer),
+            value("TAILRACE_ARRIVALS", arrivals(open.arrivals)),
+        ],
+        (None, closed) => {
+            let closed = closed.clone().unwrap_or_default();
+            vec![
+                value("TAILRACE_LOAD", "closed"),
+                value("TAILRACE_OUTSTANDING", closed.outstanding),
+                value("TAILRACE_THINK_TIME", closed.think_time),
+            ]
+        }
+    }
+}
+
+fn arrivals(arrivals: Arrivals) -> &'static str {
+    match arrivals {
+        Arrivals::Constant => "constant",
+        Arrivals::Poisson => "poisson",
+    }
 }
 
 /// Where the Pipeline's Kafka answers, once it does.
@@ -268,4 +289,35 @@ fn field(name: &str, path: &str) -> EnvVar {
 
 fn quantities(of: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
     of.iter().map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::load_test::fixtures;
+
+    /// What the producers of a test with this load are told of it.
+    fn told(of_load: serde_json::Value) -> Vec<String> {
+        let mut load_test = fixtures::load_test("test", 0);
+        load_test.spec.load = serde_json::from_value(of_load).unwrap();
+        let variables = environment(&load_test, &fixtures::pipeline(), 0);
+        let of_load =
+            ["TAILRACE_LOAD", "TAILRACE_RATE", "TAILRACE_ARRIVALS", "TAILRACE_OUTSTANDING", "TAILRACE_THINK_TIME"];
+        let told = variables.into_iter().filter(|variable| of_load.contains(&variable.name.as_str()));
+        told.map(|variable| format!("{}={}", variable.name, variable.value.unwrap())).collect()
+    }
+
+    #[test]
+    fn producers_are_told_of_the_whole_load() {
+        assert_eq!(
+            told(json!({ "open": { "ratePerProducer": 20, "arrivals": "Poisson" } })),
+            ["TAILRACE_LOAD=open", "TAILRACE_RATE=20", "TAILRACE_ARRIVALS=poisson"]
+        );
+        assert_eq!(
+            told(json!({ "closed": { "outstanding": 4, "thinkTime": "100ms" } })),
+            ["TAILRACE_LOAD=closed", "TAILRACE_OUTSTANDING=4", "TAILRACE_THINK_TIME=100ms"]
+        );
+    }
 }

@@ -256,7 +256,7 @@ fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision
     if !results.is_empty() {
         result::measure(seen, &results, &mut status);
     }
-    end(seen, status, &Verdict { valid: false, reason, message })
+    end(seen, status, &Verdict::invalid(reason, message))
 }
 
 fn end(seen: &Observation, status: LoadTestStatus, verdict: &Verdict) -> Decision {

@@ -11,6 +11,7 @@ pub mod observation;
 pub mod producers;
 pub mod queue;
 pub mod result;
+pub mod slos;
 pub mod status;
 
 use std::{sync::Arc, time::Duration};

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use tailrace_crds::{
     conditions::reasons,
-    load_test::{Display, Environment, Latency, LoadTestStatus, Messages, Rate},
+    load_test::{
+        Arrivals, ClosedLoad, Display, Environment, Latency, Load, LoadTestStatus, Messages, OpenLoad, Rate, SloResult,
+    },
     messages::{signed, unsigned},
     producer_report::ProducerResult,
 };
@@ -12,21 +14,43 @@ use tailrace_measure::{
     accounting::Counts,
     display,
     histogram::{DecodeError, LatencyHistogram},
+    slo::Results,
     summary::{Summary, summarize},
-    validity::{Evidence, Reason, Validity, judge},
+    validity::{Evidence, Reason, Target, Validity, judge},
 };
 
-use super::observation::{Observation, is_producer, pod_is_over};
+use super::{
+    observation::{Observation, is_producer, pod_is_over},
+    slos,
+};
 
 /// What came of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Whether the numbers are valid.
-    pub valid: bool,
+    /// Whether the numbers mean what they say, and are good enough.
+    pub outcome: Outcome,
     /// The reason of the conditions and the event.
     pub reason: &'static str,
     /// One sentence.
     pub message: String,
+}
+
+/// What the numbers of a test are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// They are valid, and keep all SLOs.
+    Success,
+    /// They are valid, and an SLO is missed.
+    Missed,
+    /// They do not mean what they say, or there are none.
+    Invalid,
+}
+
+impl Verdict {
+    /// Of a test without a valid result.
+    pub fn invalid(reason: &'static str, message: String) -> Self {
+        Self { outcome: Outcome::Invalid, reason, message }
+    }
 }
 
 /// All producers' numbers together.
@@ -70,7 +94,7 @@ pub fn measure(seen: &Observation, results: &[&ProducerResult], status: &mut Loa
         Ok(sum) => sum,
         Err(error) => {
             let message = format!("a producer's report cannot be read: {error}");
-            return Verdict { valid: false, reason: reasons::PRODUCER_FAILED, message };
+            return Verdict::invalid(reasons::PRODUCER_FAILED, message);
         }
     };
     let duration = seen.load_test.spec.duration.get();
@@ -81,31 +105,52 @@ pub fn measure(seen: &Observation, results: &[&ProducerResult], status: &mut Loa
     status.service_latency_micros = Some(micros(&summarize(&sum.service_latency, sum.messages.scheduled)));
     status.send_delay_micros = Some(micros(&summarize(&sum.send_delay, sum.send_delay.count())));
     status.rate = Some(Rate {
-        target: target(seen).map(|target| format!("{target}.0")),
+        target: wanted_per_second(seen).map(|wanted| format!("{wanted}.0")),
         offered: display::rate(sum.messages.sent, duration),
         achieved: display::rate(sum.messages.received, duration),
     });
     status.start_skew_micros = Some(sum.start_skew_micros);
-    status.accuracy_percent = display::percent(sum.correct, sum.messages.received);
+    status.accuracy_percent = display::percent(sum.correct, sum.messages.labelled());
+    status.slos = judge_slos(seen, &sum, &latency);
     status.environment = Some(environment(seen, results));
-    status.display = Some(percentiles(seen, &latency));
-    verdict(seen, &sum, &latency)
+    status.display = Some(Display { slo: slos::column(&status.slos), ..percentiles(seen, &latency) });
+    verdict(seen, &sum, &latency, &status.slos)
 }
 
-fn verdict(seen: &Observation, sum: &Sum, latency: &Summary) -> Verdict {
+fn judge_slos(seen: &Observation, sum: &Sum, latency: &Summary) -> Vec<SloResult> {
+    let spec = &seen.load_test.spec;
+    let results = Results {
+        latency,
+        counts: &sum.messages,
+        correct: sum.correct,
+        duration: spec.duration.get(),
+        target: target(seen),
+    };
+    slos::judge(&spec.slos, &results, spec.drain_timeout.get())
+}
+
+fn verdict(seen: &Observation, sum: &Sum, latency: &Summary, judged: &[SloResult]) -> Verdict {
     let judgement = judge(&Evidence {
         counts: &sum.messages,
         latency: &sum.latency,
         service_latency: &sum.service_latency,
         send_delay: &sum.send_delay,
         duration: seen.load_test.spec.duration.get(),
-        target_per_second: target(seen),
+        target: target(seen),
     });
-    match judgement {
-        Validity::Valid => {
-            Verdict { valid: true, reason: reasons::COMPLETED, message: in_a_sentence(seen, &sum.messages, latency) }
-        }
-        Validity::Invalid { reason, message } => Verdict { valid: false, reason: name(reason), message },
+    if let Validity::Invalid { reason, message } = judgement {
+        return Verdict::invalid(name(reason), message);
+    }
+    if let Some(message) = slos::too_few_images(&seen.load_test.spec.slos, sum.messages.scheduled) {
+        return Verdict::invalid(reasons::TOO_FEW_SAMPLES, message);
+    }
+    match slos::missed(judged) {
+        Some(message) => Verdict { outcome: Outcome::Missed, reason: reasons::SLO_MISSED, message },
+        None => Verdict {
+            outcome: Outcome::Success,
+            reason: reasons::COMPLETED,
+            message: in_a_sentence(seen, &sum.messages, latency),
+        },
     }
 }
 
@@ -131,8 +176,15 @@ fn in_a_sentence(seen: &Observation, messages: &Counts, latency: &Summary) -> St
     format!("{scheduled} images, of which {trouble}; p95 {p95}").replace("of which all were", "all")
 }
 
+fn target(seen: &Observation) -> Option<Target> {
+    match seen.load_test.spec.load.open.as_ref()?.arrivals {
+        Arrivals::Constant => wanted_per_second(seen).map(Target::PerSecond),
+        Arrivals::Poisson => Some(Target::Scheduled),
+    }
+}
+
 /// Images a second of all producers together, in an open load.
-fn target(seen: &Observation) -> Option<u64> {
+fn wanted_per_second(seen: &Observation) -> Option<u64> {
     let spec = &seen.load_test.spec;
     let open = spec.load.open.as_ref()?;
     Some(unsigned(i64::from(open.rate_per_producer)) * unsigned(i64::from(spec.producers)))
@@ -140,11 +192,20 @@ fn target(seen: &Observation) -> Option<u64> {
 
 /// The column texts that are known before there is any number.
 pub fn load_column(seen: &Observation) -> Display {
-    let load = match &seen.load_test.spec.load.open {
-        Some(open) => format!("open {}/s", open.rate_per_producer),
-        None => "closed".to_owned(),
+    let Load { open, closed } = &seen.load_test.spec.load;
+    let load = match open {
+        Some(OpenLoad { rate_per_producer, arrivals: Arrivals::Constant }) => format!("open {rate_per_producer}/s"),
+        Some(OpenLoad { rate_per_producer, arrivals: Arrivals::Poisson }) => format!("poisson {rate_per_producer}/s"),
+        None => closed_column(&closed.clone().unwrap_or_default()),
     };
     Display { load, ..Display::default() }
+}
+
+/// `closed`, with what differs from the default.
+fn closed_column(ClosedLoad { outstanding, think_time }: &ClosedLoad) -> String {
+    let outstanding = if *outstanding == 1 { String::new() } else { format!(" {outstanding}") };
+    let think_time = if think_time.get().is_zero() { String::new() } else { format!(", think {think_time}") };
+    format!("closed{outstanding}{think_time}")
 }
 
 fn percentiles(seen: &Observation, latency: &Summary) -> Display {
@@ -245,6 +306,19 @@ mod tests {
         assert_eq!(environment.producer_nodes, ["node1", "node2"]);
         assert_eq!(environment.shared_nodes, ["node2"]);
         assert_eq!(environment.images["producer"], "worker:1");
+    }
+
+    #[test]
+    fn a_column_says_which_load_it_was() {
+        let column = |load: serde_json::Value| {
+            let mut seen = new_test();
+            seen.load_test.spec.load = serde_json::from_value(load).unwrap();
+            load_column(&seen).load
+        };
+        assert_eq!(column(json!({ "open": { "ratePerProducer": 20 } })), "open 20/s");
+        assert_eq!(column(json!({ "open": { "ratePerProducer": 20, "arrivals": "Poisson" } })), "poisson 20/s");
+        assert_eq!(column(json!({ "closed": {} })), "closed");
+        assert_eq!(column(json!({ "closed": { "outstanding": 4, "thinkTime": "100ms" } })), "closed 4, think 100ms");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tailrace_crds::{
 
 use super::{
     observation::Observation,
-    result::{Verdict, load_column},
+    result::{Outcome, Verdict, load_column},
 };
 use crate::conditions::{Conditions, Status, find};
 
@@ -16,7 +16,7 @@ use crate::conditions::{Conditions, Status, find};
 pub fn queued(seen: &Observation, reason: &str, message: &str) -> LoadTestStatus {
     let (mut status, mut conditions) = begin(seen, Phase::Queued, message);
     conditions.set(types::ACCEPTED, false, reason, message);
-    unfinished(&mut conditions, reasons::QUEUED, message);
+    unfinished(seen, &mut conditions, reasons::QUEUED, message);
     status.conditions = conditions.into_list();
     status
 }
@@ -27,22 +27,26 @@ pub fn under_way(seen: &Observation, phase: Phase, message: &str) -> LoadTestSta
     let pipeline = &seen.load_test.spec.pipeline_ref.name;
     conditions.set(types::ACCEPTED, true, reasons::ACCEPTED, format!("Pipeline \"{pipeline}\" is this test's"));
     let reason = if phase == Phase::Starting { reasons::STARTING } else { reasons::RUNNING };
-    unfinished(&mut conditions, reason, message);
+    unfinished(seen, &mut conditions, reason, message);
     status.conditions = conditions.into_list();
     status
 }
 
 /// Is over. `status` has the numbers already.
 pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdict) -> LoadTestStatus {
-    let Verdict { valid, reason, message } = verdict;
+    let Verdict { outcome, reason, message } = verdict;
+    let (valid, succeeded) = (*outcome != Outcome::Invalid, *outcome == Outcome::Success);
     let mut conditions = conditions(seen, &status);
     conditions.set(types::FINISHED, true, reason, message);
-    conditions.set(types::SUCCEEDED, *valid, reason, message);
-    conditions.set(types::RESULTS_VALID, *valid, if *valid { reasons::VALID } else { reason }, message);
+    conditions.set(types::SUCCEEDED, succeeded, reason, message);
+    conditions.set(types::RESULTS_VALID, valid, if valid { reasons::VALID } else { reason }, message);
+    if !seen.load_test.spec.slos.is_empty() {
+        slos_met(&mut conditions, verdict);
+    }
     conditions.set(types::RECONCILING, false, reason, message);
-    conditions.set(types::STALLED, !valid, reason, message);
+    conditions.set(types::STALLED, !succeeded, reason, message);
     status.conditions = conditions.into_list();
-    status.phase = if *valid { Phase::Succeeded } else { Phase::Failed };
+    status.phase = if succeeded { Phase::Succeeded } else { Phase::Failed };
     status.message = Some(message.clone());
     status.observed_generation = seen.load_test.metadata.generation;
     status.waiting_since = None;
@@ -50,6 +54,15 @@ pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdic
     status.completion_time = Some(MicroTime(seen.now));
     status.display.get_or_insert_with(|| load_column(seen));
     status
+}
+
+/// Of a result that is not valid nothing can be said.
+fn slos_met(conditions: &mut Conditions, Verdict { outcome, reason, message }: &Verdict) {
+    match outcome {
+        Outcome::Success => conditions.set(types::SLOS_MET, true, reasons::SLOS_MET, "all SLOs are met"),
+        Outcome::Missed => conditions.set(types::SLOS_MET, false, reason, message),
+        Outcome::Invalid => conditions.set(types::SLOS_MET, Status::Unknown, reason, "there is no valid result"),
+    }
 }
 
 fn begin(seen: &Observation, phase: Phase, message: &str) -> (LoadTestStatus, Conditions) {
@@ -69,10 +82,13 @@ fn conditions(seen: &Observation, previous: &LoadTestStatus) -> Conditions {
     Conditions::new(&previous.conditions, seen.load_test.metadata.generation, seen.now)
 }
 
-fn unfinished(conditions: &mut Conditions, reason: &str, message: &str) {
+fn unfinished(seen: &Observation, conditions: &mut Conditions, reason: &str, message: &str) {
     conditions.set(types::FINISHED, false, reason, message);
     conditions.set(types::SUCCEEDED, Status::Unknown, reason, message);
     conditions.set(types::RESULTS_VALID, Status::Unknown, reason, "there is no result yet");
+    if !seen.load_test.spec.slos.is_empty() {
+        conditions.set(types::SLOS_MET, Status::Unknown, reason, "there is no result yet");
+    }
     conditions.set(types::RECONCILING, true, reason, message);
     conditions.set(types::STALLED, false, reason, message);
 }

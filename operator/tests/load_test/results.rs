@@ -83,6 +83,53 @@ async fn with_more_than_five_percent_lost_the_p95_is_unbounded_and_reads_so() {
     assert_eq!(status.message.as_deref(), Some("100 images, of which 6 were lost; p95 >1s"));
 }
 
+/// A LoadTest with these SLOs whose only producer reports a hundred images of 2 ms, six of which were lost.
+async fn with_slos(namespace: &Namespace, name: &str, slos: &str) -> LoadTestStatus {
+    namespace.create_yaml::<LoadTest>(&yaml(name, 1, "{closed: {}}", &format!(", slos: {slos}"))).await;
+    finished(namespace, name, &[Run::with_losses(100, 2_000, 6)]).await
+}
+
+#[tokio::test]
+async fn a_result_that_keeps_its_slos_has_succeeded() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let slos = "[{metric: P90, max: 3ms}, {metric: LostPercent, max: '6'}, {metric: AccuracyPercent, min: '99.5'}]";
+    let status = with_slos(&namespace, "good", slos).await;
+    assert_eq!(status.phase, Phase::Succeeded, "{:?}", status.message);
+    assert!(is_true(&status.conditions, types::SLOS_MET));
+    assert_eq!(status.display.unwrap().slo.as_deref(), Some("3/3"));
+    let observed: Vec<_> = status.slos.iter().map(|slo| slo.observed.as_deref().unwrap()).collect();
+    assert_eq!(observed, ["2ms", "6", "100"]);
+}
+
+#[tokio::test]
+async fn a_result_that_misses_an_slo_is_valid_and_has_failed() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let status = with_slos(&namespace, "bad", "[{metric: P90, max: 3ms}, {metric: Max, max: 1s}]").await;
+    assert_eq!(status.phase, Phase::Failed);
+    assert!(is_true(&status.conditions, types::RESULTS_VALID) && is_true(&status.conditions, types::FINISHED));
+    let missed = find(&status.conditions, types::SLOS_MET).unwrap();
+    assert_eq!((missed.status.as_str(), missed.reason.as_str()), ("False", reasons::SLO_MISSED));
+    assert_eq!(status.message.as_deref(), Some("Max is >1s and was to be at most 1s"));
+    assert_eq!(status.display.unwrap().slo.as_deref(), Some("1/2"));
+    assert_eq!(status.slos.iter().map(|slo| slo.met).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
+async fn an_slo_on_a_quantile_with_too_few_images_makes_the_result_invalid() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let status = with_slos(&namespace, "few", "[{metric: P99, max: 1h}]").await;
+    let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
+    assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reasons::TOO_FEW_SAMPLES));
+    assert_eq!(find(&status.conditions, types::SLOS_MET).unwrap().status, "Unknown");
+    assert!(valid.message.contains("1000 images are wanted, and 100 were scheduled"), "{}", valid.message);
+}
+
 #[tokio::test]
 async fn counts_that_disagree_make_the_result_invalid_and_are_shown() {
     let namespace = namespace().await;

@@ -29,6 +29,42 @@ async fn a_negative_rate_is_refused_with_the_rates_that_are_possible() {
 }
 
 #[tokio::test]
+async fn a_closed_load_that_cannot_be_is_refused_with_what_can() {
+    let namespace = namespace().await;
+    let message = refusal(&namespace, &yaml("none", 1, "{closed: {outstanding: 0}}", "")).await;
+    assert!(
+        message.contains("write a number of images from 1 to 1000 that each producer has outstanding"),
+        "{message}"
+    );
+    let message = refusal(&namespace, &yaml("long", 1, "{closed: {thinkTime: 2h}}", "")).await;
+    assert!(message.contains("write a duration of at most 1h"), "{message}");
+}
+
+#[tokio::test]
+async fn unknown_arrivals_are_refused_with_those_that_are_known() {
+    let namespace = namespace().await;
+    let message = refusal(&namespace, &yaml("odd", 1, "{open: {ratePerProducer: 1, arrivals: Bursts}}", "")).await;
+    assert!(message.contains("Constant") && message.contains("Poisson"), "{message}");
+}
+
+#[tokio::test]
+async fn an_slo_that_cannot_be_judged_is_refused_with_one_that_can() {
+    let namespace = namespace().await;
+    for (slo, answer) in [
+        ("{metric: P95}", "exactly one of max and min is wanted"),
+        ("{metric: P95, max: 1s, min: 1ms}", "exactly one of max and min is wanted"),
+        ("{metric: P95, max: '50'}", "write a number with a unit, such as 50ms"),
+        ("{metric: LostPercent, max: 1ms}", "write a number from 0 to 100 without a unit"),
+        ("{metric: LostPercent, max: '101'}", "write a number from 0 to 100 without a unit"),
+        ("{metric: AchievedRatePercent, min: '99'}", "leave AchievedRatePercent out, or write an open load"),
+        ("{metric: P42, max: 1s}", "P999"),
+    ] {
+        let message = refusal(&namespace, &yaml("slo", 1, "{closed: {}}", &format!(", slos: [{slo}]"))).await;
+        assert!(message.contains(answer), "{slo}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_duration_is_refused_with_an_example_of_one() {
     let namespace = namespace().await;
     for (field, value) in [("startTimeout", "5x"), ("readyTimeout", "-5s"), ("startTimeout", "10")] {
@@ -83,4 +119,6 @@ async fn defaults_are_filled_in() {
     assert_eq!((spec.warmup.to_string(), spec.duration.to_string()), ("10s".into(), "60s".into()));
     assert_eq!((spec.start_timeout.to_string(), spec.ready_timeout.to_string()), ("600s".into(), "300s".into()));
     assert_eq!(spec.dataset.seed, 42);
+    let closed = spec.load.closed.unwrap();
+    assert_eq!((closed.outstanding, closed.think_time.to_string()), (1, "0s".into()));
 }

@@ -49,6 +49,7 @@ spec:
   load: {open: {ratePerProducer: 20}}
   warmup: 2s
   duration: 8s
+  slos: [{metric: P95, max: 1h}, {metric: LostPercent, max: '0'}, {metric: AchievedRatePercent, min: '99'}]
 ";
 
 const LONG: &str = "
@@ -122,6 +123,7 @@ async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<Vec<LoadTe
     let messages = status.messages.clone().context("no counts")?;
     ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
     ensure!(status.display.as_ref().is_some_and(|d| d.load == "open 20/s"), "{:?}", status.display);
+    ensure!(holds(&status.conditions, "SLOsMet") && status.slos.len() == 3, "{:?}", status.slos);
     Ok(runs)
 }
 

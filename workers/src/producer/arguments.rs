@@ -3,9 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::ValueEnum;
-use tailrace_measure::schedule::{Constant, NoSchedule};
+use tailrace_measure::{
+    schedule::{Constant, NoSchedule, Poisson, Schedule},
+    validity::Target,
+};
 
-use super::plan::{Load, Plan};
+use super::plan::{Closed, Load, Plan};
 use crate::{kafka::Cluster, test_set};
 
 /// Sends images on a schedule and measures how long their answers take. Without a LoadTest it starts by itself when it
@@ -30,6 +33,15 @@ pub struct Args {
     /// Images a second of this producer; an open load needs it.
     #[arg(long, env = "TAILRACE_RATE")]
     pub rate: Option<u32>,
+    /// How the images of an open load follow each other.
+    #[arg(long, env = "TAILRACE_ARRIVALS", default_value = "constant")]
+    pub arrivals: Arrivals,
+    /// How many images of a closed load wait for their answers at the same time.
+    #[arg(long, env = "TAILRACE_OUTSTANDING", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub outstanding: u32,
+    /// How long a closed load waits from an answer to the image that follows it.
+    #[arg(long, env = "TAILRACE_THINK_TIME", default_value = "0s", value_parser = duration)]
+    pub think_time: Duration,
     /// Load before the measurement; these images are counted apart.
     #[arg(long, env = "TAILRACE_WARMUP", default_value = "10s", value_parser = duration)]
     pub warmup: Duration,
@@ -42,7 +54,7 @@ pub struct Args {
     /// How long it may take to be ready.
     #[arg(long, env = "TAILRACE_READY_TIMEOUT", default_value = "5m", value_parser = duration)]
     pub ready_timeout: Duration,
-    /// The seed of the order of the images: the same seed, the same order.
+    /// The seed of the order of the images, and of Poisson arrivals: the same seed, the same order and times.
     #[arg(long, env = "TAILRACE_SEED", default_value_t = 42)]
     pub seed: u64,
     /// The folder with the images, test_batch.png, and their classes, test_lables.json.
@@ -61,8 +73,17 @@ pub struct Args {
 pub enum LoadModel {
     /// On a schedule that does not wait for answers.
     Open,
-    /// One image at a time: the next one when the answer to the last one has come.
+    /// The next image when an answer has come.
     Closed,
+}
+
+/// How the images of an open load follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Arrivals {
+    /// At even intervals.
+    Constant,
+    /// At random and independently, at the rate on average.
+    Poisson,
 }
 
 /// What a producer on Kubernetes knows of itself.
@@ -102,14 +123,33 @@ impl Args {
     /// # Errors
     /// [`NoPlan`] says what to write instead.
     pub fn plan(&self) -> Result<Plan, NoPlan> {
-        let schedule = |rate| Constant::new(rate, self.producers, self.index);
         let load = match (self.load, self.rate) {
-            (LoadModel::Open, Some(rate)) => Load::Open(schedule(rate)?),
+            (LoadModel::Open, Some(rate)) => Load::Open(self.schedule(rate)?),
             (LoadModel::Open, None) => return Err(NoPlan::Rate),
-            // Also in a closed load the index must be one of the producers'.
-            (LoadModel::Closed, _) => schedule(1).map(|_| Load::Closed)?,
+            (LoadModel::Closed, _) => {
+                // Also in a closed load the index must be one of the producers'.
+                self.schedule(1)?;
+                Load::Closed(Closed { outstanding: self.outstanding, think_time: self.think_time })
+            }
         };
         Ok(Plan { load, warmup: self.warmup, duration: self.duration, drain: self.drain_timeout })
+    }
+
+    /// What an open load is to send.
+    pub fn target(&self) -> Option<Target> {
+        let rate = self.rate.filter(|_| self.load == LoadModel::Open)?;
+        Some(match self.arrivals {
+            Arrivals::Constant => Target::PerSecond(rate.into()),
+            Arrivals::Poisson => Target::Scheduled,
+        })
+    }
+
+    fn schedule(&self, rate: u32) -> Result<Schedule, NoSchedule> {
+        let Self { producers, index, seed, .. } = *self;
+        match self.arrivals {
+            Arrivals::Constant => Constant::new(rate, producers, index).map(Schedule::Constant),
+            Arrivals::Poisson => Poisson::new(rate, producers, index, seed).map(Schedule::Poisson),
+        }
     }
 }
 
@@ -140,7 +180,7 @@ mod tests {
     fn an_open_load_needs_a_rate_and_a_closed_one_does_not() {
         assert!(parsed("").unwrap().plan().unwrap_err().to_string().contains("--rate"));
         assert!(matches!(parsed("--rate 20").unwrap().plan().unwrap().load, Load::Open(_)));
-        assert!(matches!(parsed("--load closed").unwrap().plan().unwrap().load, Load::Closed));
+        assert!(matches!(parsed("--load closed").unwrap().plan().unwrap().load, Load::Closed(_)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tailrace_measure::schedule::Constant;
+use tailrace_measure::schedule::Schedule;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -15,7 +15,8 @@ use super::{
     clock::Clock,
     connection::Connection,
     dataset::Dataset,
-    plan::{Load, Plan},
+    outstanding::Outstanding,
+    plan::{Closed, Load, Plan},
     replies::Replies,
 };
 
@@ -47,7 +48,7 @@ impl Run {
         let delay = Timestamp::now().duration_since(start);
         match self.plan.load {
             Load::Open(schedule) => self.open(schedule, &replies, stop),
-            Load::Closed => self.closed(&replies, stop),
+            Load::Closed(closed) => self.closed(closed, &replies, stop),
         }
         if replies.late() > 0 {
             tracing::warn!("{} answers came after their images were given up", replies.late());
@@ -56,7 +57,7 @@ impl Run {
     }
 
     /// One thread sends by the schedule and another one receives, so that neither waits for the other.
-    fn open(&self, schedule: Constant, replies: &Replies, stop: &CancellationToken) {
+    fn open(&self, schedule: Schedule, replies: &Replies, stop: &CancellationToken) {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -70,7 +71,7 @@ impl Run {
         });
     }
 
-    fn follow(&self, schedule: Constant, stop: &CancellationToken) {
+    fn follow(&self, schedule: Schedule, stop: &CancellationToken) {
         for intended in schedule.offsets_before(self.plan.end()) {
             self.clock.sleep_until(intended);
             if stop.is_cancelled() {
@@ -91,29 +92,26 @@ impl Run {
         }
     }
 
-    /// This thread sends and receives, so that the next image leaves as soon as the answer is there: its intended send
-    /// time is that of the answer. An image that is not answered within the drain time is lost.
-    fn closed(&self, replies: &Replies, stop: &CancellationToken) {
-        let mut intended = Duration::ZERO;
-        while intended < self.plan.end() && !stop.is_cancelled() {
-            let sequence = self.send(intended);
-            intended = self.await_answer(sequence, intended + self.plan.drain, replies, stop);
-        }
-    }
-
-    fn await_answer(&self, sequence: u64, deadline: Duration, replies: &Replies, stop: &CancellationToken) -> Duration {
+    /// This thread sends and receives, so that the next image leaves as soon as the answer is there. An image that is
+    /// not answered within the drain time is lost, and another one follows it.
+    fn closed(&self, closed: Closed, replies: &Replies, stop: &CancellationToken) {
+        let mut outstanding = Outstanding::new(closed, self.plan.end(), self.plan.drain);
         while !stop.is_cancelled() {
-            let left = deadline.saturating_sub(self.clock.now());
-            if left.is_zero() {
-                break;
+            let now = self.clock.now();
+            for sequence in outstanding.overdue(now) {
+                self.accounts.ledger().give_up(sequence);
             }
-            match replies.next(left.min(REPLY_POLL)) {
-                Some(reply) if reply.sequence == sequence => return reply.at,
-                _ => {}
+            if let Some(intended) = outstanding.due(now) {
+                outstanding.sent(self.send(intended), intended);
+                continue;
+            }
+            let Some(next) = outstanding.next_event() else { return };
+            if outstanding.is_empty() {
+                self.clock.sleep_until(next.min(now + REPLY_POLL));
+            } else if let Some(reply) = replies.next(patience(next.saturating_sub(now))) {
+                outstanding.answered(reply.sequence, reply.at);
             }
         }
-        self.accounts.ledger().give_up(sequence);
-        self.clock.now()
     }
 
     /// The image is entered before it leaves, since its answer can be there before the call returns.
@@ -122,4 +120,10 @@ impl Run {
         self.connection.send(self.dataset.picture(sequence), sequence);
         sequence
     }
+}
+
+/// How long an answer may be waited for where something else is due after `left`. Kafka's client knows only whole
+/// milliseconds; less than one is spent in asking again and again, so that nothing is sent late.
+fn patience(left: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(left.min(REPLY_POLL).as_millis()).unwrap_or_default())
 }

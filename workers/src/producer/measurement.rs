@@ -9,7 +9,7 @@ use tailrace_measure::{
     display,
     histogram::EncodeError,
     summary::{self, summarize},
-    validity::{Evidence, Validity, judge},
+    validity::{Evidence, Target, Validity, judge},
 };
 
 /// Counts, latencies, and what they were measured with.
@@ -19,8 +19,8 @@ pub struct Measurement {
     pub windows: Windows,
     /// The length of the measurement.
     pub duration: Duration,
-    /// Images a second; none in a closed load.
-    pub target_per_second: Option<u64>,
+    /// What was to be sent; none in a closed load.
+    pub target: Option<Target>,
     /// How much later than the common start the producer began, by its node's clock, in microseconds.
     pub start_delay_micros: i64,
     /// What was set on Kafka's clients.
@@ -85,8 +85,8 @@ impl Measurement {
 
     fn validity(&self) -> Validity {
         let Tally { counts, latency, service_latency, send_delay, .. } = &self.windows.measurement;
-        let Self { duration, target_per_second, .. } = *self;
-        judge(&Evidence { counts, latency, service_latency, send_delay, duration, target_per_second })
+        let Self { duration, target, .. } = *self;
+        judge(&Evidence { counts, latency, service_latency, send_delay, duration, target })
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
         Measurement {
             windows: ledger.finish(),
             duration: TICK * 10,
-            target_per_second: Some(10),
+            target: Some(Target::PerSecond(10)),
             start_delay_micros: 7,
             client_settings: BTreeMap::new(),
         }

@@ -18,6 +18,7 @@ mod dataset;
 mod idle;
 mod load;
 mod measurement;
+mod outstanding;
 mod plan;
 mod replies;
 mod session;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tailrace_measure::schedule::Constant;
+use tailrace_measure::schedule::Schedule;
 
 /// When images are to be sent. All times count from the common start.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +21,18 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
     /// The schedule alone.
-    Open(Constant),
-    /// The answer to the last one.
-    Closed,
+    Open(Schedule),
+    /// The answers.
+    Closed(Closed),
+}
+
+/// So many images wait for their answers; each answer is followed by another image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Images that are sent and not answered.
+    pub outstanding: u32,
+    /// From an answer to the image that follows it.
+    pub think_time: Duration,
 }
 
 impl Plan {
@@ -41,7 +50,7 @@ impl Plan {
     pub fn images(&self) -> Option<u64> {
         match self.load {
             Load::Open(schedule) => Some(schedule.count_before(self.end())),
-            Load::Closed => None,
+            Load::Closed(_) => None,
         }
     }
 }

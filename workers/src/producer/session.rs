@@ -20,7 +20,7 @@ use super::{
     idle::wait_until_idle,
     load::Run,
     measurement::Measurement,
-    plan::{Load, Plan},
+    plan::Plan,
 };
 
 /// How often progress is reported.
@@ -48,7 +48,7 @@ pub async fn measure<C: Coordination>(
     Ok(Measurement {
         windows: accounts.finish(),
         duration: plan.duration,
-        target_per_second: args.rate.filter(|_| matches!(plan.load, Load::Open(_))).map(u64::from),
+        target: args.target(),
         start_delay_micros,
         client_settings,
     })

@@ -1,4 +1,4 @@
-//! One image at a time.
+//! The next image when an answer has come.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -34,6 +34,34 @@ fn the_next_image_is_sent_when_the_answer_has_come() {
     assert_eq!(numbers, (0..seen.len() as u64).collect::<Vec<_>>());
     let partitions: BTreeSet<i32> = seen.iter().map(|image| image.partition).collect();
     assert_eq!(partitions.len(), 3, "images go round over all partitions");
+}
+
+#[test]
+fn so_many_images_are_outstanding_and_no_more() {
+    let pipeline = Pipeline::new("closed-outstanding", 3);
+    let echo = Echo::start(&pipeline, ANSWERED);
+    let measured = Measured::run(&pipeline, "--load closed --outstanding 4 --warmup 0s --duration 2s");
+    let scheduled = measured.count("scheduled");
+    assert!((80..=400).contains(&scheduled), "{scheduled} images of 20 ms or more in 2 s, four at a time");
+    assert_eq!((measured.count("received"), measured.invalid()), (scheduled, None));
+    assert_eq!(echo.seen().iter().map(|image| image.waiting).max(), Some(4));
+}
+
+#[test]
+fn an_image_follows_its_answer_after_the_think_time_and_not_late() {
+    let pipeline = Pipeline::new("closed-think", 1);
+    let _echo = Echo::start(&pipeline, ANSWERED);
+    for outstanding in [1, 3] {
+        let flags = "--load closed --think-time 105ms --warmup 0s --duration 2s";
+        let measured = Measured::run(&pipeline, &format!("{flags} --outstanding {outstanding}"));
+        let scheduled = measured.count("scheduled");
+        assert!(
+            (8 * outstanding..=16 * outstanding).contains(&scheduled),
+            "{scheduled} rounds of 125 ms or more in 2 s"
+        );
+        assert!((20.0..60.0).contains(&measured.latency("p50").unwrap()), "thinking is no latency");
+        assert!(measured.send_delay("p50") < 1.0);
+    }
 }
 
 #[test]

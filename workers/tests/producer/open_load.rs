@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tailrace_measure::schedule::Poisson;
+
 use crate::{
     echo::{Behaviour, Echo, Reply},
     measured::Measured,
@@ -31,6 +33,25 @@ fn the_schedule_is_kept_exactly() {
     assert!(measured.latency("min").unwrap() >= 20.0, "the stand-in takes 20 ms");
     assert!(measured.send_delay("p50") < 1.0);
     assert_eq!(echo.seen().len(), 125, "no image is sent that is not counted");
+}
+
+#[test]
+fn a_random_schedule_is_kept_as_exactly_and_follows_from_the_seed() {
+    let pipeline = Pipeline::new("open-poisson", 2);
+    let echo = Echo::start(&pipeline, ANSWERED);
+    let (warmup, end) = (Duration::from_millis(500), Duration::from_secs(3));
+    let schedule: Vec<_> = Poisson::new(50, 2, 1, 7).unwrap().offsets_before(end).collect();
+    let measured_from = schedule.partition_point(|offset| *offset < warmup);
+
+    let flags = "--rate 50 --arrivals poisson --seed 7 --producers 2 --index 1";
+    let measured = Measured::run(&pipeline, &format!("{flags} --warmup 500ms --duration 2500ms"));
+    assert_eq!(measured.warmup("scheduled"), measured_from as u64);
+    for count in ["scheduled", "sent", "received"] {
+        assert_eq!(measured.count(count), (schedule.len() - measured_from) as u64, "{count}");
+    }
+    assert!(measured.send_delay("p50") < 1.0);
+    assert_eq!(measured.invalid(), None, "the schedule is its own target");
+    assert_eq!(echo.seen().len(), schedule.len());
 }
 
 #[test]

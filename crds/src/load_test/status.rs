@@ -1,172 +1,14 @@
-//! `LoadTest`: one measurement of a Pipeline with a fixed number of producers.
+//! What was measured.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
-use kube::{CustomResource, KubeSchema};
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{duration::Duration, pipeline::ModelStatus};
-
-/// One measurement: so many producers send images through a Pipeline for so long; the status holds the percentiles of the latency.
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[kube(
-    group = "tailrace.dev",
-    version = "v1alpha1",
-    kind = "LoadTest",
-    doc = "One measurement of a Pipeline: producers send images for a while, the status holds the percentiles of the latency.",
-    namespaced,
-    status = "LoadTestStatus",
-    shortname = "trl",
-    category = "tailrace",
-    derive = "PartialEq",
-    validation = Rule::new("self.metadata.name.size() <= 48")
-        .message("the name of a LoadTest has at most 48 characters, since its Jobs are named after it: choose a shorter one"),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Load", type_ = "string", json_path = ".status.display.load"),
-    printcolumn(name = "Producers", type_ = "integer", json_path = ".spec.producers"),
-    printcolumn(name = "P50", type_ = "string", json_path = ".status.display.p50"),
-    printcolumn(name = "P90", type_ = "string", json_path = ".status.display.p90"),
-    printcolumn(name = "P95", type_ = "string", json_path = ".status.display.p95"),
-    printcolumn(name = "Lost", type_ = "integer", json_path = ".status.messages.lost"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "P99", type_ = "string", json_path = ".status.display.p99", priority = 1),
-    printcolumn(name = "Rate", type_ = "string", json_path = ".status.rate.achieved", priority = 1),
-    printcolumn(name = "Accuracy", type_ = "string", json_path = ".status.accuracyPercent", priority = 1),
-    printcolumn(name = "Valid", type_ = "string", json_path = ".status.conditions[?(@.type==\"ResultsValid\")].status", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
-)]
-#[x_kube(validation = Rule::new("self == oldSelf")
-    .message("the spec of a LoadTest cannot be changed, since its numbers would no longer say what was measured: create a new LoadTest"))]
-#[serde(rename_all = "camelCase")]
-pub struct LoadTestSpec {
-    /// The Pipeline, in the same namespace. It need not exist yet.
-    pub pipeline_ref: PipelineRef,
-    /// How many producers send at once, from 1 to 100. Each is a Job of its own.
-    #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of producers from 1 to 100"))]
-    pub producers: i32,
-    /// When images are sent. Exactly one of `open` and `closed`.
-    pub load: Load,
-    /// Load before the measurement, at most 24h; these images are counted apart. By default 10s; 0s is none.
-    #[serde(default = "ten_seconds")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
-        .message("the warm-up is too long: write a duration of at most 24h"))]
-    pub warmup: Duration,
-    /// The length of the measurement, from 1s to 24h. By default 60s.
-    #[serde(default = "one_minute")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('1s') && duration(self) <= duration('24h'))")
-        .message("the measurement is too short or too long: write a duration from 1s to 24h"))]
-    pub duration: Duration,
-    /// How long answers are waited for after the last image; what has not come by then is lost. From 1s to 10m; by default 30s.
-    #[serde(default = "half_a_minute")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('1s') && duration(self) <= duration('10m'))")
-        .message("the drain time is too short or too long: write a duration from 1s to 10m"))]
-    pub drain_timeout: Duration,
-    /// How long the Pipeline may take to exist and be Ready; time in the queue behind other LoadTests is not counted.
-    /// At most 24h; by default 10m.
-    #[serde(default = "ten_minutes")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
-        .message("the start timeout is too long: write a duration of at most 24h"))]
-    pub start_timeout: Duration,
-    /// How long the producers may take to be ready. At most 24h; by default 5m.
-    #[serde(default = "five_minutes")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
-        .message("the ready timeout is too long: write a duration of at most 24h"))]
-    pub ready_timeout: Duration,
-    /// The images that are sent.
-    #[serde(default)]
-    pub dataset: Dataset,
-}
-
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
-}
-
-fn half_a_minute() -> Duration {
-    Duration::from_secs(30)
-}
-
-fn one_minute() -> Duration {
-    Duration::from_secs(60)
-}
-
-fn five_minutes() -> Duration {
-    Duration::from_secs(300)
-}
-
-fn ten_minutes() -> Duration {
-    Duration::from_secs(600)
-}
-
-/// A Pipeline in the same namespace.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct PipelineRef {
-    /// The name of the Pipeline.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-}
-
-/// Exactly one of `open` and `closed`.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = Rule::new("has(self.open) != has(self.closed)")
-    .message("exactly one of open and closed is wanted: open sends on a schedule, closed sends the next image when the answer to the last one has come"))]
-#[serde(rename_all = "camelCase")]
-pub struct Load {
-    /// Images are sent on a schedule that does not wait for the Pipeline, as cameras do. Latency counts from the scheduled time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub open: Option<OpenLoad>,
-    /// Each producer has one image outstanding and sends the next one when the answer is there.
-    /// Such a load slows down with the Pipeline and so hides waiting.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub closed: Option<ClosedLoad>,
-}
-
-/// A constant rate.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct OpenLoad {
-    /// Images a second of each producer, from 1 to 10000.
-    #[x_kube(validation = Rule::new("self >= 1 && self <= 10000").message("write a rate from 1 to 10000 images a second for each producer"))]
-    pub rate_per_producer: i32,
-}
-
-/// One image outstanding a producer.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ClosedLoad {}
-
-/// The images that are sent.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Dataset {
-    /// `Cifar10Test`: the 10,000 test images of CIFAR-10, each as a PNG of 32 x 32 pixels.
-    #[serde(default)]
-    pub source: DatasetSource,
-    /// The seed of the order in which the images are sent: the same seed, the same order.
-    #[serde(default = "seed")]
-    #[x_kube(validation = Rule::new("self >= 0").message("write a seed of 0 or more"))]
-    pub seed: i64,
-}
-
-fn seed() -> i64 {
-    42
-}
-
-impl Default for Dataset {
-    fn default() -> Self {
-        Self { source: DatasetSource::default(), seed: seed() }
-    }
-}
-
-/// Where the images come from.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum DatasetSource {
-    /// The test set of CIFAR-10.
-    #[default]
-    Cifar10Test,
-}
+use super::SloResult;
+use crate::pipeline::ModelStatus;
 
 /// Where a LoadTest is on its way.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -182,9 +24,9 @@ pub enum Phase {
     Running,
     /// The last images were sent; answers are waited for.
     Draining,
-    /// Finished, with a valid result.
+    /// Finished, with a valid result that keeps all SLOs.
     Succeeded,
-    /// Finished without a valid result; the conditions say why.
+    /// Finished without a valid result, or with an SLO missed; the conditions say which.
     Failed,
 }
 
@@ -211,7 +53,7 @@ pub struct LoadTestStatus {
     /// Where the test is on its way.
     #[serde(default)]
     pub phase: Phase,
-    /// Accepted, Finished, Succeeded, ResultsValid, Reconciling, Stalled.
+    /// Accepted, Finished, Succeeded, ResultsValid, SLOsMet (where there are any), Reconciling, Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -260,6 +102,9 @@ pub struct LoadTestStatus {
     /// The share of answers with the right label, in percent, such as `91.7`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy_percent: Option<String>,
+    /// How each SLO of the spec was kept, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slos: Vec<SloResult>,
     /// What the numbers were measured with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
@@ -365,7 +210,7 @@ pub struct Environment {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Display {
-    /// `closed` or `open 20/s`.
+    /// Such as `open 20/s`, `poisson 20/s`, `closed`, or `closed 4, think 100ms`; the rate is that of each producer.
     pub load: String,
     /// Such as `2.1ms`, or `>30s` if it falls on images that were not answered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -379,4 +224,7 @@ pub struct Display {
     /// See p50.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p99: Option<String>,
+    /// How many SLOs were met, of all: `2/3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slo: Option<String>,
 }

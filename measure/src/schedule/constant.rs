@@ -1,6 +1,6 @@
-//! When each image is to be sent. A schedule knows nothing of the system under test and never waits for it.
-
 use std::time::Duration;
+
+use super::NoSchedule;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
@@ -23,34 +23,13 @@ pub struct Constant {
     index: u32,
 }
 
-/// No schedule can be made of these numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoSchedule {
-    /// The rate is zero.
-    #[error("a rate of 0 images a second sends nothing: write 1 or more")]
-    Rate,
-    /// The index is not one of the producers'.
-    #[error("there is no producer {index} among {producers}: write an index from 0 to one less than the producers")]
-    Index {
-        /// The index, from 0.
-        index: u32,
-        /// How many producers there are.
-        producers: u32,
-    },
-}
-
 impl Constant {
     /// The schedule of producer `index`, from 0, of so many, each with this rate in images a second.
     ///
     /// # Errors
     /// A rate of 0, or an index that is not below the number of producers.
     pub fn new(rate_per_second: u32, producers: u32, index: u32) -> Result<Self, NoSchedule> {
-        if rate_per_second == 0 {
-            return Err(NoSchedule::Rate);
-        }
-        if index >= producers {
-            return Err(NoSchedule::Index { index, producers });
-        }
+        NoSchedule::check(rate_per_second, producers, index)?;
         Ok(Self { rate_per_second, producers, index })
     }
 

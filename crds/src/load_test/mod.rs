@@ -1,0 +1,154 @@
+//! `LoadTest`: one measurement of a Pipeline with a fixed number of producers.
+
+mod load;
+mod slo;
+mod status;
+
+pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
+pub use slo::{Metric, Slo, SloResult};
+pub use status::{Display, Environment, Latency, LoadTestStatus, Messages, Phase, Rate};
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::duration::Duration;
+
+/// One measurement: so many producers send images through a Pipeline for so long; the status holds the percentiles of the latency.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "tailrace.dev",
+    version = "v1alpha1",
+    kind = "LoadTest",
+    doc = "One measurement of a Pipeline: producers send images for a while, the status holds the percentiles of the latency.",
+    namespaced,
+    status = "LoadTestStatus",
+    shortname = "trl",
+    category = "tailrace",
+    derive = "PartialEq",
+    validation = Rule::new("self.metadata.name.size() <= 48")
+        .message("the name of a LoadTest has at most 48 characters, since its Jobs are named after it: choose a shorter one"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Load", type_ = "string", json_path = ".status.display.load"),
+    printcolumn(name = "Producers", type_ = "integer", json_path = ".spec.producers"),
+    printcolumn(name = "P50", type_ = "string", json_path = ".status.display.p50"),
+    printcolumn(name = "P90", type_ = "string", json_path = ".status.display.p90"),
+    printcolumn(name = "P95", type_ = "string", json_path = ".status.display.p95"),
+    printcolumn(name = "Lost", type_ = "integer", json_path = ".status.messages.lost"),
+    printcolumn(name = "SLO", type_ = "string", json_path = ".status.display.slo"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "P99", type_ = "string", json_path = ".status.display.p99", priority = 1),
+    printcolumn(name = "Rate", type_ = "string", json_path = ".status.rate.achieved", priority = 1),
+    printcolumn(name = "Accuracy", type_ = "string", json_path = ".status.accuracyPercent", priority = 1),
+    printcolumn(name = "Valid", type_ = "string", json_path = ".status.conditions[?(@.type==\"ResultsValid\")].status", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
+)]
+#[x_kube(
+    validation = Rule::new("self == oldSelf")
+        .message("the spec of a LoadTest cannot be changed, since its numbers would no longer say what was measured: create a new LoadTest"),
+    validation = Rule::new("!has(self.slos) || !has(self.load.closed) || self.slos.all(slo, slo.metric != 'AchievedRatePercent')")
+        .message("a closed load has no rate that could be achieved: leave AchievedRatePercent out, or write an open load")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadTestSpec {
+    /// The Pipeline, in the same namespace. It need not exist yet.
+    pub pipeline_ref: PipelineRef,
+    /// How many producers send at once, from 1 to 100. Each is a Job of its own.
+    #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of producers from 1 to 100"))]
+    pub producers: i32,
+    /// When images are sent. Exactly one of `open` and `closed`.
+    pub load: Load,
+    /// Load before the measurement, at most 24h; these images are counted apart. By default 10s; 0s is none.
+    #[serde(default = "ten_seconds")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
+        .message("the warm-up is too long: write a duration of at most 24h"))]
+    pub warmup: Duration,
+    /// The length of the measurement, from 1s to 24h. By default 60s.
+    #[serde(default = "one_minute")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('1s') && duration(self) <= duration('24h'))")
+        .message("the measurement is too short or too long: write a duration from 1s to 24h"))]
+    pub duration: Duration,
+    /// How long answers are waited for after the last image; what has not come by then is lost. From 1s to 10m; by default 30s.
+    #[serde(default = "half_a_minute")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('1s') && duration(self) <= duration('10m'))")
+        .message("the drain time is too short or too long: write a duration from 1s to 10m"))]
+    pub drain_timeout: Duration,
+    /// How long the Pipeline may take to exist and be Ready; time in the queue behind other LoadTests is not counted.
+    /// At most 24h; by default 10m.
+    #[serde(default = "ten_minutes")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
+        .message("the start timeout is too long: write a duration of at most 24h"))]
+    pub start_timeout: Duration,
+    /// How long the producers may take to be ready. At most 24h; by default 5m.
+    #[serde(default = "five_minutes")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
+        .message("the ready timeout is too long: write a duration of at most 24h"))]
+    pub ready_timeout: Duration,
+    /// The images that are sent.
+    #[serde(default)]
+    pub dataset: Dataset,
+    /// What the result has to keep: a test that misses one of these has failed, though its numbers are valid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub slos: Vec<Slo>,
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}
+
+fn half_a_minute() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn one_minute() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
+fn ten_minutes() -> Duration {
+    Duration::from_secs(600)
+}
+
+/// A Pipeline in the same namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineRef {
+    /// The name of the Pipeline.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// The images that are sent.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Dataset {
+    /// `Cifar10Test`: the 10,000 test images of CIFAR-10, each as a PNG of 32 x 32 pixels.
+    #[serde(default)]
+    pub source: DatasetSource,
+    /// The seed of the order in which the images are sent, and of Poisson arrivals: the same seed, the same order and times.
+    #[serde(default = "seed")]
+    #[x_kube(validation = Rule::new("self >= 0").message("write a seed of 0 or more"))]
+    pub seed: i64,
+}
+
+fn seed() -> i64 {
+    42
+}
+
+impl Default for Dataset {
+    fn default() -> Self {
+        Self { source: DatasetSource::default(), seed: seed() }
+    }
+}
+
+/// Where the images come from.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DatasetSource {
+    /// The test set of CIFAR-10.
+    #[default]
+    Cifar10Test,
+}

@@ -1,0 +1,164 @@
+//! Objectives: which number has to be at most, or at least, how much.
+
+use std::time::Duration;
+
+use crate::{accounting::Counts, summary::Summary, validity::Target};
+
+/// What an objective looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// The median of the latency, in microseconds, as are the next six.
+    P50,
+    /// The 90th percentile.
+    P90,
+    /// The 95th percentile.
+    P95,
+    /// The 99th percentile.
+    P99,
+    /// The 99.9th percentile.
+    P999,
+    /// The largest latency.
+    Max,
+    /// The arithmetic mean.
+    Mean,
+    /// Images lost, in percent of those scheduled.
+    LostPercent,
+    /// Images answered, in percent of those that the load was to send.
+    AchievedRatePercent,
+    /// Labels that are right, in percent of all labels.
+    AccuracyPercent,
+}
+
+/// What the number has to be, in the unit of the metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Limit {
+    /// Not more.
+    AtMost(f64),
+    /// Not less.
+    AtLeast(f64),
+}
+
+/// A result of all producers together.
+#[derive(Clone, Copy, Debug)]
+pub struct Results<'a> {
+    /// Of the latency.
+    pub latency: &'a Summary,
+    /// What became of the images of the measurement.
+    pub counts: &'a Counts,
+    /// Answers with the right label.
+    pub correct: u64,
+    /// The length of the measurement.
+    pub duration: Duration,
+    /// What was to be sent; none for a closed load.
+    pub target: Option<Target>,
+}
+
+impl Metric {
+    /// The number, in microseconds or percent. Infinite for a latency that falls on images without an answer, and so
+    /// the mean as soon as there is one of them; none where there is nothing to look at.
+    pub fn observe(self, results: &Results<'_>) -> Option<f64> {
+        let Results { latency, counts, correct, .. } = *results;
+        let latency_or_infinite = |value: Option<u64>| {
+            let infinite = (counts.scheduled > 0).then_some(f64::INFINITY);
+            value.map(|micros| micros as f64).or(infinite)
+        };
+        match self {
+            Self::P50 => latency_or_infinite(latency.p50),
+            Self::P90 => latency_or_infinite(latency.p90),
+            Self::P95 => latency_or_infinite(latency.p95),
+            Self::P99 => latency_or_infinite(latency.p99),
+            Self::P999 => latency_or_infinite(latency.p999),
+            Self::Max => latency_or_infinite(latency.max),
+            Self::Mean => latency_or_infinite(latency.mean.filter(|_| latency.count == counts.scheduled)),
+            Self::LostPercent => percent(counts.lost, counts.scheduled as f64),
+            Self::AchievedRatePercent => percent(counts.received, wanted(results)?),
+            Self::AccuracyPercent => percent(correct, counts.labelled() as f64),
+        }
+    }
+
+    /// So many images must be scheduled for the quantile q to mean something: 10 / (1 - q), so that ten lie above it.
+    pub fn fewest_images(self) -> u64 {
+        match self {
+            Self::P50 => 20,
+            Self::P90 => 100,
+            Self::P95 => 200,
+            Self::P99 => 1_000,
+            Self::P999 => 10_000,
+            Self::Max | Self::Mean | Self::LostPercent | Self::AchievedRatePercent | Self::AccuracyPercent => 1,
+        }
+    }
+}
+
+impl Limit {
+    /// Whether a number keeps it. Nothing observed keeps no limit.
+    pub fn is_kept_by(self, observed: Option<f64>) -> bool {
+        observed.is_some_and(|observed| match self {
+            Self::AtMost(limit) => observed <= limit,
+            Self::AtLeast(limit) => observed >= limit,
+        })
+    }
+}
+
+/// How many images the load was to send.
+fn wanted(results: &Results<'_>) -> Option<f64> {
+    Some(match results.target? {
+        Target::PerSecond(rate) => rate as f64 * results.duration.as_secs_f64(),
+        Target::Scheduled => results.counts.scheduled as f64,
+    })
+}
+
+fn percent(part: u64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part as f64 * 100.0 / whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{histogram::LatencyHistogram, summary::summarize};
+
+    /// A hundred images within 10 s: latencies of 1 to 90 ms, and ten that were lost; 81 of 90 labels are right.
+    fn observe(metric: Metric, target: Option<Target>) -> Option<f64> {
+        let mut histogram = LatencyHistogram::new();
+        (1..=90).for_each(|millis| histogram.record(millis * 1_000).unwrap());
+        let counts = Counts { scheduled: 100, sent: 100, received: 90, lost: 10, ..Counts::default() };
+        let latency = summarize(&histogram, counts.scheduled);
+        let duration = Duration::from_secs(10);
+        metric.observe(&Results { latency: &latency, counts: &counts, correct: 81, duration, target })
+    }
+
+    #[test]
+    fn a_percentile_that_falls_on_lost_images_keeps_no_upper_limit() {
+        let p90 = observe(Metric::P90, None);
+        assert!(p90.is_some_and(|micros| (90_000.0..90_100.0).contains(&micros)), "{p90:?}");
+        for metric in [Metric::P95, Metric::Max, Metric::Mean] {
+            assert_eq!(observe(metric, None), Some(f64::INFINITY), "{metric:?}");
+            assert!(!Limit::AtMost(3.6e9).is_kept_by(observe(metric, None)));
+        }
+    }
+
+    #[test]
+    fn shares_are_in_percent() {
+        assert_eq!(observe(Metric::LostPercent, None), Some(10.0));
+        assert_eq!(observe(Metric::AccuracyPercent, None), Some(90.0));
+        assert_eq!(observe(Metric::AchievedRatePercent, Some(Target::PerSecond(12))), Some(75.0));
+        assert_eq!(observe(Metric::AchievedRatePercent, Some(Target::Scheduled)), Some(90.0));
+        assert_eq!(observe(Metric::AchievedRatePercent, None), None, "a closed load has no target");
+    }
+
+    #[test]
+    fn a_limit_itself_keeps_it() {
+        assert!(Limit::AtMost(10.0).is_kept_by(observe(Metric::LostPercent, None)));
+        assert!(Limit::AtLeast(90.0).is_kept_by(observe(Metric::AccuracyPercent, None)));
+        assert!(!Limit::AtMost(9.9).is_kept_by(observe(Metric::LostPercent, None)));
+        assert!(!Limit::AtLeast(90.1).is_kept_by(observe(Metric::AccuracyPercent, None)));
+        assert!(!Limit::AtMost(1.0).is_kept_by(None));
+    }
+
+    #[test]
+    fn ten_images_lie_above_a_quantile() {
+        let quantiles = [(Metric::P50, 0.5_f64), (Metric::P90, 0.9), (Metric::P95, 0.95), (Metric::P99, 0.99)];
+        for (metric, quantile) in quantiles {
+            assert_eq!(metric.fewest_images() as f64, (10.0 / (1.0 - quantile)).round(), "{metric:?}");
+        }
+    }
+}
