@@ -5,10 +5,8 @@ import argparse
 import json
 import logging
 import os
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from kafka import KafkaAdminClient
 from pymongo import MongoClient
 
 import load
+from loopback import program
 from loopback.figures import figure, without_infinity
 from loopback.processes import Failed, Processes, start_database, start_kafka
 from loopback.producers import PERCENTILES
@@ -122,9 +121,7 @@ def options() -> argparse.Namespace:
 
 
 def run(chosen: argparse.Namespace) -> None:
-    load_before = os.getloadavg()[0]
-    if load_before > 0.5:
-        logging.warning("other work on the machine (load %.1f): it shows in the figures", load_before)
+    load_before = program.load_before()
     with tempfile.TemporaryDirectory(prefix="bench-original-") as name, Processes(Path(name)) as processes:
         folder = Path(name)
         onnx = folder / "resnet20.onnx"
@@ -139,17 +136,6 @@ def run(chosen: argparse.Namespace) -> None:
     print(f"\nThe results of every round: {chosen.output}")
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("kafka").setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        run(options())
-    except Failed as failure:
-        sys.exit(f"bench/original: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
 if __name__ == "__main__":
-    main()
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    program.main("bench/original", lambda: run(options()))

@@ -5,7 +5,6 @@ import argparse
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 import floor
 import rates
 import report
+from loopback import program
 from loopback.figures import figure, without_infinity
 from loopback.processes import Failed, Processes, start_kafka
 from loopback.producers import Generator
@@ -113,9 +113,7 @@ def options() -> argparse.Namespace:
 
 
 def run(chosen: argparse.Namespace) -> None:
-    load_before = os.getloadavg()[0]
-    if load_before > 0.5:
-        logging.warning("other work on the machine (load %.1f): it shows in the figures", load_before)
+    load_before = program.load_before()
     with tempfile.TemporaryDirectory(prefix="bench-pipeline-") as name, Processes(Path(name)) as processes:
         kafka = start_kafka(processes, chosen.cache)
         results = measured(Bench(chosen, Path(name), processes, kafka))
@@ -129,16 +127,5 @@ def run(chosen: argparse.Namespace) -> None:
         sys.exit(1)
 
 
-def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        run(options())
-    except Failed as failure:
-        sys.exit(f"bench/pipeline: {failure}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-
-
 if __name__ == "__main__":
-    main()
+    program.main("bench/pipeline", lambda: run(options()))

@@ -2,30 +2,33 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::{accounting::Counts, summary::Summary, validity::Target};
 
-/// What an objective looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a limit is on.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// The median of the latency, in microseconds, as are the next six.
+    /// The median of the latency.
     P50,
-    /// The 90th percentile.
+    /// The 90th percentile of the latency.
     P90,
-    /// The 95th percentile.
+    /// The 95th percentile of the latency.
     P95,
-    /// The 99th percentile.
+    /// The 99th percentile of the latency.
     P99,
-    /// The 99.9th percentile.
+    /// The 99.9th percentile of the latency.
     P999,
     /// The largest latency.
     Max,
-    /// The arithmetic mean.
+    /// The mean latency.
     Mean,
     /// Images lost, in percent of those scheduled.
     LostPercent,
-    /// Images answered, in percent of those that the load was to send.
+    /// Images answered, in percent of those that an open load was to send.
     AchievedRatePercent,
-    /// Labels that are right, in percent of all labels.
+    /// Right labels, in percent of all labels.
     AccuracyPercent,
 }
 
@@ -54,6 +57,11 @@ pub struct Results<'a> {
 }
 
 impl Metric {
+    /// Whether it is a share in percent, and not a latency.
+    pub fn is_percent(self) -> bool {
+        matches!(self, Self::LostPercent | Self::AchievedRatePercent | Self::AccuracyPercent)
+    }
+
     /// The number, in microseconds or percent. Infinite for a latency that falls on images without an answer, and so
     /// the mean as soon as there is one of them; none where there is nothing to look at.
     pub fn observe(self, results: &Results<'_>) -> Option<f64> {
@@ -71,7 +79,7 @@ impl Metric {
             Self::Max => latency_or_infinite(latency.max),
             Self::Mean => latency_or_infinite(latency.mean.filter(|_| latency.count == counts.scheduled)),
             Self::LostPercent => percent(counts.lost, counts.scheduled as f64),
-            Self::AchievedRatePercent => percent(counts.received, wanted(results)?),
+            Self::AchievedRatePercent => percent(counts.received, results.target?.images(counts, results.duration)),
             Self::AccuracyPercent => percent(correct, counts.labelled() as f64),
         }
     }
@@ -97,14 +105,6 @@ impl Limit {
             Self::AtLeast(limit) => observed >= limit,
         })
     }
-}
-
-/// How many images the load was to send.
-fn wanted(results: &Results<'_>) -> Option<f64> {
-    Some(match results.target? {
-        Target::PerSecond(rate) => rate as f64 * results.duration.as_secs_f64(),
-        Target::Scheduled => results.counts.scheduled as f64,
-    })
 }
 
 fn percent(part: u64, whole: f64) -> Option<f64> {

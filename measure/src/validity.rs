@@ -31,6 +31,16 @@ pub enum Target {
     Scheduled,
 }
 
+impl Target {
+    /// How many images were to be sent in so long.
+    pub fn images(self, counts: &Counts, duration: Duration) -> f64 {
+        match self {
+            Self::PerSecond(rate) => rate as f64 * duration.as_secs_f64(),
+            Self::Scheduled => counts.scheduled as f64,
+        }
+    }
+}
+
 /// The judgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validity {
@@ -109,18 +119,9 @@ fn no_samples(evidence: &Evidence) -> Option<String> {
 
 fn offered_rate_too_low(evidence: &Evidence) -> Option<String> {
     let Evidence { counts, duration, .. } = *evidence;
-    let target = evidence.target?;
-    let nanos = |count: u64| u128::from(count) * 1_000_000_000;
-    let wanted = match target {
-        Target::PerSecond(rate) => u128::from(rate) * duration.as_nanos(),
-        Target::Scheduled => nanos(counts.scheduled),
-    };
-    (nanos(counts.sent) * 100 < wanted * 99).then(|| {
-        let offered = display::rate(counts.sent, duration);
-        let wanted = match target {
-            Target::PerSecond(rate) => rate.to_string(),
-            Target::Scheduled => display::rate(counts.scheduled, duration),
-        };
+    let wanted = evidence.target?.images(counts, duration);
+    (counts.sent as f64 * 100.0 < wanted * 99.0).then(|| {
+        let [offered, wanted] = [counts.sent, wanted.round() as u64].map(|images| display::rate(images, duration));
         format!("{offered} images/s were sent of {wanted} wanted, less than 99 %: see the send errors")
     })
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ending::Ending,
-    http::{self, Limits, Readiness},
+    http::{self, HealthArgs, Limits, Readiness},
 };
 
 /// A runtime with one thread, the wish to stop, and a server of HTTP.
@@ -56,6 +56,14 @@ impl Service {
         let server = http::serve(listener, routes, limits, self.ending.stop.clone(), self.done.clone());
         self.server = Some(self.runtime.spawn(server));
         Ok(())
+    }
+
+    /// Answers `/livez`, `/readyz` and `/metrics`, and nothing else, from now on.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn serve_health(&mut self, args: &HealthArgs, registry: Registry) -> anyhow::Result<()> {
+        self.serve(args.http_address, Limits::default(), registry, Router::new())
     }
 
     /// Waits until the requests that are under way are answered, to a deadline.

@@ -1,8 +1,8 @@
 //! What a result has to keep.
 
 use kube::KubeSchema;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+pub use tailrace_measure::slo::Metric;
 
 /// One number and its limit. A test that misses one has not succeeded.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -28,38 +28,6 @@ pub struct Slo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16))]
     pub min: Option<String>,
-}
-
-/// What a limit is on.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Metric {
-    /// The median of the latency.
-    P50,
-    /// The 90th percentile of the latency.
-    P90,
-    /// The 95th percentile of the latency.
-    P95,
-    /// The 99th percentile of the latency.
-    P99,
-    /// The 99.9th percentile of the latency.
-    P999,
-    /// The largest latency.
-    Max,
-    /// The mean latency.
-    Mean,
-    /// Images lost, in percent of those scheduled.
-    LostPercent,
-    /// Images answered, in percent of those that an open load was to send.
-    AchievedRatePercent,
-    /// Right labels, in percent of all labels.
-    AccuracyPercent,
-}
-
-impl Metric {
-    /// Whether it is a share in percent, and not a latency.
-    pub fn is_percent(self) -> bool {
-        matches!(self, Self::LostPercent | Self::AchievedRatePercent | Self::AccuracyPercent)
-    }
 }
 
 /// How an SLO was kept.

@@ -8,7 +8,7 @@ use tailrace_crds::{
 };
 use tailrace_measure::{
     display,
-    slo::{self, Limit, Results},
+    slo::{Limit, Results},
 };
 
 /// How each SLO is kept. `drain` is how long answers were waited for.
@@ -17,7 +17,7 @@ pub fn judge(slos: &[Slo], results: &Results<'_>, drain: Duration) -> Vec<SloRes
 }
 
 fn judge_one(slo: &Slo, results: &Results<'_>, drain: Duration) -> SloResult {
-    let observed = measured(slo.metric).observe(results);
+    let observed = slo.metric.observe(results);
     SloResult {
         metric: slo.metric,
         max: slo.max.clone(),
@@ -30,7 +30,7 @@ fn judge_one(slo: &Slo, results: &Results<'_>, drain: Duration) -> SloResult {
 /// The first SLO whose quantile has fewer than ten of so many images above it, in one sentence.
 pub fn too_few_images(slos: &[Slo], scheduled: u64) -> Option<String> {
     slos.iter().find_map(|slo| {
-        let fewest = measured(slo.metric).fewest_images();
+        let fewest = slo.metric.fewest_images();
         (scheduled < fewest).then(|| {
             format!(
                 "an SLO is on {:?}, for which {fewest} images are wanted, and {scheduled} were scheduled: measure longer \
@@ -86,21 +86,6 @@ fn shown(metric: Metric, value: f64, drain: Duration) -> String {
         infinite if infinite.is_infinite() => display::unbounded(drain),
         percent if metric.is_percent() => digits(percent),
         micros => format!("{}ms", digits(micros / 1_000.0)),
-    }
-}
-
-fn measured(metric: Metric) -> slo::Metric {
-    match metric {
-        Metric::P50 => slo::Metric::P50,
-        Metric::P90 => slo::Metric::P90,
-        Metric::P95 => slo::Metric::P95,
-        Metric::P99 => slo::Metric::P99,
-        Metric::P999 => slo::Metric::P999,
-        Metric::Max => slo::Metric::Max,
-        Metric::Mean => slo::Metric::Mean,
-        Metric::LostPercent => slo::Metric::LostPercent,
-        Metric::AchievedRatePercent => slo::Metric::AchievedRatePercent,
-        Metric::AccuracyPercent => slo::Metric::AccuracyPercent,
     }
 }
 

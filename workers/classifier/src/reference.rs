@@ -182,7 +182,7 @@ fn compare(classifier: &Classifier, plain: &impl Fn(&Pixels) -> Vec<f32>, images
 }
 
 #[test]
-#[ignore = "takes a minute or two: make bench-classifier runs it"]
+#[ignore = "wants the whole test set: tests/all-images, a stage of make test, brings it and runs this"]
 fn the_trained_model_agrees_with_candle_nn_on_all_test_images() {
     let (classifier, plain) = trained();
     let images = test_set();

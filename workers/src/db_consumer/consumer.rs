@@ -5,18 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    ClientContext, Message, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::KafkaResult,
-    message::OwnedMessage,
-};
+use rdkafka::{Message, consumer::Consumer, message::OwnedMessage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     http::Readiness,
-    kafka::{self, Cluster, Member, list, log_commit},
+    kafka::{Cluster, Member, Membership},
 };
 
 /// The poll blocks for at most this long, so that the end of the process is noticed.
@@ -27,7 +21,7 @@ const MOST_BYTES: usize = 4 << 20;
 
 /// A member of the group that takes images and answers. Dropped, it commits what is stored and leaves the group.
 pub struct Records {
-    member: Member<Membership>,
+    member: Member<()>,
     /// Came during a pause; the beginning of the next batch.
     early: Vec<OwnedMessage>,
 }
@@ -39,7 +33,7 @@ impl Records {
         let mut config = cluster.consumer(group);
         config.set("fetch.wait.max.ms", "250").set("fetch.min.bytes", "65536");
         let topics: [&str; 2] = [&cluster.images_topic, &cluster.inferences_topic];
-        let member = Member::join(config, &topics, Membership { readiness: readiness.clone() }, readiness)?;
+        let member = Member::join(config, &topics, Membership { holder: (), readiness })?;
         Ok(Self { member, early: Vec::new() })
     }
 
@@ -66,7 +60,7 @@ impl Records {
         let last: BTreeMap<_, _> =
             batch.iter().map(|record| ((record.topic(), record.partition()), record.offset())).collect();
         for ((topic, partition), offset) in last {
-            if let Err(error) = self.consumer().store_offset(topic, partition, offset) {
+            if let Err(error) = self.member.consumer().store_offset(topic, partition, offset) {
                 tracing::warn!("offset {offset} of {topic}/{partition} is not stored: {error}");
             }
         }
@@ -78,55 +72,18 @@ impl Records {
     /// When Kafka's client cannot go on.
     pub fn pause(&mut self, delay: Duration, stop: &CancellationToken) -> anyhow::Result<()> {
         let until = Instant::now() + delay;
-        self.consumer().pause(&self.consumer().assignment()?)?;
+        self.member.pause()?;
         while Instant::now() < until && !stop.is_cancelled() {
             if let Some(record) = self.member.poll(POLL.min(until.saturating_duration_since(Instant::now())))? {
                 // Of a partition that was assigned meanwhile.
                 self.early.push(record);
-                self.consumer().pause(&self.consumer().assignment()?)?;
+                self.member.pause()?;
             }
         }
-        Ok(self.consumer().resume(&self.consumer().assignment()?)?)
-    }
-
-    fn consumer(&self) -> &BaseConsumer<Membership> {
-        self.member.consumer()
+        Ok(self.member.resume()?)
     }
 }
 
 fn size(record: &OwnedMessage) -> usize {
     record.payload().map_or(0, <[u8]>::len)
-}
-
-/// What to do as partitions come and go.
-#[derive(Clone)]
-struct Membership {
-    readiness: Readiness,
-}
-
-impl ClientContext for Membership {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        kafka::log(level, facility, message);
-    }
-}
-
-impl ConsumerContext for Membership {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Revoke(revoked) = rebalance else { return };
-        tracing::info!("partitions taken away: {}", list(revoked));
-        if !consumer.assignment_lost() {
-            log_commit(consumer.commit_consumer_state(CommitMode::Sync));
-        }
-    }
-
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(assigned) = rebalance {
-            tracing::info!("partitions assigned: {}", list(assigned));
-            self.readiness.set(true);
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        log_commit(result);
-    }
 }

@@ -10,17 +10,16 @@ pub mod database;
 mod documents;
 mod metrics;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use mongodb::Database;
 use rdkafka::{message::OwnedMessage, producer::Producer};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    http::{Limits, Readiness},
+    http::{HealthArgs, Readiness},
     kafka::{self, Cluster, WaitError},
     service::Service,
 };
@@ -45,9 +44,9 @@ pub struct Args {
     /// The database with the collections images and inferences; the environment's TAILRACE_MONGODB_URI says where it is.
     #[arg(long, env = "TAILRACE_DATABASE", default_value = "iot")]
     pub database: String,
-    /// Where /livez, /readyz and /metrics are.
-    #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
-    pub http_address: SocketAddr,
+    /// Where its health is shown.
+    #[command(flatten)]
+    pub health: HealthArgs,
 }
 
 /// Archives until asked to stop, then commits and leaves the group.
@@ -57,7 +56,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let mut service = Service::new()?;
-    service.serve(args.http_address, Limits::default(), metrics.registry(), Router::new())?;
+    service.serve_health(&args.health, metrics.registry())?;
     let Service { runtime, readiness, ending, .. } = service;
     let stop = &ending.stop;
     let database = runtime.block_on(database::open(&args.database))?;

@@ -52,6 +52,14 @@ impl Args {
     }
 }
 
+/// The flags of every part that shows only its health and its metrics over HTTP.
+#[derive(clap::Args, Debug)]
+pub struct HealthArgs {
+    /// Where /livez, /readyz and /metrics are.
+    #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub http_address: SocketAddr,
+}
+
 /// What a client can make the server hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

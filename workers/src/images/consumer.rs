@@ -7,10 +7,8 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, Message, TopicPartitionList,
-    config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::KafkaResult,
+    Message, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
     message::OwnedMessage,
 };
 use tailrace_wire::ImageEvent;
@@ -19,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Destination, Image, answers::Answers, in_flight::InFlight};
 use crate::{
     http::Readiness,
-    kafka::{self, Cluster, Member, log_commit},
+    kafka::{Cluster, Holder, Member, Membership},
 };
 
 /// The poll blocks for at most this long, so that the end of the process is noticed.
@@ -31,7 +29,7 @@ const HAND_OVER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A member of the group that takes images. Dropped, it leaves the group, which takes all its partitions away.
 pub struct Images {
-    member: Member<Membership>,
+    member: Member<Waiting>,
 }
 
 impl Images {
@@ -42,9 +40,9 @@ impl Images {
         in_flight: Arc<InFlight>,
         readiness: Readiness,
     ) -> anyhow::Result<Self> {
-        let topic = cluster.images_topic.clone();
-        let membership = Membership { topic, in_flight, readiness: readiness.clone() };
-        let member = Member::join(cluster.consumer(group), &[&cluster.images_topic], membership, readiness)?;
+        let holder = Waiting { topic: cluster.images_topic.clone(), in_flight };
+        let membership = Membership { holder, readiness };
+        let member = Member::join(cluster.consumer(group), &[&cluster.images_topic], membership)?;
         Ok(Self { member })
     }
 
@@ -72,14 +70,14 @@ impl Images {
         answers: &Arc<Answers>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        self.consumer().pause(&self.consumer().assignment()?)?;
+        self.member.pause()?;
         while !stop.is_cancelled() && !destination.wait_for_room(Duration::ZERO) {
             if self.bring(destination, answers)? {
                 // It is of a partition that was assigned meanwhile.
-                self.consumer().pause(&self.consumer().assignment()?)?;
+                self.member.pause()?;
             }
         }
-        Ok(self.consumer().resume(&self.consumer().assignment()?)?)
+        Ok(self.member.resume()?)
     }
 
     /// Brings the next image, if one comes soon.
@@ -89,80 +87,59 @@ impl Images {
         if let Some(record) = record {
             destination.push(self.image(record, answers));
         }
-        self.consumer().context().store_answered(self.consumer());
+        self.waiting().store_answered(self.member.consumer());
         Ok(came)
     }
 
-    fn consumer(&self) -> &BaseConsumer<Membership> {
-        self.member.consumer()
+    fn waiting(&self) -> &Waiting {
+        &self.member.consumer().context().holder
     }
 
     fn image(&self, record: OwnedMessage, answers: &Arc<Answers>) -> Image {
-        let taken_away = self.consumer().context().in_flight.begin(record.partition(), record.offset());
+        let taken_away = self.waiting().in_flight.begin(record.partition(), record.offset());
         let event = ImageEvent::from_record(&record);
         Image { record, event, arrived: Instant::now(), answers: answers.clone(), taken_away }
     }
 }
 
-/// What to do as partitions come and go.
+/// The images that wait for their answers.
 #[derive(Clone)]
-struct Membership {
+struct Waiting {
     topic: String,
     in_flight: Arc<InFlight>,
-    readiness: Readiness,
 }
 
-impl Membership {
+impl Waiting {
     /// What is stored is committed by the next automatic commit.
-    fn store_answered(&self, consumer: &BaseConsumer<Self>) {
+    fn store_answered(&self, consumer: &BaseConsumer<Membership<Self>>) {
         for (partition, offset) in self.in_flight.take_answered() {
             if let Err(error) = consumer.store_offset(&self.topic, partition, offset) {
                 tracing::warn!("offset {offset} of partition {partition} is not stored: {error}");
             }
         }
     }
+}
 
-    /// Waits until what was taken is answered, and commits.
-    fn hand_over(&self, consumer: &BaseConsumer<Self>, revoked: impl Fn(i32) -> bool) {
-        let unanswered = self.in_flight.drain(&revoked, HAND_OVER_LIMIT);
+impl Holder for Waiting {
+    /// Waits until what was taken is answered.
+    fn hand_over(&self, consumer: &BaseConsumer<Membership<Self>>, revoked: &TopicPartitionList) {
+        let revoked = numbers(revoked);
+        let unanswered = self.in_flight.drain(|partition| revoked.contains(&partition), HAND_OVER_LIMIT);
         if unanswered > 0 {
             tracing::warn!(
                 "{unanswered} images have no answer after {HAND_OVER_LIMIT:?}: they will be delivered again"
             );
         }
         self.store_answered(consumer);
-        self.in_flight.forget(revoked);
-        log_commit(consumer.commit_consumer_state(CommitMode::Sync));
+        self.in_flight.forget(|partition| revoked.contains(&partition));
+    }
+
+    fn lose(&self, revoked: &TopicPartitionList) {
+        let revoked = numbers(revoked);
+        self.in_flight.forget(|partition| revoked.contains(&partition));
     }
 }
 
-impl ClientContext for Membership {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        kafka::log(level, facility, message);
-    }
-}
-
-impl ConsumerContext for Membership {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let Rebalance::Revoke(list) = rebalance else { return };
-        tracing::info!("partitions taken away: {}", kafka::list(list));
-        let revoked: HashSet<i32> = list.elements().iter().map(|element| element.partition()).collect();
-        if consumer.assignment_lost() {
-            // They have another owner already, who begins at the last commit.
-            self.in_flight.forget(|partition| revoked.contains(&partition));
-        } else {
-            self.hand_over(consumer, |partition| revoked.contains(&partition));
-        }
-    }
-
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(list) = rebalance {
-            tracing::info!("partitions assigned: {}", kafka::list(list));
-            self.readiness.set(true);
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        log_commit(result);
-    }
+fn numbers(partitions: &TopicPartitionList) -> HashSet<i32> {
+    partitions.elements().iter().map(|element| element.partition()).collect()
 }

@@ -16,12 +16,11 @@ mod server;
 mod server_url;
 mod trouble;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use tailrace_crds::duration::Duration as UserDuration;
 
-use crate::{http::Limits, images, kafka::Cluster, service::Service};
+use crate::{http::HealthArgs, images, kafka::Cluster, service::Service};
 use breaker::Breaker;
 use bridge::Bridge;
 use metrics::Metrics;
@@ -50,9 +49,9 @@ pub struct Args {
     /// How long a request may take, such as 5s, before it is made again.
     #[arg(long, env = "TAILRACE_REQUEST_TIMEOUT", default_value = "5s", value_parser = request_timeout)]
     pub request_timeout: UserDuration,
-    /// Where /livez, /readyz and /metrics are.
-    #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
-    pub http_address: SocketAddr,
+    /// Where its health is shown.
+    #[command(flatten)]
+    pub health: HealthArgs,
 }
 
 /// Carries images until asked to stop, then answers what was taken, commits and leaves the group.
@@ -62,7 +61,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let mut service = Service::new()?;
-    service.serve(args.http_address, Limits::default(), metrics.registry(), Router::new())?;
+    service.serve_health(&args.health, metrics.registry())?;
     let bridge = bridge(&args, &service, &metrics);
     let carried = images::pump(&args.cluster, &args.group, &service, metrics.answers, &bridge);
     service.finish().and(carried)

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use rdkafka::{
     ClientConfig, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
-    error::{KafkaError, RDKafkaErrorCode},
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::OwnedMessage,
 };
 
-use crate::http::Readiness;
+use super::membership::{Holder, Membership};
 
 /// A member that has no partition after so long, two of a broker's default heartbeats, is a spare one.
 const SPARE_AFTER: Duration = Duration::from_secs(10);
@@ -19,13 +19,12 @@ const COORDINATOR_LIMIT: Duration = Duration::from_secs(1);
 
 /// Takes records of topics that the members of a group share. Dropped, it leaves the group, which takes all its
 /// partitions away.
-pub struct Member<C: ConsumerContext + Clone + 'static> {
-    consumer: BaseConsumer<C>,
+pub struct Member<H: Holder> {
+    consumer: BaseConsumer<Membership<H>>,
     protocol: Protocol,
     config: ClientConfig,
     topics: Vec<String>,
-    context: C,
-    readiness: Readiness,
+    membership: Membership<H>,
     /// When to see whether it is a spare member, unless that is known.
     look: Option<Instant>,
 }
@@ -55,18 +54,17 @@ impl Protocol {
     }
 }
 
-impl<C: ConsumerContext + Clone + 'static> Member<C> {
-    /// Joins the group that `config` names. A member to whom partitions are assigned makes itself ready; of a spare one
-    /// this is known here.
+impl<H: Holder> Member<H> {
+    /// Joins the group that `config` names.
     ///
     /// # Errors
     /// When Kafka's client cannot be set up.
-    pub fn join(config: ClientConfig, topics: &[&str], context: C, readiness: Readiness) -> anyhow::Result<Self> {
+    pub fn join(config: ClientConfig, topics: &[&str], membership: Membership<H>) -> anyhow::Result<Self> {
         let protocol = Protocol::Consumer;
-        let consumer = subscribe(protocol, &config, topics, &context)?;
+        let consumer = subscribe(protocol, &config, topics, &membership)?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let look = Some(Instant::now() + SPARE_AFTER);
-        Ok(Self { consumer, protocol, config, topics, context, readiness, look })
+        Ok(Self { consumer, protocol, config, topics, membership, look })
     }
 
     /// The next record, if one comes within `limit`. Must be called again and again: partitions come and go within.
@@ -100,14 +98,30 @@ impl<C: ConsumerContext + Clone + 'static> Member<C> {
         if self.consumer.committed_offsets(any, COORDINATOR_LIMIT).is_ok() {
             self.look = None;
             tracing::info!("no partition is left for this member of the group");
-            self.readiness.set(true);
+            self.membership.readiness.set(true);
         }
         Ok(())
     }
 
     /// Its client.
-    pub fn consumer(&self) -> &BaseConsumer<C> {
+    pub fn consumer(&self) -> &BaseConsumer<Membership<H>> {
         &self.consumer
+    }
+
+    /// Takes nothing more of the partitions that are assigned now. Those that are assigned later are not paused.
+    ///
+    /// # Errors
+    /// Of Kafka's client.
+    pub fn pause(&self) -> KafkaResult<()> {
+        self.consumer.pause(&self.consumer.assignment()?)
+    }
+
+    /// Takes records again.
+    ///
+    /// # Errors
+    /// Of Kafka's client.
+    pub fn resume(&self) -> KafkaResult<()> {
+        self.consumer.resume(&self.consumer.assignment()?)
     }
 
     /// Joins again by the classic protocol, if that is all that the broker has.
@@ -120,7 +134,7 @@ impl<C: ConsumerContext + Clone + 'static> Member<C> {
         }
         (self.protocol, self.look) = (Protocol::Classic, None);
         let topics: Vec<_> = self.topics.iter().map(String::as_str).collect();
-        self.consumer = subscribe(self.protocol, &self.config, &topics, &self.context)?;
+        self.consumer = subscribe(self.protocol, &self.config, &topics, &self.membership)?;
         Ok(())
     }
 }
@@ -130,17 +144,17 @@ fn is_unsupported(code: RDKafkaErrorCode) -> bool {
     matches!(code, RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)
 }
 
-fn subscribe<C: ConsumerContext + Clone + 'static>(
+fn subscribe<H: Holder>(
     protocol: Protocol,
     config: &ClientConfig,
     topics: &[&str],
-    context: &C,
-) -> anyhow::Result<BaseConsumer<C>> {
+    membership: &Membership<H>,
+) -> anyhow::Result<BaseConsumer<Membership<H>>> {
     let mut config = config.clone();
     protocol.set(&mut config);
     let group = config.get("group.id").unwrap_or_default().to_owned();
-    let consumer: BaseConsumer<C> =
-        config.create_with_context(context.clone()).context("cannot set up Kafka's consumer")?;
+    let consumer: BaseConsumer<_> =
+        config.create_with_context(membership.clone()).context("cannot set up Kafka's consumer")?;
     consumer.subscribe(topics)?;
     match protocol {
         Protocol::Consumer => tracing::info!("joining the group {group} by the consumer protocol (KIP-848)"),

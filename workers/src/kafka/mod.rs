@@ -4,6 +4,7 @@
 //! one broker. `queued.min.messages` must stay as it is: 1 would cost half a second a record.
 
 mod member;
+mod membership;
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +12,15 @@ use std::{
 };
 
 use rdkafka::{
-    ClientConfig, ClientContext, TopicPartitionList,
-    client::{Client, DefaultClientContext},
-    config::RDKafkaLogLevel,
+    ClientConfig, ClientContext,
+    client::Client,
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 pub use member::Member;
+pub use membership::{Holder, Membership};
 
 /// How long one request for the list of topics may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -184,30 +185,5 @@ pub fn end<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32, li
             Err(error) => tracing::warn!("the end of {topic}/{partition} is asked for again: {error}"),
         }
         std::thread::sleep(backoff.delay().min(left));
-    }
-}
-
-/// What a client says of itself, but for what is fatal to it: that is said by whoever it ends, and it need not end anybody.
-pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
-    if facility != "FATAL" {
-        DefaultClientContext.log(level, facility, message);
-    }
-}
-
-/// Partitions as `topic/number`, or `none`.
-#[must_use]
-pub fn list(partitions: &TopicPartitionList) -> String {
-    let elements = partitions.elements();
-    let names: Vec<_> = elements.iter().map(|element| format!("{}/{}", element.topic(), element.partition())).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
-/// A commit that failed is no reason to stop: the next one repeats it, and what is never committed is delivered again.
-/// Nothing to commit is no failure, and a coordinator that is away is reported by the client already.
-pub fn log_commit(result: KafkaResult<()>) {
-    use RDKafkaErrorCode::{NoOffset, WaitingForCoordinator};
-    match result {
-        Ok(()) | Err(KafkaError::ConsumerCommit(NoOffset | WaitingForCoordinator)) => {}
-        Err(error) => tracing::warn!("{error}"),
     }
 }
