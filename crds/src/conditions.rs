@@ -62,10 +62,28 @@ pub mod reasons {
     pub const NO_SAMPLES: &str = "NoSamples";
     /// An SLO looks at a quantile above which fewer than ten images lie.
     pub const TOO_FEW_SAMPLES: &str = "TooFewSamples";
+    /// A pod of the Pipeline was restarted, replaced or added during the run, or its spec was changed.
+    pub const PIPELINE_CHANGED: &str = "PipelineChanged";
+    /// The test is not to start yet.
+    pub const SUSPENDED: &str = "Suspended";
+    /// The test was ended by `abort`.
+    pub const ABORTED: &str = "Aborted";
+    /// The baseline does not exist, or has no valid result.
+    pub const BASELINE_NOT_USABLE: &str = "BaselineNotUsable";
+    /// A result that is valid is slower than its baseline by more than is allowed.
+    pub const REGRESSED: &str = "Regressed";
     /// A result that is valid does not keep an SLO.
     pub const SLO_MISSED: &str = "SLOMissed";
     /// A result keeps all SLOs.
     pub const SLOS_MET: &str = "SLOsMet";
     /// The gates of validity were passed.
     pub const VALID: &str = "Valid";
+}
+
+/// Reasons of warnings.
+pub mod warnings {
+    /// Images still piled up at the end.
+    pub const UNSTABLE: &str = "Unstable";
+    /// The Pipeline had other images to classify, or shared a node with the producers.
+    pub const SHARED: &str = "Shared";
 }

@@ -21,8 +21,8 @@ use crate::load_test::Messages;
     printcolumn(name = "LoadTest", type_ = "string", json_path = ".spec.loadTest"),
     printcolumn(name = "Index", type_ = "integer", json_path = ".spec.index"),
     printcolumn(name = "Ready", type_ = "date", json_path = ".status.readyAt"),
-    printcolumn(name = "Sent", type_ = "integer", json_path = ".status.progress.sent"),
-    printcolumn(name = "Received", type_ = "integer", json_path = ".status.progress.received")
+    printcolumn(name = "Sent", type_ = "integer", json_path = ".status.progress.messages.sent"),
+    printcolumn(name = "Received", type_ = "integer", json_path = ".status.progress.messages.received")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerReportSpec {
@@ -51,15 +51,28 @@ pub struct ProducerReportStatus {
     /// When the producer was ready: images encoded, partition assigned, connection warm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<MicroTime>,
-    /// Counts on the way, of warm-up and measurement together.
+    /// How it goes, of warm-up and measurement together.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Messages>,
+    pub progress: Option<ProducerProgress>,
     /// The end: counts and histograms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ProducerResult>,
     /// Why the producer gave up, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// What a producer says on the way.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerProgress {
+    /// The images so far.
+    pub messages: Messages,
+    /// The latencies of the answers since the progress before, in the form of the result's histograms.
+    pub recent_latency: String,
+    /// How long that was ago, in milliseconds.
+    #[schemars(range(min = 0))]
+    pub recent_millis: i64,
 }
 
 /// The final counts and histograms of one producer.
@@ -73,6 +86,12 @@ pub struct ProducerResult {
     /// Answers of the measurement with the right label.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub correct: i64,
+    /// Answers of the measurement whose label was compared with the right one.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    pub compared: i64,
+    /// How long was measured, in microseconds: as long as the spec says, or less if the test was aborted.
+    #[schemars(range(min = 0))]
+    pub measured_micros: i64,
     /// When the producer began, later than the common start by its own host's clock, in microseconds.
     pub start_delay_micros: i64,
     /// From the intended send to the answer, in microseconds: HdrHistogram V2, DEFLATE, base64; 1 µs to 1 h, 3 digits.
@@ -81,6 +100,48 @@ pub struct ProducerResult {
     pub service_latency: String,
     /// From the intended to the actual send, in the same form.
     pub send_delay: String,
+    /// Where the service latency went, each in the same form.
+    pub stages: ProducerStages,
+    /// The latencies by the second in which the image was to be sent.
+    pub intervals: ProducerIntervals,
+    /// How long the producer's container was kept from running by its CPU limit since the common start, in microseconds;
+    /// left out if its control group does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub throttled_micros: Option<i64>,
+    /// How many records the topic of the images got, from all sources, between this producer's being ready and its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub topic_records: Option<i64>,
     /// The Kafka client settings.
     pub client_settings: BTreeMap<String, String>,
+}
+
+/// The parts of the service latency, each a histogram in the form of the result's.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerStages {
+    /// In the classifier's queue.
+    pub queue: String,
+    /// Decoding and classifying.
+    pub compute: String,
+    /// From the actual send to Kafka's acknowledgement.
+    pub acknowledgement: String,
+    /// The service latency less queue and compute.
+    pub rest: String,
+}
+
+/// The measurement second by second.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProducerIntervals {
+    /// The length of an interval in seconds.
+    #[schemars(range(min = 1))]
+    pub seconds: i64,
+    /// Images scheduled in each.
+    pub scheduled: Vec<i64>,
+    /// Images answered in each.
+    pub answered: Vec<i64>,
+    /// The latencies of the images scheduled in each, in the form of the result's histograms; empty text for none.
+    pub latency: Vec<String>,
 }

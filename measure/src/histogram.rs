@@ -41,6 +41,12 @@ pub struct AboveRange(pub u64);
 #[error("the histogram cannot be encoded: {0}")]
 pub struct EncodeError(String);
 
+impl EncodeError {
+    pub(crate) fn new(cause: &dyn std::fmt::Display) -> Self {
+        Self(cause.to_string())
+    }
+}
+
 /// A text is not a histogram of this project.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
@@ -85,6 +91,31 @@ impl LatencyHistogram {
         self.0 += &other.0;
     }
 
+    /// The largest value, in microseconds, that counts as equal to this one; 0 counts as 1.
+    ///
+    /// # Errors
+    /// [`AboveRange`] above one hour.
+    pub fn bucket(micros: u64) -> Result<u64, AboveRange> {
+        if micros > HIGHEST_MICROS {
+            return Err(AboveRange(micros));
+        }
+        // Values with more bits than 2 · 10^digits needs are kept without their lowest ones: 2,048 is the power above it.
+        let lost_bits = (u64::BITS - micros.leading_zeros()).saturating_sub(11);
+        Ok(micros.max(LOWEST_MICROS) | ((1 << lost_bits) - 1))
+    }
+
+    /// The largest value of each bucket that is not empty in microseconds, ascending, and how many values are in it.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
+        let steps = self.0.iter_recorded();
+        steps.map(|step| (self.0.highest_equivalent(step.value_iterated_to()), step.count_since_last_iteration()))
+    }
+
+    /// Records the value of a bucket so many times.
+    pub(crate) fn record_many(&mut self, bucket: u64, count: u64) {
+        // The largest bucket ends above the range, and its values do not.
+        let _ = self.0.record_n(bucket.min(HIGHEST_MICROS), count);
+    }
+
     /// How many values were recorded.
     pub fn count(&self) -> u64 {
         self.0.len()
@@ -115,13 +146,17 @@ impl LatencyHistogram {
         })
     }
 
+    pub(crate) fn inner(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
     /// HdrHistogram V2, compressed with DEFLATE, as base64: the form that HdrHistogram's tools read in every language.
     ///
     /// # Errors
     /// Those of the compressor, which writes to memory.
     pub fn encode(&self) -> Result<String, EncodeError> {
         let mut bytes = Vec::new();
-        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).map_err(|error| EncodeError(error.to_string()))?;
+        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).map_err(|error| EncodeError::new(&error))?;
         Ok(BASE64_STANDARD.encode(bytes))
     }
 

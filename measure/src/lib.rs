@@ -3,17 +3,23 @@
 //! * [`schedule`]: when each image is to be sent.
 //! * [`accounting`]: what became of each image.
 //! * [`histogram`]: latencies, which are merged and never averaged.
+//! * [`intervals`]: the same, second by second.
 //! * [`summary`]: percentiles over all images scheduled; one without an answer has an infinite latency.
+//! * [`confidence`]: how sure these are, and whether two measurements differ.
 //! * [`validity`]: whether the numbers mean what they say.
+//! * [`stability`]: whether the load was one that can be kept up with.
 //! * [`slo`]: whether they are good enough.
 //! * [`display`]: how people read them.
 
 #![forbid(unsafe_code)]
 
 pub mod accounting;
+pub mod confidence;
 pub mod display;
 pub mod histogram;
+pub mod intervals;
 pub mod schedule;
 pub mod slo;
+pub mod stability;
 pub mod summary;
 pub mod validity;

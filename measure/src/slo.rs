@@ -28,7 +28,7 @@ pub enum Metric {
     LostPercent,
     /// Images answered, in percent of those that an open load was to send.
     AchievedRatePercent,
-    /// Right labels, in percent of all labels.
+    /// Right labels, in percent of those whose right one is known.
     AccuracyPercent,
 }
 
@@ -50,6 +50,8 @@ pub struct Results<'a> {
     pub counts: &'a Counts,
     /// Answers with the right label.
     pub correct: u64,
+    /// Answers whose label was compared with the right one.
+    pub compared: u64,
     /// The length of the measurement.
     pub duration: Duration,
     /// What was to be sent; none for a closed load.
@@ -65,7 +67,7 @@ impl Metric {
     /// The number, in microseconds or percent. Infinite for a latency that falls on images without an answer, and so
     /// the mean as soon as there is one of them; none where there is nothing to look at.
     pub fn observe(self, results: &Results<'_>) -> Option<f64> {
-        let Results { latency, counts, correct, .. } = *results;
+        let Results { latency, counts, correct, compared, .. } = *results;
         let latency_or_infinite = |value: Option<u64>| {
             let infinite = (counts.scheduled > 0).then_some(f64::INFINITY);
             value.map(|micros| micros as f64).or(infinite)
@@ -80,7 +82,7 @@ impl Metric {
             Self::Mean => latency_or_infinite(latency.mean.filter(|_| latency.count == counts.scheduled)),
             Self::LostPercent => percent(counts.lost, counts.scheduled as f64),
             Self::AchievedRatePercent => percent(counts.received, results.target?.images(counts, results.duration)),
-            Self::AccuracyPercent => percent(correct, counts.labelled() as f64),
+            Self::AccuracyPercent => percent(correct, compared as f64),
         }
     }
 
@@ -123,7 +125,7 @@ mod tests {
         let counts = Counts { scheduled: 100, sent: 100, received: 90, lost: 10, ..Counts::default() };
         let latency = summarize(&histogram, counts.scheduled);
         let duration = Duration::from_secs(10);
-        metric.observe(&Results { latency: &latency, counts: &counts, correct: 81, duration, target })
+        metric.observe(&Results { latency: &latency, counts: &counts, correct: 81, compared: 90, duration, target })
     }
 
     #[test]

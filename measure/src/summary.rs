@@ -48,7 +48,8 @@ pub fn summarize(histogram: &LatencyHistogram, total: u64) -> Summary {
     }
 }
 
-fn rank(total: u64, permille: u64) -> u64 {
+/// The rank of a quantile among so many values, from 1.
+pub(crate) fn rank(total: u64, permille: u64) -> u64 {
     let rank = (u128::from(total) * u128::from(permille)).div_ceil(1_000).max(1);
     u64::try_from(rank).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{accounting::Counts, display, histogram::LatencyHistogram, summary::summarize};
+use crate::{
+    accounting::{Counts, Stages},
+    display,
+    histogram::LatencyHistogram,
+    summary::summarize,
+};
 
 /// A result of all producers together.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +20,12 @@ pub struct Evidence<'a> {
     pub service_latency: &'a LatencyHistogram,
     /// From the intended to the actual send.
     pub send_delay: &'a LatencyHistogram,
+    /// Where the service latency went.
+    pub stages: &'a Stages,
     /// The length of the measurement.
     pub duration: Duration,
+    /// How long producers were kept from running by a CPU limit; none if nobody says.
+    pub throttled: Option<Duration>,
     /// What was to be sent; none for a closed load, which has no target and whose producers cannot be too slow for a
     /// schedule.
     pub target: Option<Target>,
@@ -77,6 +86,7 @@ pub fn judge(evidence: &Evidence) -> Validity {
         .map(|message| (Reason::CountsDisagree, message))
         .or_else(|| no_samples(evidence).map(|message| (Reason::NoSamples, message)))
         .or_else(|| offered_rate_too_low(evidence).map(|message| (Reason::OfferedRateTooLow, message)))
+        .or_else(|| throttled(evidence).map(|message| (Reason::GeneratorSaturated, message)))
         .or_else(|| generator_saturated(evidence).map(|message| (Reason::GeneratorSaturated, message)));
     match defect {
         Some((reason, message)) => Validity::Invalid { reason, message },
@@ -85,11 +95,18 @@ pub fn judge(evidence: &Evidence) -> Validity {
 }
 
 fn counts_disagree(evidence: &Evidence) -> Option<String> {
-    let Evidence { counts, latency, service_latency, send_delay, .. } = evidence;
+    let Evidence { counts, latency, service_latency, send_delay, stages, .. } = evidence;
     if let Err(disagreement) = counts.check() {
         return Some(disagreement.to_string());
     }
-    for (name, histogram) in [("latency", latency), ("service latency", service_latency)] {
+    let histograms = [
+        ("latency", *latency),
+        ("service latency", *service_latency),
+        ("queue", &stages.queue),
+        ("compute", &stages.compute),
+        ("rest", &stages.rest),
+    ];
+    for (name, histogram) in histograms {
         if histogram.count() != counts.labelled() {
             return Some(format!(
                 "{} images were answered with a label, but the histogram of the {name} holds {} values (it takes none above 1 h)",
@@ -124,6 +141,14 @@ fn offered_rate_too_low(evidence: &Evidence) -> Option<String> {
         let [offered, wanted] = [counts.sent, wanted.round() as u64].map(|images| display::rate(images, duration));
         format!("{offered} images/s were sent of {wanted} wanted, less than 99 %: see the send errors")
     })
+}
+
+fn throttled(evidence: &Evidence) -> Option<String> {
+    let throttled = evidence.throttled.filter(|throttled| !throttled.is_zero())?;
+    let shown = display::micros(u64::try_from(throttled.as_micros()).unwrap_or(u64::MAX));
+    Some(format!(
+        "the producers were kept from running for {shown} by their CPU limit, which is measured as latency: leave the limit out of podTemplate, or raise it"
+    ))
 }
 
 fn generator_saturated(evidence: &Evidence) -> Option<String> {
@@ -164,9 +189,17 @@ mod tests {
             latency,
             service_latency: latency,
             send_delay,
+            stages: &stages(latency),
             duration: Duration::from_secs(10),
+            throttled: Some(Duration::ZERO),
             target: target.map(Target::PerSecond),
         })
+    }
+
+    /// All of it computing.
+    fn stages(latency: &LatencyHistogram) -> Stages {
+        let [queue, compute, rest] = [latency, latency, latency].map(Clone::clone);
+        Stages { queue, compute, rest, acknowledgement: LatencyHistogram::new() }
     }
 
     fn reason(validity: Validity) -> Option<Reason> {
@@ -238,8 +271,9 @@ mod tests {
             let counts = &counts(scheduled, sent, sent);
             let (service_latency, duration) = (&latency, Duration::from_secs(10));
             let target = Some(Target::Scheduled);
+            let (latency, send_delay, stages, throttled) = (&latency, &delay, &stages(&latency), None);
             let evidence =
-                Evidence { counts, latency: &latency, service_latency, send_delay: &delay, duration, target };
+                Evidence { counts, latency, service_latency, send_delay, stages, duration, throttled, target };
             reason(judge(&evidence))
         };
         assert_eq!([offered(900, 900), offered(1_100, 1_100)], [None, None]);
@@ -256,5 +290,23 @@ mod tests {
         assert_eq!(saturated(40_000, 3_000, Some(100)), None, "less than a tenth of the p95");
         assert_eq!(saturated(2_000, 900, Some(100)), None, "less than a millisecond");
         assert_eq!(saturated(20_000, 3_000, None), None, "a closed load has no schedule");
+    }
+
+    #[test]
+    fn a_producer_kept_from_running_by_its_limit_saturates_the_generator() {
+        let (latency, delay) = (histogram(1_000, 20_000), histogram(1_000, 50));
+        let judged = |micros| {
+            reason(judge(&Evidence {
+                counts: &counts(1_000, 1_000, 1_000),
+                latency: &latency,
+                service_latency: &latency,
+                send_delay: &delay,
+                stages: &stages(&latency),
+                duration: Duration::from_secs(10),
+                throttled: Some(Duration::from_micros(micros)),
+                target: None,
+            }))
+        };
+        assert_eq!([judged(0), judged(100)], [None, Some(Reason::GeneratorSaturated)]);
     }
 }

@@ -9,8 +9,9 @@ use proptest::{
     test_runner::{RngSeed, TestRunner},
 };
 use tailrace_measure::{
-    accounting::{Answered, Counts, Ledger, Outcome, Windows},
+    accounting::{Answer, Answered, Counts, Ledger, Outcome, Windows},
     histogram::{HIGHEST_MICROS, LatencyHistogram},
+    intervals::{Intervals, MOST_INTERVALS},
     schedule::Constant,
     summary::summarize,
 };
@@ -131,7 +132,8 @@ enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let outcome = prop_oneof![Just(Outcome::Correct), Just(Outcome::Wrong), Just(Outcome::Error)];
+    let outcomes = [Outcome::Correct, Outcome::Wrong, Outcome::Unlabelled, Outcome::Error];
+    let outcome = prop::sample::select(outcomes.to_vec());
     prop_oneof![
         2 => Just(Event::Acknowledged),
         1 => Just(Event::Failed),
@@ -148,6 +150,8 @@ fn images() -> impl Strategy<Value = Vec<(u64, Option<u64>, Vec<Event>)>> {
 }
 
 const WARMUP: Duration = Duration::from_secs(1);
+/// Longer than the images of a run can be scheduled for.
+const MEASUREMENT: Duration = Duration::from_secs(8);
 
 /// The fate of one image, from its own events only.
 fn fate(sent: bool, events: &[Event]) -> Counts {
@@ -189,7 +193,7 @@ fn is_expected(events: &[Event]) -> bool {
 #[test]
 fn accounts_close_and_are_right_under_any_order_of_what_happens() {
     holds((images(), any::<u64>()), |(images, order)| {
-        let mut ledger = Ledger::new(WARMUP);
+        let mut ledger = Ledger::new(WARMUP, Intervals::new(MEASUREMENT)).with_records();
         let (mut intended, mut expected) = (Duration::ZERO, [Counts::default(), Counts::default()]);
         let mut queues = Vec::new();
         for (gap, late, events) in &images {
@@ -210,18 +214,23 @@ fn accounts_close_and_are_right_under_any_order_of_what_happens() {
             let (sequence, sent, events) = &mut queues[chosen];
             match events.next() {
                 None => drop(queues.swap_remove(chosen)),
-                Some(Event::Acknowledged) => ledger.acknowledged(*sequence),
+                Some(Event::Acknowledged) => ledger.acknowledged(*sequence, *sent + Duration::from_millis(1)),
                 Some(Event::Failed) => ledger.send_failed(*sequence),
                 Some(Event::GivenUp) => ledger.give_up(*sequence),
                 Some(Event::Answered(after, outcome)) => {
-                    let answered = ledger.answered(*sequence, *sent + Duration::from_millis(after), outcome);
+                    let answer = Answer { outcome, queue: Duration::ZERO, compute: Duration::ZERO };
+                    let answered = ledger.answered(*sequence, *sent + Duration::from_millis(after), answer);
                     prop_assert!(answered != Answered::Unknown);
                 }
             }
         }
         let unanswered = images.iter().filter(|(_, late, events)| late.is_some() && is_expected(events)).count();
         prop_assert_eq!(ledger.expects_answers(), unanswered > 0);
-        let Windows { warmup, measurement } = ledger.finish();
+        let (Windows { warmup, measurement, intervals }, records) = ledger.finish();
+        prop_assert_eq!(records.len(), images.len(), "a record of each image");
+        let total = intervals.total();
+        prop_assert_eq!(total.scheduled, measurement.counts.scheduled);
+        prop_assert_eq!(&LatencyHistogram::from(&total.latency), &measurement.latency);
         for (tally, expected) in [(&warmup, expected[0]), (&measurement, expected[1])] {
             prop_assert_eq!(tally.counts, expected);
             prop_assert_eq!(tally.counts.check(), Ok(()));
@@ -229,8 +238,41 @@ fn accounts_close_and_are_right_under_any_order_of_what_happens() {
             prop_assert_eq!(tally.service_latency.count(), tally.counts.labelled());
             prop_assert!(tally.send_delay.count() >= tally.counts.sent);
             prop_assert!(tally.send_delay.count() <= tally.counts.scheduled);
-            prop_assert!(tally.correct <= tally.counts.labelled());
+            prop_assert!(tally.correct <= tally.compared && tally.compared <= tally.counts.labelled());
+            for stage in [&tally.stages.queue, &tally.stages.compute, &tally.stages.rest] {
+                prop_assert_eq!(stage.count(), tally.counts.labelled());
+            }
         }
+        Ok(())
+    });
+}
+
+#[test]
+fn intervals_lose_nothing_however_they_are_merged() {
+    let image = (0..700_000u64, 0..60_000_000u64);
+    holds((1..700u64, prop::collection::vec((image, any::<bool>()), 0..200)), |(seconds, images)| {
+        let measurement = Duration::from_secs(seconds);
+        let (mut one, mut other, mut both) =
+            (Intervals::new(measurement), Intervals::new(measurement), Intervals::new(measurement));
+        let mut within = 0;
+        for ((millis, micros), first) in images {
+            let (intended, latency) = (Duration::from_millis(millis), Duration::from_micros(micros));
+            within += u64::from(intended < measurement);
+            for intervals in [if first { &mut one } else { &mut other }, &mut both] {
+                intervals.count_scheduled(intended);
+                intervals.record(intended, intended + latency, Some(latency));
+            }
+        }
+        prop_assert!(both.list().len() as u64 <= MOST_INTERVALS);
+        // The last interval may reach beyond the measurement.
+        prop_assert!(both.total().scheduled >= within);
+        let mut sum = one.clone();
+        sum.add(other.clone()).unwrap();
+        prop_assert_eq!(&sum, &both);
+        one.coarsen();
+        other.add(one).unwrap();
+        both.coarsen();
+        prop_assert_eq!(&other, &both);
         Ok(())
     });
 }

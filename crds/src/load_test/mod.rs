@@ -1,12 +1,17 @@
 //! `LoadTest`: one measurement of a Pipeline with a fixed number of producers.
 
+mod baseline;
 mod load;
 mod slo;
 mod status;
 
+pub use baseline::{BaselineRef, Comparison, Difference, DifferencePercent, MetricComparison, RegressionVerdict};
 pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
 pub use slo::{Metric, Slo, SloResult};
-pub use status::{Display, Environment, Latency, LoadTestStatus, Messages, Phase, Rate};
+pub use status::{
+    Confidence, Display, Environment, Histograms, Latency, LoadTestStatus, Messages, Phase, PipelineAtStart, Progress,
+    Range, Rate, Stages, Warning,
+};
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -44,8 +49,9 @@ use crate::duration::Duration;
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message", priority = 1)
 )]
 #[x_kube(
-    validation = Rule::new("self == oldSelf")
-        .message("the spec of a LoadTest cannot be changed, since its numbers would no longer say what was measured: create a new LoadTest"),
+    validation = Rule::new(IMMUTABLE)
+        .message("only suspend, abort and ttlSecondsAfterFinished of a LoadTest can be changed, since its numbers would no longer say what was measured: create a new LoadTest"),
+    validation = Rule::new("!oldSelf.abort || self.abort").message("an abort cannot be taken back: create a new LoadTest"),
     validation = Rule::new("!has(self.slos) || !has(self.load.closed) || self.slos.all(slo, slo.metric != 'AchievedRatePercent')")
         .message("a closed load has no rate that could be achieved: leave AchievedRatePercent out, or write an open load")
 )]
@@ -91,7 +97,35 @@ pub struct LoadTestSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub slos: Vec<Slo>,
+    /// Another finished LoadTest that this one is compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_ref: Option<BaselineRef>,
+    /// Keeps a line for each message at the end of the log of each producer's pod, as CSV, compressed with Zstandard and
+    /// written in base64; `kubectl tailrace report` reads it. The pods are then kept as long as the LoadTest. At most
+    /// 300,000 messages a producer, warm-up included; what comes after these is not in the log, and the log says so.
+    #[serde(default)]
+    pub raw_log: bool,
+    /// Keeps a test that has not started from starting; others go before it. It does nothing to one that has started.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Ends the test, now: no further image is sent, answers are waited for, and what was measured until then is the
+    /// result, in the phase Aborted. It cannot be taken back.
+    #[serde(default)]
+    pub abort: bool,
+    /// The LoadTest and all that belongs to it are deleted so many seconds after it has finished; by default never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self >= 0 && self <= 31536000").message("write a number of seconds from 0 to 31536000, which is a year"))]
+    pub ttl_seconds_after_finished: Option<i32>,
 }
+
+/// All fields but those that may be changed.
+const IMMUTABLE: &str = "self.pipelineRef == oldSelf.pipelineRef && self.producers == oldSelf.producers \
+    && self.load == oldSelf.load && self.warmup == oldSelf.warmup && self.duration == oldSelf.duration \
+    && self.drainTimeout == oldSelf.drainTimeout && self.startTimeout == oldSelf.startTimeout \
+    && self.readyTimeout == oldSelf.readyTimeout && self.dataset == oldSelf.dataset && self.rawLog == oldSelf.rawLog \
+    && has(self.slos) == has(oldSelf.slos) && (!has(self.slos) || self.slos == oldSelf.slos) \
+    && has(self.baselineRef) == has(oldSelf.baselineRef) \
+    && (!has(self.baselineRef) || self.baselineRef == oldSelf.baselineRef)";
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)

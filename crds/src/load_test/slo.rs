@@ -18,7 +18,7 @@ pub use tailrace_measure::slo::Metric;
 pub struct Slo {
     /// `P50`, `P90`, `P95`, `P99`, `P999`, `Max` or `Mean` of the latency from the intended send; `LostPercent` of the
     /// images scheduled; `AchievedRatePercent`: images answered, of those that an open load was to send; or
-    /// `AccuracyPercent`: right labels, of all labels.
+    /// `AccuracyPercent`: right labels, of all labels whose right one is known.
     pub metric: Metric,
     /// The largest value that is good: a duration such as `50ms`, or percent such as `0.1`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SloResult;
+use super::{Comparison, SloResult};
 use crate::pipeline::ModelStatus;
 
 /// Where a LoadTest is on its way.
@@ -26,14 +26,16 @@ pub enum Phase {
     Draining,
     /// Finished, with a valid result that keeps all SLOs.
     Succeeded,
-    /// Finished without a valid result, or with an SLO missed; the conditions say which.
+    /// Finished without a valid result, with an SLO missed or slower than its baseline; the conditions say which.
     Failed,
+    /// Ended by `abort`; what was measured until then is shown.
+    Aborted,
 }
 
 impl Phase {
     /// Whether nothing changes any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Aborted)
     }
 }
 
@@ -78,33 +80,55 @@ pub struct LoadTestStatus {
     /// The images of the measurement; while the test runs, all images so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Messages>,
-    /// While the test runs: when `messages` was brought up to date.
+    /// While the test runs: how it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress_time: Option<MicroTime>,
+    pub progress: Option<Progress>,
+    /// When `abort` was seen after the common start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abort_time: Option<MicroTime>,
+    /// The Pipeline as it was at the common start: a result is only valid if it is the same at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipeline_at_start: Option<PipelineAtStart>,
     /// The images of the warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_messages: Option<Messages>,
     /// From the intended send to the answer, in microseconds: the latency of this test.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_micros: Option<Latency>,
+    /// 95 % intervals of confidence of percentiles of the latency, in microseconds: block bootstrap over the histograms of
+    /// seconds. Left out if fewer than 20 of these were measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidence_micros: Option<Confidence>,
     /// From the actual send to the answer, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_latency_micros: Option<Latency>,
     /// From the intended to the actual send, in microseconds: how late the producers themselves were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub send_delay_micros: Option<Latency>,
+    /// Where the service latency went, in microseconds. Each is a duration by one clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages_micros: Option<Stages>,
     /// Images a second, of all producers together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// Between the first and the last producer's start, in microseconds, by their hosts' clocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_skew_micros: Option<i64>,
-    /// The share of answers with the right label, in percent, such as `91.7`.
+    /// The share of answers with the right label, in percent of those whose right label is known, such as `91.7`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy_percent: Option<String>,
     /// How each SLO of the spec was kept, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slos: Vec<SloResult>,
+    /// How the result differs from that of the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+    /// What does not make the result invalid, and should be known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+    /// Where the measurement is kept second by second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub histograms: Option<Histograms>,
     /// What the numbers were measured with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
@@ -172,6 +196,100 @@ pub struct Latency {
     pub max: Option<i64>,
 }
 
+/// From the lower to the upper end of an interval of confidence, for each percentile. One is left out if fewer than
+/// 10 / (1 - q) images were scheduled, or if even its lower end falls on images without an answer.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Confidence {
+    /// Of the median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p50: Option<Range>,
+    /// Of the 90th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p90: Option<Range>,
+    /// Of the 95th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p95: Option<Range>,
+    /// Of the 99th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99: Option<Range>,
+}
+
+/// Two ends, in microseconds.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Range {
+    /// The lower end.
+    pub low: i64,
+    /// The upper end; left out if it falls on images without an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<i64>,
+}
+
+/// The parts of the service latency of the images that were answered with a label.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Stages {
+    /// From an image's arrival at the classifier to the start of its batch.
+    pub queue: Latency,
+    /// How long its batch took to decode and classify.
+    pub compute: Latency,
+    /// From the actual send to Kafka's acknowledgement. It runs beside the image's way to the classifier, so it is a part
+    /// of the rest, or even ends after the answer.
+    pub acknowledgement: Latency,
+    /// The service latency less queue and compute: Kafka and the network, there and back.
+    pub rest: Latency,
+}
+
+/// How a test goes. Of warm-up and measurement together.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// When it was so.
+    pub time: MicroTime,
+    /// Seconds until the last image is sent.
+    pub seconds_left: i64,
+    /// The 95th percentile of the latency over the last few seconds, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p95_micros: Option<i64>,
+    /// Answers a second over the last few seconds, such as `99.8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+}
+
+/// What a Pipeline must not change while it is measured.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PipelineAtStart {
+    /// The generation of its spec.
+    #[schemars(range(min = 0))]
+    pub generation: i64,
+    /// Its running pods by name: the UID of each, a slash, and how often its containers had been restarted.
+    pub pods: BTreeMap<String, String>,
+}
+
+/// What should be known of a result that is valid.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// `Unstable`: images still piled up at the end, so that the percentiles depend on how long was measured. `Shared`:
+    /// the Pipeline had other images to classify, or shared a node with the producers.
+    pub reason: String,
+    /// One sentence with the numbers.
+    pub message: String,
+}
+
+/// A ConfigMap with the keys `latency.hlog`, histograms of the latency in microseconds in HdrHistogram's log format V2,
+/// and `intervals.csv`, the images scheduled and answered in each of the same intervals.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Histograms {
+    /// The name of the ConfigMap; it is deleted with the LoadTest.
+    pub config_map: String,
+    /// The length of an interval: 1 s, or more in a measurement of more than ten minutes.
+    pub interval_seconds: i64,
+}
+
 /// Images a second, as decimal numbers such as `99.8`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -198,6 +316,9 @@ pub struct Environment {
     /// The node of each producer, in the order of the producers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub producer_nodes: Vec<String>,
+    /// Requests and limits of the pods: of a producer, and of the Pipeline's parts, such as `cpu 250m, memory 128Mi..512Mi`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, String>,
     /// Nodes on which both producers and pods of the Pipeline ran.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shared_nodes: Vec<String>,
@@ -215,7 +336,7 @@ pub struct Display {
     /// Such as `2.1ms`, or `>30s` if it falls on images that were not answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50: Option<String>,
-    /// See p50.
+    /// See p50. While the test runs, p95 is that of the last few seconds, such as `~2.1ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p90: Option<String>,
     /// See p50.

@@ -1,104 +1,56 @@
 use std::{
     collections::{HashMap, HashSet},
+    mem,
     time::Duration,
 };
 
-use crate::{accounting::Counts, histogram::LatencyHistogram};
+use super::{
+    Answer, Answered, Counts, Record, Tally, Windows,
+    image::{Delivery, Image},
+};
+use crate::{histogram::LatencyHistogram, intervals::Intervals};
 
 /// What became of each image of one producer.
 ///
 /// All times are durations since the common start, read from one monotonic clock. Acknowledgements and answers may come
-/// in any order, also an answer before the acknowledgement of its image. Only images that wait for an answer take
+/// in any order, also an answer before the acknowledgement of its image. Only images of which more is to come take
 /// memory.
 #[derive(Debug)]
 pub struct Ledger {
     warmup: Duration,
     next: u64,
     first_measured: Option<u64>,
-    waiting: HashMap<u64, Image>,
-    /// How many of those waiting Kafka has, or may have.
+    images: HashMap<u64, Image>,
+    /// How many of them wait for an answer that may still come.
     expected: usize,
     given_up: HashSet<u64>,
     windows: Windows,
-}
-
-/// The accounts of the warm-up and of the measurement. An image belongs to one of them by its intended send time.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Windows {
-    /// Images intended before the end of the warm-up.
-    pub warmup: Tally,
-    /// All others.
-    pub measurement: Tally,
-}
-
-/// Counts and latencies of the images of one window. Errors and losses have no finite latency and are in no histogram
-/// but, if they were handed to Kafka, that of the send delays.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tally {
-    /// What became of the images.
-    pub counts: Counts,
-    /// Answers with the right label.
-    pub correct: u64,
-    /// From the intended send to the answer.
-    pub latency: LatencyHistogram,
-    /// From the actual send to the answer.
-    pub service_latency: LatencyHistogram,
-    /// From the intended to the actual send.
-    pub send_delay: LatencyHistogram,
-    /// Values above one hour, which are in no histogram: a result with any of them is not valid.
-    pub above_range: u64,
-}
-
-#[derive(Debug)]
-struct Image {
-    intended: Duration,
-    sent: Duration,
-    delivery: Delivery,
-}
-
-#[derive(Debug, PartialEq)]
-enum Delivery {
-    Pending,
-    Acknowledged,
-    Failed,
-}
-
-/// What an answer says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The right label.
-    Correct,
-    /// Another label.
-    Wrong,
-    /// The image could not be classified.
-    Error,
-}
-
-/// What an answer was to the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
-    /// The first answer of its image.
-    First,
-    /// The image had been answered before.
-    Duplicate,
-    /// The image had been given up as lost, and stays so.
-    Late,
-    /// No such image was ever sent.
-    Unknown,
+    recent: LatencyHistogram,
+    /// Settled images that nobody has taken yet, if they are kept at all.
+    records: Option<Vec<Record>>,
 }
 
 impl Ledger {
-    /// An empty ledger of a run whose first part, `warmup`, is counted apart.
-    pub fn new(warmup: Duration) -> Self {
+    /// An empty ledger of a run whose first part, `warmup`, is counted apart, and whose measurement is kept in intervals.
+    pub fn new(warmup: Duration, intervals: Intervals) -> Self {
         Self {
             warmup,
             next: 0,
             first_measured: None,
-            waiting: HashMap::new(),
+            images: HashMap::new(),
             expected: 0,
             given_up: HashSet::new(),
-            windows: Windows::default(),
+            windows: Windows { warmup: Tally::default(), measurement: Tally::default(), intervals },
+            recent: LatencyHistogram::new(),
+            records: None,
         }
+    }
+
+    /// Keeps a record of each image for [`Self::take_records`].
+    #[must_use]
+    pub fn with_records(mut self) -> Self {
+        self.records = Some(Vec::new());
+        self
     }
 
     /// An image that was to be sent at `intended` is handed to Kafka at `sent`; returns its sequence number, from 0.
@@ -106,7 +58,7 @@ impl Ledger {
     pub fn send(&mut self, intended: Duration, sent: Duration) -> u64 {
         let sequence = self.schedule(intended);
         self.tally(sequence).record_send_delay(sent.saturating_sub(intended));
-        self.waiting.insert(sequence, Image { intended, sent, delivery: Delivery::Pending });
+        self.images.insert(sequence, Image::new(intended, sent));
         self.expected += 1;
         sequence
     }
@@ -115,41 +67,50 @@ impl Ledger {
     pub fn never_sent(&mut self, intended: Duration) {
         let sequence = self.schedule(intended);
         self.tally(sequence).counts.send_errors += 1;
+        let measured = self.is_measured(sequence);
+        let (sent, acknowledged, answered, lost) = (None, None, None, false);
+        self.keep(Record { sequence, measured, intended, sent, acknowledged, answered, lost });
     }
 
-    /// Kafka has the image.
-    pub fn acknowledged(&mut self, sequence: u64) {
-        if self.deliver(sequence, Delivery::Acknowledged) {
-            self.tally(sequence).counts.sent += 1;
-        }
+    /// Kafka has the image since `at`.
+    pub fn acknowledged(&mut self, sequence: u64, at: Duration) {
+        let Some(image) = self.deliver(sequence, Delivery::Acknowledged(at)) else { return };
+        let (took, counted) = (at.saturating_sub(image.sent), image.answered.is_some());
+        let tally = self.tally(sequence);
+        tally.record_acknowledgement(took);
+        // An image that was answered before is known to have been sent.
+        tally.counts.sent += u64::from(!counted);
+        self.settle(sequence);
     }
 
     /// Kafka does not have the image, or so its client believes: if an answer comes all the same, it was sent.
     pub fn send_failed(&mut self, sequence: u64) {
-        if self.deliver(sequence, Delivery::Failed) {
+        let Some(image) = self.deliver(sequence, Delivery::Failed) else { return };
+        if image.answered.is_none() {
             self.expected -= 1;
             self.tally(sequence).counts.send_errors += 1;
         }
+        self.settle(sequence);
     }
 
     /// An answer was received at `at`.
-    pub fn answered(&mut self, sequence: u64, at: Duration, outcome: Outcome) -> Answered {
-        if let Some(image) = self.take(sequence) {
-            self.tally(sequence).receive(&image, at, outcome);
-            Answered::First
-        } else if self.given_up.contains(&sequence) {
-            Answered::Late
-        } else if sequence < self.next {
-            self.tally(sequence).counts.duplicates += 1;
-            Answered::Duplicate
-        } else {
-            Answered::Unknown
+    pub fn answered(&mut self, sequence: u64, at: Duration, answer: Answer) -> Answered {
+        let Some(image) = self.images.get(&sequence) else { return self.answered_before(sequence) };
+        if image.answered.is_some() {
+            return self.answered_before(sequence);
         }
+        self.first_answer(sequence, at, answer);
+        self.settle(sequence);
+        Answered::First
     }
 
     /// No answer is waited for any more: the image is lost or, if Kafka has not acknowledged it, a send error.
     pub fn give_up(&mut self, sequence: u64) {
-        if let Some(image) = self.take(sequence) {
+        if self.images.get(&sequence).is_none_or(|image| image.answered.is_some()) {
+            return;
+        }
+        if let Some(image) = self.close(sequence) {
+            self.expected -= usize::from(image.expects_answer());
             self.tally(sequence).miss(&image);
             self.given_up.insert(sequence);
         }
@@ -167,11 +128,26 @@ impl Ledger {
         counts
     }
 
-    /// The end of the drain time: what waits is given up.
-    pub fn finish(mut self) -> Windows {
-        let waiting: Vec<u64> = self.waiting.keys().copied().collect();
-        waiting.into_iter().for_each(|sequence| self.give_up(sequence));
-        self.windows
+    /// The latencies of the answers since this was last asked, of warm-up and measurement together.
+    pub fn take_recent(&mut self) -> LatencyHistogram {
+        mem::take(&mut self.recent)
+    }
+
+    /// The images that were settled since this was last asked, in the order of their settling; none if none are kept.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        self.records.as_mut().map(mem::take).unwrap_or_default()
+    }
+
+    /// The end of the drain time: what waits is given up. Returns the accounts and the records not yet taken.
+    pub fn finish(mut self) -> (Windows, Vec<Record>) {
+        let mut waiting: Vec<u64> = self.images.keys().copied().collect();
+        waiting.sort_unstable();
+        for sequence in waiting {
+            self.give_up(sequence);
+            // Answered, and the word about its delivery never came.
+            self.close(sequence);
+        }
+        (self.windows, self.records.unwrap_or_default())
     }
 
     fn schedule(&mut self, intended: Duration) -> u64 {
@@ -179,87 +155,87 @@ impl Ledger {
         self.next += 1;
         if intended >= self.warmup {
             self.first_measured.get_or_insert(sequence);
+            self.windows.intervals.count_scheduled(intended - self.warmup);
         }
         self.tally(sequence).counts.scheduled += 1;
         sequence
     }
 
-    fn tally(&mut self, sequence: u64) -> &mut Tally {
-        match self.first_measured {
-            Some(first) if sequence >= first => &mut self.windows.measurement,
-            _ => &mut self.windows.warmup,
-        }
+    fn is_measured(&self, sequence: u64) -> bool {
+        self.first_measured.is_some_and(|first| sequence >= first)
     }
 
-    fn take(&mut self, sequence: u64) -> Option<Image> {
-        let image = self.waiting.remove(&sequence)?;
-        if image.delivery != Delivery::Failed {
-            self.expected -= 1;
-        }
-        Some(image)
+    fn tally(&mut self, sequence: u64) -> &mut Tally {
+        if self.is_measured(sequence) { &mut self.windows.measurement } else { &mut self.windows.warmup }
     }
 
     /// Only the first word about the delivery of an image counts.
-    fn deliver(&mut self, sequence: u64, delivery: Delivery) -> bool {
-        match self.waiting.get_mut(&sequence) {
-            Some(image) if image.delivery == Delivery::Pending => {
-                image.delivery = delivery;
-                true
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Tally {
-    fn record_send_delay(&mut self, delay: Duration) {
-        record(&mut self.send_delay, delay, &mut self.above_range);
+    fn deliver(&mut self, sequence: u64, delivery: Delivery) -> Option<&Image> {
+        let image = self.images.get_mut(&sequence).filter(|image| image.delivery == Delivery::Pending)?;
+        image.delivery = delivery;
+        Some(image)
     }
 
-    fn receive(&mut self, image: &Image, at: Duration, outcome: Outcome) {
-        match image.delivery {
-            Delivery::Acknowledged => {}
-            Delivery::Pending => self.counts.sent += 1,
-            Delivery::Failed => {
-                self.counts.send_errors -= 1;
-                self.counts.sent += 1;
-            }
+    fn first_answer(&mut self, sequence: u64, at: Duration, answer: Answer) {
+        let Some(mut image) = self.images.remove(&sequence) else { return };
+        self.expected -= usize::from(image.expects_answer());
+        let latency = self.tally(sequence).receive(&image, at, answer);
+        image.answered = Some((at, answer));
+        if let Some(latency) = latency {
+            // What is above the range is counted by the tally.
+            let _ = self.recent.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
         }
-        self.counts.received += 1;
-        match outcome {
-            Outcome::Error => {
-                self.counts.answer_errors += 1;
-                return;
-            }
-            Outcome::Correct => self.correct += 1,
-            Outcome::Wrong => {}
+        if self.is_measured(sequence) {
+            self.windows.intervals.record(image.intended - self.warmup, at.saturating_sub(self.warmup), latency);
         }
-        record(&mut self.latency, at.saturating_sub(image.intended), &mut self.above_range);
-        record(&mut self.service_latency, at.saturating_sub(image.sent), &mut self.above_range);
+        self.images.insert(sequence, image);
     }
 
-    fn miss(&mut self, image: &Image) {
-        match image.delivery {
-            Delivery::Acknowledged => self.counts.lost += 1,
-            Delivery::Pending => self.counts.send_errors += 1,
-            Delivery::Failed => {}
+    fn answered_before(&mut self, sequence: u64) -> Answered {
+        if self.given_up.contains(&sequence) {
+            Answered::Late
+        } else if sequence < self.next {
+            self.tally(sequence).counts.duplicates += 1;
+            Answered::Duplicate
+        } else {
+            Answered::Unknown
         }
     }
-}
 
-/// In whole microseconds, rounded down.
-fn record(histogram: &mut LatencyHistogram, value: Duration, above_range: &mut u64) {
-    let micros = u64::try_from(value.as_micros()).unwrap_or(u64::MAX);
-    if histogram.record(micros).is_err() {
-        *above_range += 1;
+    fn settle(&mut self, sequence: u64) {
+        if self.images.get(&sequence).is_some_and(Image::is_settled) {
+            self.close(sequence);
+        }
+    }
+
+    fn close(&mut self, sequence: u64) -> Option<Image> {
+        let image = self.images.remove(&sequence)?;
+        self.keep(image.record(sequence, self.is_measured(sequence)));
+        Some(image)
+    }
+
+    fn keep(&mut self, record: Record) {
+        if let Some(records) = &mut self.records {
+            records.push(record);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounting::{Outcome, Stages};
 
     const WARMUP: Duration = Duration::from_secs(1);
+
+    fn ledger(warmup: Duration) -> Ledger {
+        Ledger::new(warmup, Intervals::new(Duration::from_secs(10)))
+    }
+
+    /// An answer after 1 ms in the queue and 2 ms of computing.
+    fn says(outcome: Outcome) -> Answer {
+        Answer { outcome, queue: ms(1), compute: ms(2) }
+    }
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -267,11 +243,11 @@ mod tests {
 
     #[test]
     fn latency_counts_from_the_intended_send_and_service_latency_from_the_actual_one() {
-        let mut ledger = Ledger::new(Duration::ZERO);
+        let mut ledger = ledger(Duration::ZERO);
         let sequence = ledger.send(ms(100), ms(103));
-        ledger.acknowledged(sequence);
-        assert_eq!(ledger.answered(sequence, ms(113), Outcome::Correct), Answered::First);
-        let tally = ledger.finish().measurement;
+        ledger.acknowledged(sequence, ms(105));
+        assert_eq!(ledger.answered(sequence, ms(113), says(Outcome::Correct)), Answered::First);
+        let tally = ledger.finish().0.measurement;
         assert_eq!(tally.latency.max().map(|value| value / 10), Some(1_300));
         assert_eq!(tally.service_latency.max().map(|value| value / 10), Some(1_000));
         assert_eq!(tally.send_delay.max().map(|value| value / 10), Some(300));
@@ -280,85 +256,132 @@ mod tests {
 
     #[test]
     fn an_image_belongs_to_the_warmup_by_its_intended_send_whenever_its_answer_comes() {
-        let mut ledger = Ledger::new(WARMUP);
+        let mut ledger = ledger(WARMUP);
         let early = ledger.send(ms(999), ms(1_500));
         let measured = ledger.send(ms(1_000), ms(1_500));
-        ledger.answered(measured, ms(1_600), Outcome::Wrong);
-        ledger.answered(early, ms(5_000), Outcome::Correct);
-        ledger.answered(early, ms(5_001), Outcome::Correct);
-        let Windows { warmup, measurement } = ledger.finish();
+        ledger.answered(measured, ms(1_600), says(Outcome::Wrong));
+        ledger.answered(early, ms(5_000), says(Outcome::Correct));
+        ledger.answered(early, ms(5_001), says(Outcome::Correct));
+        let Windows { warmup, measurement, .. } = ledger.finish().0;
         assert_eq!((warmup.counts.scheduled, warmup.counts.received, warmup.counts.duplicates), (1, 1, 1));
         assert_eq!((measurement.counts.scheduled, measurement.counts.received, measurement.correct), (1, 1, 0));
     }
 
     #[test]
     fn an_answer_before_its_acknowledgement_counts_once() {
-        let mut ledger = Ledger::new(Duration::ZERO);
+        let mut ledger = ledger(Duration::ZERO);
         let sequence = ledger.send(ms(0), ms(0));
-        ledger.answered(sequence, ms(1), Outcome::Correct);
-        ledger.acknowledged(sequence);
-        let counts = ledger.finish().measurement.counts;
+        ledger.answered(sequence, ms(1), says(Outcome::Correct));
+        ledger.acknowledged(sequence, ms(105));
+        let counts = ledger.finish().0.measurement.counts;
         assert_eq!((counts.sent, counts.received), (1, 1));
         assert_eq!(counts.check(), Ok(()));
     }
 
     #[test]
     fn an_image_that_is_answered_was_sent_even_if_the_client_thought_otherwise() {
-        let mut ledger = Ledger::new(Duration::ZERO);
+        let mut ledger = ledger(Duration::ZERO);
         let sequence = ledger.send(ms(0), ms(0));
         assert!(ledger.expects_answers());
         ledger.send_failed(sequence);
         assert!(!ledger.expects_answers());
         assert_eq!(ledger.progress().send_errors, 1);
-        ledger.answered(sequence, ms(9), Outcome::Correct);
-        let counts = ledger.finish().measurement.counts;
+        ledger.answered(sequence, ms(9), says(Outcome::Correct));
+        let counts = ledger.finish().0.measurement.counts;
         assert_eq!((counts.sent, counts.send_errors, counts.received), (1, 0, 1));
     }
 
     #[test]
     fn what_is_not_answered_is_lost_and_what_is_not_acknowledged_was_not_sent() {
-        let mut ledger = Ledger::new(Duration::ZERO);
+        let mut ledger = ledger(Duration::ZERO);
         let lost = ledger.send(ms(0), ms(0));
-        ledger.acknowledged(lost);
+        ledger.acknowledged(lost, ms(1));
         ledger.send(ms(1), ms(1));
         ledger.never_sent(ms(2));
-        let counts = ledger.finish().measurement.counts;
+        let counts = ledger.finish().0.measurement.counts;
         assert_eq!((counts.scheduled, counts.sent, counts.send_errors, counts.lost), (3, 1, 2, 1));
         assert_eq!(counts.check(), Ok(()));
     }
 
     #[test]
     fn a_late_answer_to_an_image_that_was_given_up_changes_nothing() {
-        let mut ledger = Ledger::new(Duration::ZERO);
+        let mut ledger = ledger(Duration::ZERO);
         let sequence = ledger.send(ms(0), ms(0));
-        ledger.acknowledged(sequence);
+        ledger.acknowledged(sequence, ms(105));
         ledger.give_up(sequence);
-        assert_eq!(ledger.answered(sequence, ms(9), Outcome::Correct), Answered::Late);
-        let counts = ledger.finish().measurement.counts;
+        assert_eq!(ledger.answered(sequence, ms(9), says(Outcome::Correct)), Answered::Late);
+        let counts = ledger.finish().0.measurement.counts;
         assert_eq!((counts.received, counts.lost, counts.duplicates), (0, 1, 0));
     }
 
     #[test]
     fn an_error_answer_is_received_and_has_no_latency() {
-        let mut ledger = Ledger::new(Duration::ZERO);
+        let mut ledger = ledger(Duration::ZERO);
         let sequence = ledger.send(ms(0), ms(0));
-        ledger.answered(sequence, ms(1), Outcome::Error);
-        let tally = ledger.finish().measurement;
+        ledger.answered(sequence, ms(1), says(Outcome::Error));
+        let tally = ledger.finish().0.measurement;
         assert_eq!((tally.counts.received, tally.counts.answer_errors, tally.counts.labelled()), (1, 1, 0));
         assert_eq!((tally.latency.count(), tally.service_latency.count()), (0, 0));
     }
 
     #[test]
     fn a_latency_above_one_hour_is_counted_and_not_clipped() {
-        let mut ledger = Ledger::new(Duration::ZERO);
+        let mut ledger = ledger(Duration::ZERO);
         let sequence = ledger.send(ms(0), ms(0));
-        ledger.answered(sequence, Duration::from_secs(3_601), Outcome::Correct);
-        let tally = ledger.finish().measurement;
-        assert_eq!((tally.counts.received, tally.latency.count(), tally.above_range), (1, 0, 2));
+        ledger.answered(sequence, Duration::from_secs(3_601), says(Outcome::Correct));
+        let tally = ledger.finish().0.measurement;
+        assert_eq!((tally.counts.received, tally.latency.count(), tally.above_range), (1, 0, 3));
     }
 
     #[test]
     fn an_answer_to_an_image_never_sent_is_unknown() {
-        assert_eq!(Ledger::new(WARMUP).answered(0, ms(1), Outcome::Correct), Answered::Unknown);
+        assert_eq!(ledger(WARMUP).answered(0, ms(1), says(Outcome::Correct)), Answered::Unknown);
+    }
+
+    #[test]
+    fn the_service_latency_has_stages() {
+        let mut ledger = ledger(Duration::ZERO);
+        let sequence = ledger.send(ms(100), ms(103));
+        ledger.answered(sequence, ms(113), says(Outcome::Unlabelled));
+        ledger.acknowledged(sequence, ms(115));
+        let tally = ledger.finish().0.measurement;
+        let Stages { queue, compute, acknowledgement, rest } = &tally.stages;
+        let millis = |stage: &LatencyHistogram| stage.max().map(|micros| micros / 1_000);
+        assert_eq!([queue, compute, acknowledgement, rest].map(millis), [1, 2, 12, 7].map(Some));
+        assert_eq!((tally.correct, tally.compared), (0, 0), "nobody knows the right label");
+    }
+
+    #[test]
+    fn there_is_a_record_of_every_image_as_soon_as_no_more_is_to_come() {
+        let mut ledger = ledger(WARMUP).with_records();
+        let answered = ledger.send(ms(999), ms(999));
+        ledger.answered(answered, ms(1_009), says(Outcome::Wrong));
+        assert_eq!(ledger.take_records(), [], "the word about its delivery is still to come");
+        ledger.acknowledged(answered, ms(1_010));
+        let first = ledger.take_records();
+        assert_eq!(first.len(), 1);
+        assert_eq!((first[0].measured, first[0].acknowledged), (false, Some(ms(1_010))));
+        assert_eq!(first[0].answered, Some((ms(1_009), says(Outcome::Wrong))));
+
+        let lost = ledger.send(ms(1_000), ms(1_000));
+        ledger.acknowledged(lost, ms(1_001));
+        ledger.never_sent(ms(1_002));
+        ledger.send(ms(1_003), ms(1_003));
+        let mut rest = ledger.finish().1;
+        rest.sort_by_key(|record| record.sequence);
+        let fates: Vec<_> = rest.iter().map(|record| (record.sequence, record.sent.is_some(), record.lost)).collect();
+        assert_eq!(fates, [(1, true, true), (2, false, false), (3, true, false)]);
+        assert!(rest.iter().all(|record| record.measured));
+    }
+
+    #[test]
+    fn recent_latencies_are_those_since_they_were_last_asked_for() {
+        let mut ledger = ledger(WARMUP);
+        for sequence in 0..3 {
+            ledger.send(ms(sequence), ms(sequence));
+            ledger.answered(sequence, ms(sequence + 5), says(Outcome::Correct));
+        }
+        assert_eq!(ledger.take_recent().count(), 3);
+        assert_eq!(ledger.take_recent().count(), 0);
     }
 }

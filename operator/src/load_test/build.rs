@@ -6,9 +6,9 @@ use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
         core::v1::{
-            Affinity, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector, PodAffinityTerm,
-            PodAntiAffinity, PodSpec, PodTemplateSpec, ResourceRequirements, ServiceAccount, Volume, VolumeMount,
-            WeightedPodAffinityTerm,
+            Affinity, ConfigMap, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
+            PodAffinityTerm, PodAntiAffinity, PodSpec, PodTemplateSpec, ResourceRequirements, ServiceAccount, Volume,
+            VolumeMount, WeightedPodAffinityTerm,
         },
         rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
     },
@@ -23,6 +23,7 @@ use tailrace_crds::{
     load_test::{Arrivals, Load, LoadTestSpec},
     producer_report::ProducerReportSpec,
 };
+use tailrace_measure::intervals::Files;
 
 use super::observation::producer_name;
 use crate::{
@@ -114,6 +115,27 @@ pub fn job(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i3
     }
 }
 
+/// The ConfigMap with the measurement of a test second by second.
+pub fn histograms(load_test: &LoadTest, files: &Files) -> ConfigMap {
+    let data = [("latency.hlog", &files.histograms), ("intervals.csv", &files.counts)];
+    ConfigMap {
+        metadata: metadata(load_test, histograms_name(load_test)),
+        data: Some(data.map(|(key, text)| (key.to_owned(), text.clone())).into()),
+        ..ConfigMap::default()
+    }
+}
+
+/// The files in a ConfigMap that [`histograms`] has made.
+pub fn files(histograms: &ConfigMap) -> Option<Files> {
+    let data = histograms.data.as_ref()?;
+    Some(Files { histograms: data.get("latency.hlog")?.clone(), counts: data.get("intervals.csv")?.clone() })
+}
+
+/// The name of that ConfigMap.
+pub fn histograms_name(load_test: &LoadTest) -> String {
+    format!("{}-histograms", load_test.name_any())
+}
+
 fn longest(spec: &LoadTestSpec) -> Duration {
     [&spec.ready_timeout, &spec.warmup, &spec.duration, &spec.drain_timeout]
         .into_iter()
@@ -185,6 +207,7 @@ fn environment(load_test: &LoadTest, pipeline: &Pipeline, index: i32) -> Vec<Env
         value("TAILRACE_DRAIN_TIMEOUT", &spec.drain_timeout),
         value("TAILRACE_READY_TIMEOUT", &spec.ready_timeout),
         value("TAILRACE_SEED", spec.dataset.seed),
+        value("TAILRACE_RAW_LOG", spec.raw_log),
         value("TAILRACE_LOAD_TEST", load_test.name_any()),
         value("TAILRACE_PRODUCER_REPORT", producer_name(load_test, index)),
         field("TAILRACE_NAMESPACE", "metadata.namespace"),

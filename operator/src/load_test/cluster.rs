@@ -1,16 +1,22 @@
 //! Reads what a decision needs, and does what it says.
 
+use std::collections::BTreeMap;
+
 use futures::future::try_join4;
 use jiff::{Timestamp, Unit};
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ConfigMap, Pod},
+    events::v1::Event,
+};
 use kube::{Api, ResourceExt, api::ListParams, runtime::events::EventType};
 use serde::Serialize;
-use tailrace_crds::{LoadTest, Pipeline, ProducerReport, pipeline::ActiveLoadTest};
+use tailrace_crds::{LoadTest, Pipeline, ProducerReport, load_test::Phase, pipeline::ActiveLoadTest};
 
 use super::{
     build,
     decide::{Decision, Step},
-    observation::{Observation, is_owned_by},
+    observation::{Baseline, Observation, is_finished, is_owned_by, waits_for_itself},
     queue::holder,
 };
 use crate::{
@@ -54,6 +60,11 @@ pub async fn observe(context: &Context, cached: &LoadTest) -> Result<Option<Obse
     let of_test = ListParams::default().labels(&format!("{}={}", labels::LOAD_TEST, load_test.name_any()));
     let reports = bounded("list the reports of", &load_test, reports.list(&of_test)).await?;
 
+    let all_reported =
+        reports.items.iter().all(|report| report.status.as_ref().is_some_and(|status| status.result.is_some()));
+    let baseline = baseline(context, &load_test, &tests.items, all_reported).await?;
+    let refusals = refusals(context, &load_test, &jobs.items, &pods.items).await?;
+
     let beside = |other: &LoadTest| {
         other.spec.pipeline_ref == load_test.spec.pipeline_ref && other.metadata.uid != load_test.metadata.uid
     };
@@ -62,10 +73,56 @@ pub async fn observe(context: &Context, cached: &LoadTest) -> Result<Option<Obse
         pipeline,
         jobs: jobs.items,
         pods: pods.items,
+        baseline,
+        refusals,
         reports: reports.items.into_iter().filter(|report| is_owned_by(report, &load_test)).collect(),
         now: now(),
         load_test,
     }))
+}
+
+/// The test that this one is compared with, which may be one of another Pipeline. Its measurement is big, so it is read
+/// only when there is something to compare.
+async fn baseline(
+    context: &Context,
+    load_test: &LoadTest,
+    tests: &[LoadTest],
+    with_files: bool,
+) -> Result<Option<Baseline>, Error> {
+    let Some(reference) = &load_test.spec.baseline_ref else { return Ok(None) };
+    let test = tests.iter().find(|test| test.name_any() == reference.name).cloned();
+    let histograms = test.as_ref().and_then(|test| test.status.as_ref()?.histograms.clone());
+    let mut files = None;
+    if let Some(histograms) = histograms.filter(|_| with_files && !is_finished(load_test)) {
+        let namespace = load_test.namespace().unwrap_or_default();
+        let maps = Api::<ConfigMap>::namespaced(context.client.clone(), &namespace);
+        let map = bounded("read the baseline of", load_test, maps.get_opt(&histograms.config_map)).await?;
+        files = map.as_ref().and_then(build::files);
+    }
+    let waits_for_this = waits_for_itself(load_test, tests);
+    Ok(Some(Baseline { name: reference.name.clone(), test, waits_for_this, files }))
+}
+
+/// Why the Job controller could not make pods, such as a quota: nobody but its events says so. They are asked for only
+/// while a Job has no pod.
+async fn refusals(
+    context: &Context,
+    load_test: &LoadTest,
+    jobs: &[Job],
+    pods: &[Pod],
+) -> Result<BTreeMap<String, String>, Error> {
+    let starting = load_test.status.as_ref().is_some_and(|status| status.phase == Phase::Starting);
+    let without_pod = |job: &&Job| is_owned_by(*job, load_test) && !pods.iter().any(|pod| is_owned_by(pod, *job));
+    let mut refusals = BTreeMap::new();
+    if let Some(job) = jobs.iter().find(without_pod).filter(|_| starting) {
+        let events = Api::<Event>::namespaced(context.client.clone(), &load_test.namespace().unwrap_or_default());
+        let of_job = format!("reason=FailedCreate,regarding.kind=Job,regarding.name={}", job.name_any());
+        let found =
+            bounded("list the events of", load_test, events.list(&ListParams::default().fields(&of_job))).await?;
+        let note = found.items.into_iter().rev().find_map(|event| event.note);
+        refusals.extend(note.map(|note| (job.name_any(), note)));
+    }
+    Ok(refusals)
 }
 
 /// To the microsecond, as the API server keeps it.
@@ -83,6 +140,8 @@ pub async fn carry_out(context: &Context, seen: &Observation, decision: &Decisio
             Step::StartProducers(indices) => start_producers(context, &writer, seen, indices).await?,
             Step::RemoveJobs(indices) => remove_jobs(&writer, seen, indices).await?,
             Step::ReleasePipeline => name_active_test(&writer, seen, None).await?,
+            Step::KeepHistograms(files) => drop(writer.apply(&build::histograms(&seen.load_test, files)).await?),
+            Step::DeleteTest => return writer.delete(&seen.load_test).await,
         }
     }
     let written = writer.apply_status(&seen.load_test, &seen.status(), &decision.status, true).await?;

@@ -13,11 +13,13 @@ use tailrace_crds::{
     load_test::{LoadTestSpec, LoadTestStatus, Phase},
     producer_report::ProducerResult,
 };
+use tailrace_measure::intervals::Files;
 
 use super::{
     build::bootstrap_servers,
-    observation::Observation,
+    observation::{Baseline, Observation, pipeline_now},
     producers::{Producer, failure, producers},
+    progress,
     queue::{Turn, holder, is_held_by, turn},
     result::{self, Verdict},
     status::{self, Announcement, news},
@@ -30,7 +32,7 @@ const START_AHEAD: Duration = Duration::from_millis(1_500);
 /// on a node that is lost, and longer than a short absence of the API server.
 const REPORT_GRACE: Duration = Duration::from_secs(60);
 /// How often the progress is written.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+pub(super) const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 /// How soon a test that waits for the end of another one's pods looks again.
 const LEFTOVER_INTERVAL: Duration = Duration::from_millis(500);
 /// How soon it is looked again at what should be announced by a watch.
@@ -60,6 +62,10 @@ pub enum Step {
     RemoveJobs(Vec<i32>),
     /// Remove this test's name from the status of the Pipeline.
     ReleasePipeline,
+    /// Keep the measurement second by second in a ConfigMap.
+    KeepHistograms(Box<Files>),
+    /// Delete the test and all that belongs to it.
+    DeleteTest,
 }
 
 /// What is to be done next.
@@ -69,7 +75,8 @@ pub fn decide(seen: &Observation) -> Decision {
         return Decision { steps: vec![], status, announcements: vec![], look_again: None };
     }
     match (status.phase, &seen.pipeline, &status.start_time) {
-        (Phase::Succeeded | Phase::Failed, ..) => tidy_up(seen),
+        (Phase::Succeeded | Phase::Failed | Phase::Aborted, ..) => tidy_up(seen),
+        (_, _, None) if seen.load_test.spec.abort => end_aborted(seen, "aborted before the common start".to_owned()),
         (Phase::Queued, ..) => queue(seen),
         (_, None, _) => {
             finish(seen, reasons::PIPELINE_NOT_FOUND, format!("{} was deleted while the test ran", the_pipeline(seen)))
@@ -81,6 +88,14 @@ pub fn decide(seen: &Observation) -> Decision {
 
 /// Waits for the Pipeline and the turn.
 fn queue(seen: &Observation) -> Decision {
+    if seen.load_test.spec.suspend {
+        let message = "suspended: it waits until suspend is false, and others go before it";
+        let status = LoadTestStatus { waiting_since: None, ..status::queued(seen, reasons::SUSPENDED, message) };
+        return go_on(seen, vec![], status, FALLBACK_INTERVAL);
+    }
+    if let Some(why) = seen.baseline.as_ref().and_then(Baseline::why_not_usable) {
+        return wait_for_baseline(seen, why);
+    }
     let turn = turn(&seen.load_test, &seen.others, seen.pipeline.as_ref());
     if let Turn::Behind { waits_for, place, length } = turn {
         let message =
@@ -92,6 +107,15 @@ fn queue(seen: &Observation) -> Decision {
         Some((reason, message)) => wait(seen, reason, message),
         None => accept(seen, turn),
     }
+}
+
+/// Others go before it meanwhile: the baseline may be one of them. That it finishes is certain, so its time is not counted.
+fn wait_for_baseline(seen: &Observation, why: String) -> Decision {
+    if seen.baseline.as_ref().is_some_and(Baseline::will_finish) {
+        let status = status::queued(seen, reasons::BASELINE_NOT_USABLE, &why);
+        return go_on(seen, vec![], LoadTestStatus { waiting_since: None, ..status }, FALLBACK_INTERVAL);
+    }
+    wait(seen, reasons::BASELINE_NOT_USABLE, why)
 }
 
 /// What keeps the first in line from starting.
@@ -191,6 +215,7 @@ fn publish_start(seen: &Observation, ready: usize) -> Decision {
     let mut status = status::under_way(seen, phase, &running_message(seen, phase, 0));
     status.start_time = Some(MicroTime(start_time));
     status.ready_producers = i32::try_from(ready).ok();
+    status.pipeline_at_start = pipeline_now(seen);
     go_on(seen, vec![], status, until(boundary, seen.now))
 }
 
@@ -204,7 +229,7 @@ fn run(seen: &Observation, start_time: Timestamp) -> Decision {
     if let Some(why) = failure(&producers) {
         return finish(seen, reasons::PRODUCER_FAILED, why);
     }
-    let (phase, boundary) = phase_at(&seen.load_test.spec, start_time, seen.now);
+    let (phase, boundary) = stage(seen, start_time);
     if boundary <= seen.now {
         let late = producers.iter().position(|producer| !matches!(producer, Producer::Done(_))).unwrap_or_default();
         let message = format!(
@@ -215,18 +240,26 @@ fn run(seen: &Observation, start_time: Timestamp) -> Decision {
         return finish(seen, reasons::PRODUCER_FAILED, message);
     }
     let mut status = status::under_way(seen, phase, &running_message(seen, phase, reported));
-    show_progress(seen, &mut status);
+    status.abort_time = abort_time(seen);
+    progress::show(seen, &mut status, start_time);
     go_on(seen, vec![], status, min(PROGRESS_INTERVAL, until(boundary, seen.now)))
 }
 
-/// Each write of the status is seen by the operator's own watch, so without a time in it progress would chase itself.
-fn show_progress(seen: &Observation, status: &mut LoadTestStatus) {
-    let shown = status.progress_time.as_ref().map_or(PROGRESS_INTERVAL, |shown| seen.since(shown.0));
-    let progress = result::progress(seen);
-    if shown >= PROGRESS_INTERVAL && progress != status.messages {
-        status.messages = progress;
-        status.progress_time = Some(MicroTime(seen.now));
+/// The phase, and when it ends: by the clock or, once the test is aborted, when the last answers were waited for.
+fn stage(seen: &Observation, start_time: Timestamp) -> (Phase, Timestamp) {
+    let spec = &seen.load_test.spec;
+    let by_clock = phase_at(spec, start_time, seen.now);
+    match abort_time(seen) {
+        Some(MicroTime(aborted)) if by_clock.0 != Phase::Draining => {
+            (Phase::Draining, later(aborted, spec.drain_timeout.get() + REPORT_GRACE))
+        }
+        _ => by_clock,
     }
+}
+
+/// When the abort was seen first.
+fn abort_time(seen: &Observation) -> Option<MicroTime> {
+    seen.status().abort_time.or_else(|| seen.load_test.spec.abort.then_some(MicroTime(seen.now)))
 }
 
 /// The phase at a time after the common start was written, and when it ends.
@@ -242,34 +275,52 @@ fn phase_at(spec: &LoadTestSpec, start_time: Timestamp, now: Timestamp) -> (Phas
 }
 
 fn complete(seen: &Observation, producers: &[Producer<'_>]) -> Decision {
-    let mut status = seen.status();
-    let verdict = result::measure(seen, &results(producers), &mut status);
-    end(seen, status, &verdict)
+    end_with(seen, &results(producers), |verdict| verdict)
 }
 
 /// Ends without success. What some producers have reported is shown all the same.
 fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
-    let mut status = seen.status();
-    status.messages = None;
     let producers = producers(seen);
     let results = results(&producers);
+    end_with(seen, &results, |_| Verdict::invalid(reason, message))
+}
+
+/// Ends by the user's will before there was anything to measure.
+fn end_aborted(seen: &Observation, message: String) -> Decision {
+    end_with(seen, &[], |_| Verdict::aborted(message))
+}
+
+/// Writes the numbers of those who have reported. An aborted test is nothing else, however it ended.
+fn end_with(seen: &Observation, results: &[&ProducerResult], verdict: impl FnOnce(Verdict) -> Verdict) -> Decision {
+    let mut status = LoadTestStatus { messages: None, progress: None, ..seen.status() };
+    let mut steps = vec![];
+    let mut measured = Verdict::invalid(reasons::NO_SAMPLES, "no producer has reported".to_owned());
     if !results.is_empty() {
-        result::measure(seen, &results, &mut status);
+        let files;
+        (measured, files) = result::measure(seen, results, &mut status);
+        steps.extend(files.map(|files| Step::KeepHistograms(Box::new(files))));
     }
-    end(seen, status, &Verdict::invalid(reason, message))
-}
-
-fn end(seen: &Observation, status: LoadTestStatus, verdict: &Verdict) -> Decision {
+    let verdict = match verdict(measured) {
+        verdict if seen.load_test.spec.abort => Verdict::aborted(format!("aborted; {}", verdict.message)),
+        verdict => verdict,
+    };
     // At once: the load must not go on, and the next test waits.
-    go_on(seen, vec![], status::finished(seen, status, verdict), Duration::ZERO)
+    go_on(seen, steps, status::finished(seen, status, &verdict), Duration::ZERO)
 }
 
-/// After the end: no load, no lock. A failed Job stays, since the log of its pod says why.
+/// After the end: no load, no lock. A failed Job stays, since the log of its pod says why, and so does one whose log has
+/// the messages.
 fn tidy_up(seen: &Observation) -> Decision {
+    let spec = &seen.load_test.spec;
     let there = |index| seen.job(index).is_some_and(|job| job.metadata.deletion_timestamp.is_none());
+    let stays = |producer: &Producer<'_>| match producer {
+        Producer::Failed(_) => true,
+        Producer::Done(_) => spec.raw_log,
+        _ => false,
+    };
     let jobs: Vec<_> = (0..)
         .zip(producers(seen))
-        .filter(|(index, producer)| there(*index) && !matches!(producer, Producer::Failed(_)))
+        .filter(|(index, producer)| there(*index) && !stays(producer))
         .map(|(index, _)| index)
         .collect();
     let mut steps = vec![];
@@ -279,7 +330,18 @@ fn tidy_up(seen: &Observation) -> Decision {
     if is_held_by(seen.pipeline.as_ref().and_then(holder), &seen.load_test) {
         steps.push(Step::ReleasePipeline);
     }
-    Decision { steps, status: seen.status(), announcements: vec![], look_again: None }
+    let left = time_to_live(seen);
+    if left == Some(Duration::ZERO) {
+        steps.push(Step::DeleteTest);
+    }
+    Decision { steps, status: seen.status(), announcements: vec![], look_again: left.filter(|left| !left.is_zero()) }
+}
+
+/// How long a finished test stays, if not for ever.
+fn time_to_live(seen: &Observation) -> Option<Duration> {
+    let seconds = u64::try_from(seen.load_test.spec.ttl_seconds_after_finished?).unwrap_or_default();
+    let finished = seen.status().completion_time?.0;
+    Some(Duration::from_secs(seconds).saturating_sub(seen.since(finished)))
 }
 
 fn go_on(seen: &Observation, steps: Vec<Step>, status: LoadTestStatus, look_again: Duration) -> Decision {
@@ -319,7 +381,10 @@ fn running_message(seen: &Observation, phase: Phase, reported: usize) -> String 
     match phase {
         Phase::WarmingUp => format!("warms up for {}, which is not measured", spec.warmup),
         Phase::Running => format!("measures for {}", spec.duration),
-        _ => format!("waits for the last answers: {reported} of {} producers have reported", spec.producers),
+        _ => {
+            let aborted = if spec.abort { "aborted: " } else { "" };
+            format!("{aborted}waits for the last answers: {reported} of {} producers have reported", spec.producers)
+        }
     }
 }
 

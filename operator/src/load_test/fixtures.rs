@@ -1,6 +1,6 @@
 //! Observations for unit tests, put together like sentences.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -13,7 +13,10 @@ use k8s_openapi::{
 use kube::Resource;
 use serde_json::json;
 use tailrace_crds::{
-    LoadTest, Pipeline, ProducerReport, load_test::Messages, pipeline::ActiveLoadTest, producer_report::ProducerResult,
+    LoadTest, Pipeline, ProducerReport,
+    load_test::Messages,
+    pipeline::ActiveLoadTest,
+    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
 };
 use tailrace_measure::histogram::LatencyHistogram;
 
@@ -79,6 +82,8 @@ pub fn new_test() -> Observation {
         others: vec![],
         jobs: vec![],
         pods: vec![],
+        baseline: None,
+        refusals: BTreeMap::new(),
         reports: vec![],
         now: begin(),
     }
@@ -178,10 +183,26 @@ fn result(images: i64) -> ProducerResult {
         messages: Messages { scheduled: images, sent: images, received: images, ..Messages::default() },
         warmup_messages: Messages::default(),
         correct: images,
+        compared: images,
+        measured_micros: 20_000_000,
         start_delay_micros: 0,
         latency: latency.clone(),
         service_latency: latency.clone(),
-        send_delay: latency,
+        send_delay: latency.clone(),
+        stages: ProducerStages {
+            queue: latency.clone(),
+            compute: latency.clone(),
+            acknowledgement: latency.clone(),
+            rest: latency.clone(),
+        },
+        intervals: ProducerIntervals {
+            seconds: 20,
+            scheduled: vec![images],
+            answered: vec![images],
+            latency: vec![latency],
+        },
+        throttled_micros: Some(0),
+        topic_records: Some(images),
         client_settings: [("linger.ms".to_owned(), "0".to_owned())].into(),
     }
 }

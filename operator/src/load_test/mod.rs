@@ -2,17 +2,23 @@
 //!
 //! [`cluster::observe`] reads, [`decide::decide`] decides without any I/O, [`cluster::carry_out`] does what was decided.
 
+pub mod baseline;
 pub mod build;
+pub mod changes;
 pub mod cluster;
+pub mod columns;
 pub mod decide;
+pub mod environment;
 #[cfg(test)]
 mod fixtures;
 pub mod observation;
 pub mod producers;
+pub mod progress;
 pub mod queue;
 pub mod result;
 pub mod slos;
 pub mod status;
+pub mod sum;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,16 +1,21 @@
 //! What the API server holds about one LoadTest, at one moment.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{Resource, ResourceExt};
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport,
-    load_test::{LoadTestStatus, Phase},
+    conditions::types,
+    load_test::{LoadTestStatus, Phase, PipelineAtStart},
 };
+use tailrace_measure::intervals::Files;
 
-use crate::labels::{self, Component};
+use crate::{
+    conditions::is_true,
+    labels::{self, Component},
+};
 
 /// What the API server holds about one LoadTest, at one moment. All decisions are made from this alone.
 #[derive(Clone, Debug)]
@@ -25,10 +30,88 @@ pub struct Observation {
     pub jobs: Vec<Job>,
     /// All pods of the Pipeline, its own and those of producers.
     pub pods: Vec<Pod>,
+    /// The test that this one is compared with, if there is to be one.
+    pub baseline: Option<Baseline>,
+    /// Why the Job controller could not make the pod of a producer, by the name of its Job.
+    pub refusals: BTreeMap<String, String>,
     /// The reports that this test owns. They are read after Jobs and pods: a producer reports before it ends.
     pub reports: Vec<ProducerReport>,
     /// The time.
     pub now: Timestamp,
+}
+
+/// The test that another one is compared with.
+#[derive(Clone, Debug)]
+pub struct Baseline {
+    /// Its name.
+    pub name: String,
+    /// It, if it exists.
+    pub test: Option<LoadTest>,
+    /// Whether it waits for this test in turn, which would be for ever.
+    pub waits_for_this: bool,
+    /// Its measurement second by second, if there is one. It is read as soon as all producers have reported.
+    pub files: Option<Files>,
+}
+
+impl Baseline {
+    /// Whether it is only a matter of time until it can be compared with, or cannot.
+    pub fn will_finish(&self) -> bool {
+        self.test.as_ref().is_some_and(|test| !is_finished(test)) && !self.waits_for_this
+    }
+
+    /// Why nothing can be compared with it, in a sentence.
+    pub fn why_not_usable(&self) -> Option<String> {
+        let name = &self.name;
+        let Some(test) = &self.test else {
+            return Some(format!("the baseline, LoadTest \"{name}\", does not exist in this namespace"));
+        };
+        let status = test.status.clone().unwrap_or_default();
+        if self.waits_for_this {
+            return Some(format!(
+                "the baseline, LoadTest \"{name}\", waits for this one: name another one in a new LoadTest"
+            ));
+        }
+        if !status.phase.is_final() {
+            return Some(format!("the baseline, LoadTest \"{name}\", has not finished"));
+        }
+        let valid = is_true(&status.conditions, types::RESULTS_VALID) && status.histograms.is_some();
+        (!valid).then(|| {
+            format!("the baseline, LoadTest \"{name}\", has no valid result: name another one in a new LoadTest")
+        })
+    }
+}
+
+/// Whether `load_test` is found by going from baseline to baseline.
+pub fn waits_for_itself(load_test: &LoadTest, tests: &[LoadTest]) -> bool {
+    let baseline = |test: &LoadTest| test.spec.baseline_ref.as_ref().map(|reference| reference.name.clone());
+    let mut next = baseline(load_test);
+    // A circle without this test in it ends here, too.
+    for _ in 0..=tests.len() {
+        let Some(name) = next else { return false };
+        if name == load_test.name_any() {
+            return true;
+        }
+        let unfinished = tests.iter().find(|test| test.name_any() == name && !is_finished(test));
+        next = unfinished.and_then(baseline);
+    }
+    false
+}
+
+/// What of the Pipeline must stay as it is during a test: its spec, and its pods. None if the Pipeline is gone.
+pub fn pipeline_now(seen: &Observation) -> Option<PipelineAtStart> {
+    let generation = seen.pipeline.as_ref()?.metadata.generation.unwrap_or_default();
+    let running = seen.pods.iter().filter(|pod| !is_producer(pod) && !is_of_a_job(pod));
+    let pods = running.map(|pod| {
+        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        let restarts: i32 = statuses.map(|container| container.restart_count).sum();
+        (pod.name_any(), format!("{}/{restarts}", pod.uid().unwrap_or_default()))
+    });
+    Some(PipelineAtStart { generation, pods: pods.collect() })
+}
+
+/// Such as the pod of the check, which comes and goes.
+fn is_of_a_job(pod: &Pod) -> bool {
+    pod.owner_references().iter().any(|owner| owner.kind == "Job")
 }
 
 impl Observation {

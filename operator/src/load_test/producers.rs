@@ -1,6 +1,7 @@
 //! How far each producer is, from its report, its Job and its pod.
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::ResourceExt;
 use tailrace_crds::producer_report::{ProducerReport, ProducerResult};
 
 use super::observation::{Observation, job_condition};
@@ -55,7 +56,8 @@ fn producer(seen: &Observation, index: i32) -> Producer<'_> {
     if status.is_some_and(|status| status.ready_at.is_some()) {
         return Producer::Ready;
     }
-    Producer::Starting(seen.pods_of(job).find_map(|pod| Some(pods::trouble(pod)?.message)))
+    let refused = || seen.refusals.get(&job.name_any()).cloned();
+    Producer::Starting(seen.pods_of(job).find_map(|pod| Some(pods::trouble(pod)?.message)).or_else(refused))
 }
 
 /// A producer whose objects somebody deleted cannot be replaced: it would be another experiment.

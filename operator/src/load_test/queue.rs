@@ -4,9 +4,15 @@
 //! so of two that try, one gets a conflict.
 
 use kube::ResourceExt;
-use tailrace_crds::{LoadTest, Pipeline, pipeline::ActiveLoadTest};
+use tailrace_crds::{
+    LoadTest, Pipeline,
+    conditions::{reasons, types},
+    load_test::Phase,
+    pipeline::ActiveLoadTest,
+};
 
 use super::observation::is_finished;
+use crate::conditions::find;
 
 /// Where a test stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +63,15 @@ pub fn is_held_by(holder: Option<&ActiveLoadTest>, load_test: &LoadTest) -> bool
 }
 
 fn still_counts(load_test: &LoadTest) -> bool {
-    !is_finished(load_test) && load_test.metadata.deletion_timestamp.is_none()
+    !is_finished(load_test) && load_test.metadata.deletion_timestamp.is_none() && !lets_others_go_before(load_test)
+}
+
+/// One that is suspended, or waits for its baseline. One that has started already does neither.
+fn lets_others_go_before(load_test: &LoadTest) -> bool {
+    let Some(status) = &load_test.status else { return load_test.spec.suspend };
+    let accepted = find(&status.conditions, types::ACCEPTED);
+    let waits = accepted.is_some_and(|accepted| accepted.reason == reasons::BASELINE_NOT_USABLE);
+    status.phase == Phase::Queued && (load_test.spec.suspend || waits)
 }
 
 #[cfg(test)]
@@ -74,7 +88,7 @@ mod tests {
 
     fn finished(name: &str) -> LoadTest {
         let mut test = load_test(name, 0);
-        test.status.get_or_insert_default().phase = tailrace_crds::load_test::Phase::Failed;
+        test.status.get_or_insert_default().phase = Phase::Failed;
         test
     }
 
@@ -110,5 +124,12 @@ mod tests {
         let mut pipeline = held_by("test");
         pipeline.status.as_mut().unwrap().active_load_test.as_mut().unwrap().uid = "uid-of-an-earlier-one".into();
         assert_eq!(turn(&load_test("test", 0), &[], Some(&pipeline)), Turn::Next);
+    }
+
+    #[test]
+    fn others_go_before_one_that_is_suspended() {
+        let mut suspended = load_test("suspended", 0);
+        suspended.spec.suspend = true;
+        assert_eq!(turn(&load_test("test", 1), &[suspended], None), Turn::Next);
     }
 }

@@ -1,27 +1,35 @@
-//! From the producers' reports to the numbers in the status. Histograms are summed; percentiles are never averaged.
+//! From the producers' reports to the numbers in the status, and the judgement on them.
 
-use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use tailrace_crds::{
-    conditions::reasons,
+    conditions::{reasons, warnings},
     load_test::{
-        Arrivals, ClosedLoad, Display, Environment, Latency, Load, LoadTestStatus, Messages, OpenLoad, Rate, SloResult,
+        Arrivals, Comparison, Confidence, Display, Environment, Histograms, Latency, LoadTestStatus, Range, Rate,
+        RegressionVerdict, SloResult, Stages, Warning,
     },
     messages::{signed, unsigned},
     producer_report::ProducerResult,
 };
 use tailrace_measure::{
-    accounting::Counts,
+    accounting::{self, Counts},
+    confidence::{self, confidence},
     display,
-    histogram::{DecodeError, LatencyHistogram},
+    histogram::LatencyHistogram,
+    intervals::{Files, Intervals},
     slo::Results,
+    stability::{Growth, growing_backlog},
     summary::{Summary, summarize},
     validity::{Evidence, Reason, Target, Validity, judge},
 };
 
 use super::{
-    observation::{Observation, is_producer, pod_is_over},
+    baseline, build, changes,
+    columns::{percentiles, shown},
+    environment::environment,
+    observation::Observation,
     slos,
+    sum::Sum,
 };
 
 /// What came of a test.
@@ -38,12 +46,16 @@ pub struct Verdict {
 /// What the numbers of a test are worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// They are valid, and keep all SLOs.
+    /// They are valid, keep all SLOs and are not slower than the baseline.
     Success,
     /// They are valid, and an SLO is missed.
     Missed,
+    /// They are valid, keep all SLOs and are slower than the baseline.
+    Regressed,
     /// They do not mean what they say, or there are none.
     Invalid,
+    /// They are those until the test was ended by its user.
+    Aborted,
 }
 
 impl Verdict {
@@ -51,70 +63,101 @@ impl Verdict {
     pub fn invalid(reason: &'static str, message: String) -> Self {
         Self { outcome: Outcome::Invalid, reason, message }
     }
-}
 
-/// All producers' numbers together.
-struct Sum {
-    messages: Counts,
-    warmup: Counts,
-    correct: u64,
-    latency: LatencyHistogram,
-    service_latency: LatencyHistogram,
-    send_delay: LatencyHistogram,
-    start_skew_micros: i64,
-}
-
-impl Sum {
-    fn of(results: &[&ProducerResult]) -> Result<Self, DecodeError> {
-        let delays = || results.iter().map(|result| result.start_delay_micros);
-        let mut sum = Self {
-            messages: Counts::default(),
-            warmup: Counts::default(),
-            correct: 0,
-            latency: LatencyHistogram::new(),
-            service_latency: LatencyHistogram::new(),
-            send_delay: LatencyHistogram::new(),
-            start_skew_micros: delays().max().unwrap_or(0).saturating_sub(delays().min().unwrap_or(0)),
-        };
-        for result in results {
-            sum.messages += Counts::from(&result.messages);
-            sum.warmup += Counts::from(&result.warmup_messages);
-            sum.correct += unsigned(result.correct);
-            sum.latency.add(&LatencyHistogram::decode(&result.latency)?);
-            sum.service_latency.add(&LatencyHistogram::decode(&result.service_latency)?);
-            sum.send_delay.add(&LatencyHistogram::decode(&result.send_delay)?);
-        }
-        Ok(sum)
+    /// Of a test that its user has ended.
+    pub fn aborted(message: String) -> Self {
+        Self { outcome: Outcome::Aborted, reason: reasons::ABORTED, message }
     }
 }
 
-/// Writes the numbers of `results` into `status`, and judges them.
-pub fn measure(seen: &Observation, results: &[&ProducerResult], status: &mut LoadTestStatus) -> Verdict {
+/// What a ConfigMap takes is 1 MiB.
+const MOST_FILE_BYTES: usize = 900 << 10;
+
+/// Writes the numbers of `results` into `status`, and judges them. Returns the measurement second by second, too, if it
+/// could be read.
+pub fn measure(
+    seen: &Observation,
+    results: &[&ProducerResult],
+    status: &mut LoadTestStatus,
+) -> (Verdict, Option<Files>) {
     let sum = match Sum::of(results) {
         Ok(sum) => sum,
         Err(error) => {
             let message = format!("a producer's report cannot be read: {error}");
-            return Verdict::invalid(reasons::PRODUCER_FAILED, message);
+            return (Verdict::invalid(reasons::PRODUCER_FAILED, message), None);
         }
     };
-    let duration = seen.load_test.spec.duration.get();
     let latency = summarize(&sum.latency, sum.messages.scheduled);
+    write_numbers(seen, &sum, &latency, status);
+    let environment = environment(seen, results);
+    status.slos = judge_slos(seen, &sum, &latency);
+    status.comparison = baseline::compare(seen, &sum.intervals, &environment);
+    status.warnings = warnings(seen, &sum, &environment);
+    status.environment = Some(environment);
+    status.display = Some(Display { slo: slos::column(&status.slos), ..percentiles(seen, &latency) });
+    let files = files(seen, sum.intervals.clone());
+    status.histograms = files.as_ref().map(|(_, interval_seconds)| Histograms {
+        config_map: build::histograms_name(&seen.load_test),
+        interval_seconds: *interval_seconds,
+    });
+    (verdict(seen, &sum, &latency, status), files.map(|(files, _)| files))
+}
+
+fn write_numbers(seen: &Observation, sum: &Sum, latency: &Summary, status: &mut LoadTestStatus) {
     status.messages = Some(sum.messages.into());
     status.warmup_messages = Some(sum.warmup.into());
-    status.latency_micros = Some(micros(&latency));
+    status.latency_micros = Some(micros(latency));
+    status.confidence_micros = confidence(&sum.intervals).map(confidence_micros);
     status.service_latency_micros = Some(micros(&summarize(&sum.service_latency, sum.messages.scheduled)));
-    status.send_delay_micros = Some(micros(&summarize(&sum.send_delay, sum.send_delay.count())));
+    status.send_delay_micros = Some(of_values(&sum.send_delay));
+    status.stages_micros = Some(stages(&sum.stages));
     status.rate = Some(Rate {
         target: wanted_per_second(seen).map(|wanted| format!("{wanted}.0")),
-        offered: display::rate(sum.messages.sent, duration),
-        achieved: display::rate(sum.messages.received, duration),
+        offered: display::rate(sum.messages.sent, sum.measured),
+        achieved: display::rate(sum.messages.received, sum.measured),
     });
     status.start_skew_micros = Some(sum.start_skew_micros);
-    status.accuracy_percent = display::percent(sum.correct, sum.messages.labelled());
-    status.slos = judge_slos(seen, &sum, &latency);
-    status.environment = Some(environment(seen, results));
-    status.display = Some(Display { slo: slos::column(&status.slos), ..percentiles(seen, &latency) });
-    verdict(seen, &sum, &latency, &status.slos)
+    status.accuracy_percent = display::percent(sum.correct, sum.compared);
+}
+
+/// As fine as a ConfigMap has room for, and the length of an interval in seconds.
+fn files(seen: &Observation, mut intervals: Intervals) -> Option<(Files, i64)> {
+    let start = SystemTime::from(seen.status().start_time?.0) + seen.load_test.spec.warmup.get();
+    loop {
+        let files = Files::write(&intervals, start);
+        let files = files.inspect_err(|error| tracing::warn!("the histograms are not kept: {error}")).ok()?;
+        if intervals.list().len() < 2 || files.histograms.len() + files.counts.len() <= MOST_FILE_BYTES {
+            return Some((files, signed(intervals.length().as_secs())));
+        }
+        intervals.coarsen();
+    }
+}
+
+fn warnings(seen: &Observation, sum: &Sum, environment: &Environment) -> Vec<Warning> {
+    let unstable = growing_backlog(&sum.intervals).map(|Growth { backlog, per_second }| Warning {
+        reason: warnings::UNSTABLE.into(),
+        message: format!(
+            "images piled up to the end, by {per_second:.1} a second to {backlog}: the percentiles depend on how long was measured, so lower the rate"
+        ),
+    });
+    let shared = |message| Warning { reason: warnings::SHARED.into(), message };
+    let foreign = foreign_images(sum).map(|count| {
+        shared(format!(
+            "the topic got {count} images of other sources during the run, which took their share of the Pipeline"
+        ))
+    });
+    let nodes = (!environment.shared_nodes.is_empty()).then(|| {
+        let (nodes, pipeline) = (environment.shared_nodes.join(", "), &seen.load_test.spec.pipeline_ref.name);
+        shared(format!("producers and pods of Pipeline \"{pipeline}\" shared the CPUs of {nodes}"))
+    });
+    unstable.into_iter().chain(foreign).chain(nodes).collect()
+}
+
+/// Records of the topic that no producer of this test can have sent. One whose delivery failed may be there all the same.
+fn foreign_images(sum: &Sum) -> Option<u64> {
+    let own = |counts: &Counts| counts.sent + counts.send_errors;
+    let foreign = sum.topic_records?.saturating_sub(own(&sum.messages) + own(&sum.warmup));
+    (foreign > 0).then_some(foreign)
 }
 
 fn judge_slos(seen: &Observation, sum: &Sum, latency: &Summary) -> Vec<SloResult> {
@@ -123,35 +166,48 @@ fn judge_slos(seen: &Observation, sum: &Sum, latency: &Summary) -> Vec<SloResult
         latency,
         counts: &sum.messages,
         correct: sum.correct,
-        duration: spec.duration.get(),
+        compared: sum.compared,
+        duration: sum.measured,
         target: target(seen),
     };
     slos::judge(&spec.slos, &results, spec.drain_timeout.get())
 }
 
-fn verdict(seen: &Observation, sum: &Sum, latency: &Summary, judged: &[SloResult]) -> Verdict {
+fn verdict(seen: &Observation, sum: &Sum, latency: &Summary, status: &LoadTestStatus) -> Verdict {
+    if let Some((reason, message)) = defect(seen, sum) {
+        return Verdict::invalid(reason, message);
+    }
+    let regressed = |comparison: &&Comparison| comparison.verdict == RegressionVerdict::Regressed;
+    if let Some(message) = slos::missed(&status.slos) {
+        Verdict { outcome: Outcome::Missed, reason: reasons::SLO_MISSED, message }
+    } else if let Some(comparison) = status.comparison.as_ref().filter(regressed) {
+        Verdict { outcome: Outcome::Regressed, reason: reasons::REGRESSED, message: comparison.message.clone() }
+    } else {
+        let message = in_a_sentence(seen, &sum.messages, latency);
+        Verdict { outcome: Outcome::Success, reason: reasons::COMPLETED, message }
+    }
+}
+
+/// Why the numbers do not mean what they say. A change of the Pipeline explains all others.
+fn defect(seen: &Observation, sum: &Sum) -> Option<(&'static str, String)> {
+    if let Some(message) = changes::since_start(seen) {
+        return Some((reasons::PIPELINE_CHANGED, message));
+    }
     let judgement = judge(&Evidence {
         counts: &sum.messages,
         latency: &sum.latency,
         service_latency: &sum.service_latency,
         send_delay: &sum.send_delay,
-        duration: seen.load_test.spec.duration.get(),
+        stages: &sum.stages,
+        duration: sum.measured,
+        throttled: sum.throttled,
         target: target(seen),
     });
     if let Validity::Invalid { reason, message } = judgement {
-        return Verdict::invalid(name(reason), message);
+        return Some((name(reason), message));
     }
-    if let Some(message) = slos::too_few_images(&seen.load_test.spec.slos, sum.messages.scheduled) {
-        return Verdict::invalid(reasons::TOO_FEW_SAMPLES, message);
-    }
-    match slos::missed(judged) {
-        Some(message) => Verdict { outcome: Outcome::Missed, reason: reasons::SLO_MISSED, message },
-        None => Verdict {
-            outcome: Outcome::Success,
-            reason: reasons::COMPLETED,
-            message: in_a_sentence(seen, &sum.messages, latency),
-        },
-    }
+    let too_few = slos::too_few_images(&seen.load_test.spec.slos, sum.messages.scheduled);
+    too_few.map(|message| (reasons::TOO_FEW_SAMPLES, message))
 }
 
 fn name(reason: Reason) -> &'static str {
@@ -190,83 +246,26 @@ fn wanted_per_second(seen: &Observation) -> Option<u64> {
     Some(unsigned(i64::from(open.rate_per_producer)) * unsigned(i64::from(spec.producers)))
 }
 
-/// The column texts that are known before there is any number.
-pub fn load_column(seen: &Observation) -> Display {
-    let Load { open, closed } = &seen.load_test.spec.load;
-    let load = match open {
-        Some(OpenLoad { rate_per_producer, arrivals: Arrivals::Constant }) => format!("open {rate_per_producer}/s"),
-        Some(OpenLoad { rate_per_producer, arrivals: Arrivals::Poisson }) => format!("poisson {rate_per_producer}/s"),
-        None => closed_column(&closed.clone().unwrap_or_default()),
+fn confidence_micros(confidence: confidence::Confidence) -> Confidence {
+    let range = |range: Option<confidence::Range>| {
+        range.map(|confidence::Range { low, high }| Range { low: signed(low), high: high.map(signed) })
     };
-    Display { load, ..Display::default() }
+    let confidence::Confidence { p50, p90, p95, p99 } = confidence;
+    Confidence { p50: range(p50), p90: range(p90), p95: range(p95), p99: range(p99) }
 }
 
-/// `closed`, with what differs from the default.
-fn closed_column(ClosedLoad { outstanding, think_time }: &ClosedLoad) -> String {
-    let outstanding = if *outstanding == 1 { String::new() } else { format!(" {outstanding}") };
-    let think_time = if think_time.get().is_zero() { String::new() } else { format!(", think {think_time}") };
-    format!("closed{outstanding}{think_time}")
-}
-
-fn percentiles(seen: &Observation, latency: &Summary) -> Display {
-    Display {
-        p50: Some(shown(seen, latency.p50)),
-        p90: Some(shown(seen, latency.p90)),
-        p95: Some(shown(seen, latency.p95)),
-        p99: Some(shown(seen, latency.p99)),
-        ..load_column(seen)
+fn stages(stages: &accounting::Stages) -> Stages {
+    Stages {
+        queue: of_values(&stages.queue),
+        compute: of_values(&stages.compute),
+        acknowledgement: of_values(&stages.acknowledgement),
+        rest: of_values(&stages.rest),
     }
 }
 
-fn shown(seen: &Observation, micros: Option<u64>) -> String {
-    micros.map_or_else(|| display::unbounded(seen.load_test.spec.drain_timeout.get()), display::micros)
-}
-
-fn environment(seen: &Observation, results: &[&ProducerResult]) -> Environment {
-    let pipeline = seen.pipeline.as_ref().and_then(|pipeline| pipeline.status.as_ref());
-    let mut images = pipeline.map(|status| status.images.clone()).unwrap_or_default();
-    images.extend(producer_image(seen).map(|image| ("producer".to_owned(), image)));
-    let producer_nodes = producer_nodes(seen);
-    Environment {
-        images,
-        model: pipeline.and_then(|status| status.model.clone()),
-        shared_nodes: shared_nodes(seen, &producer_nodes),
-        producer_nodes,
-        client_settings: results.first().map(|result| result.client_settings.clone()).unwrap_or_default(),
-    }
-}
-
-fn producer_image(seen: &Observation) -> Option<String> {
-    let pod = seen.job(0)?.spec.as_ref()?.template.spec.as_ref()?;
-    pod.containers.first()?.image.clone()
-}
-
-fn producer_nodes(seen: &Observation) -> Vec<String> {
-    let mut reports: Vec<_> = seen.reports.iter().collect();
-    reports.sort_by_key(|report| report.spec.index);
-    reports.into_iter().filter_map(|report| report.status.as_ref()?.node.clone()).collect()
-}
-
-/// Pods that have ended, such as that of the check, take nothing from the producers.
-fn shared_nodes(seen: &Observation, producer_nodes: &[String]) -> Vec<String> {
-    let of_pipeline: BTreeSet<_> = seen
-        .pods
-        .iter()
-        .filter(|pod| !is_producer(pod) && !pod_is_over(pod))
-        .filter_map(|pod| pod.spec.as_ref()?.node_name.clone())
-        .collect();
-    of_pipeline.into_iter().filter(|node| producer_nodes.contains(node)).collect()
-}
-
-/// The images so far, of warm-up and measurement together.
-pub fn progress(seen: &Observation) -> Option<Messages> {
-    let mut sum = None;
-    for report in &seen.reports {
-        if let Some(progress) = report.status.as_ref().and_then(|status| status.progress.as_ref()) {
-            *sum.get_or_insert_with(Counts::default) += Counts::from(progress);
-        }
-    }
-    sum.map(Messages::from)
+/// Of what was recorded, none of which is infinite.
+fn of_values(histogram: &LatencyHistogram) -> Latency {
+    micros(&summarize(histogram, histogram.count()))
 }
 
 fn micros(summary: &Summary) -> Latency {
@@ -281,54 +280,5 @@ fn micros(summary: &Summary) -> Latency {
         p99: value(summary.p99),
         p999: value(summary.p999),
         max: value(summary.max),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::load_test::fixtures::new_test;
-
-    #[test]
-    fn a_node_is_shared_if_a_producer_and_a_running_pod_of_the_pipeline_are_on_it() {
-        let mut seen = new_test().with_pipeline().with_producers();
-        for (index, node) in ["node1", "node2"].into_iter().enumerate() {
-            seen.report_mut(index).status.get_or_insert_default().node = Some(node.into());
-        }
-        for (node, phase) in [("node0", "Running"), ("node1", "Succeeded"), ("node2", "Running")] {
-            let pod =
-                json!({ "metadata": {}, "spec": { "containers": [], "nodeName": node }, "status": { "phase": phase } });
-            seen.pods.push(serde_json::from_value(pod).unwrap());
-        }
-        let environment = environment(&seen, &[]);
-        assert_eq!(environment.producer_nodes, ["node1", "node2"]);
-        assert_eq!(environment.shared_nodes, ["node2"]);
-        assert_eq!(environment.images["producer"], "worker:1");
-    }
-
-    #[test]
-    fn a_column_says_which_load_it_was() {
-        let column = |load: serde_json::Value| {
-            let mut seen = new_test();
-            seen.load_test.spec.load = serde_json::from_value(load).unwrap();
-            load_column(&seen).load
-        };
-        assert_eq!(column(json!({ "open": { "ratePerProducer": 20 } })), "open 20/s");
-        assert_eq!(column(json!({ "open": { "ratePerProducer": 20, "arrivals": "Poisson" } })), "poisson 20/s");
-        assert_eq!(column(json!({ "closed": {} })), "closed");
-        assert_eq!(column(json!({ "closed": { "outstanding": 4, "thinkTime": "100ms" } })), "closed 4, think 100ms");
-    }
-
-    #[test]
-    fn progress_is_the_sum_of_what_the_producers_have_said_so_far() {
-        let mut seen = new_test().with_pipeline().with_producers();
-        assert_eq!(progress(&seen), None);
-        let sent = |sent| Some(Messages { scheduled: sent, sent, ..Messages::default() });
-        seen.report_mut(0).status.get_or_insert_default().progress = sent(3);
-        assert_eq!(progress(&seen), sent(3));
-        seen.report_mut(1).status.get_or_insert_default().progress = sent(4);
-        assert_eq!(progress(&seen), sent(7));
     }
 }

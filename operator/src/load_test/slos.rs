@@ -104,7 +104,11 @@ mod tests {
         let counts = Counts { scheduled: 1_000, sent: 1_000, received: 996, lost: 4, ..Counts::default() };
         let latency = Summary { count: 996, p95: Some(50_431), ..Summary::default() };
         let (duration, target) = (Duration::from_secs(10), Some(Target::PerSecond(100)));
-        judge(&slos, &Results { latency: &latency, counts: &counts, correct: 900, duration, target }, DRAIN)
+        judge(
+            &slos,
+            &Results { latency: &latency, counts: &counts, correct: 900, compared: 996, duration, target },
+            DRAIN,
+        )
     }
 
     fn verdicts(slos: serde_json::Value) -> Vec<(String, bool)> {

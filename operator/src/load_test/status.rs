@@ -7,8 +7,9 @@ use tailrace_crds::{
 };
 
 use super::{
+    columns::load_column,
     observation::Observation,
-    result::{Outcome, Verdict, load_column},
+    result::{Outcome, Verdict},
 };
 use crate::conditions::{Conditions, Status, find};
 
@@ -35,7 +36,8 @@ pub fn under_way(seen: &Observation, phase: Phase, message: &str) -> LoadTestSta
 /// Is over. `status` has the numbers already.
 pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdict) -> LoadTestStatus {
     let Verdict { outcome, reason, message } = verdict;
-    let (valid, succeeded) = (*outcome != Outcome::Invalid, *outcome == Outcome::Success);
+    let valid = !matches!(outcome, Outcome::Invalid | Outcome::Aborted);
+    let succeeded = *outcome == Outcome::Success;
     let mut conditions = conditions(seen, &status);
     conditions.set(types::FINISHED, true, reason, message);
     conditions.set(types::SUCCEEDED, succeeded, reason, message);
@@ -46,11 +48,15 @@ pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdic
     conditions.set(types::RECONCILING, false, reason, message);
     conditions.set(types::STALLED, !succeeded, reason, message);
     status.conditions = conditions.into_list();
-    status.phase = if succeeded { Phase::Succeeded } else { Phase::Failed };
+    status.phase = match outcome {
+        Outcome::Success => Phase::Succeeded,
+        Outcome::Aborted => Phase::Aborted,
+        Outcome::Missed | Outcome::Regressed | Outcome::Invalid => Phase::Failed,
+    };
     status.message = Some(message.clone());
     status.observed_generation = seen.load_test.metadata.generation;
     status.waiting_since = None;
-    status.progress_time = None;
+    status.progress = None;
     status.completion_time = Some(MicroTime(seen.now));
     status.display.get_or_insert_with(|| load_column(seen));
     status
@@ -59,9 +65,13 @@ pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdic
 /// Of a result that is not valid nothing can be said.
 fn slos_met(conditions: &mut Conditions, Verdict { outcome, reason, message }: &Verdict) {
     match outcome {
-        Outcome::Success => conditions.set(types::SLOS_MET, true, reasons::SLOS_MET, "all SLOs are met"),
+        Outcome::Success | Outcome::Regressed => {
+            conditions.set(types::SLOS_MET, true, reasons::SLOS_MET, "all SLOs are met");
+        }
         Outcome::Missed => conditions.set(types::SLOS_MET, false, reason, message),
-        Outcome::Invalid => conditions.set(types::SLOS_MET, Status::Unknown, reason, "there is no valid result"),
+        Outcome::Invalid | Outcome::Aborted => {
+            conditions.set(types::SLOS_MET, Status::Unknown, reason, "there is no valid result")
+        }
     }
 }
 
@@ -114,8 +124,8 @@ pub fn news(before: &LoadTestStatus, after: &LoadTestStatus) -> Vec<Announcement
     let accepted = reason_of(after, types::ACCEPTED);
     let mut news = Vec::new();
     if accepted != reason_of(before, types::ACCEPTED) {
-        let calm =
-            [reasons::ACCEPTED, reasons::QUEUED, reasons::PIPELINE_BUSY].map(Some).contains(&accepted.as_deref());
+        let calm = [reasons::ACCEPTED, reasons::QUEUED, reasons::PIPELINE_BUSY, reasons::SUSPENDED].map(Some);
+        let calm = calm.contains(&accepted.as_deref());
         news.extend(announce(types::ACCEPTED, !calm));
     }
     if before.start_time.is_none() && after.start_time.is_some() {
@@ -123,6 +133,11 @@ pub fn news(before: &LoadTestStatus, after: &LoadTestStatus) -> Vec<Announcement
     }
     if !before.phase.is_final() && after.phase.is_final() {
         news.extend(announce(types::FINISHED, after.phase == Phase::Failed));
+        news.extend(after.warnings.iter().map(|warning| Announcement {
+            warning: true,
+            reason: warning.reason.clone(),
+            note: warning.message.clone(),
+        }));
     }
     news
 }

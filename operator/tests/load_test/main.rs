@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod control;
 mod deletion;
 mod failures;
 mod killed_operator;
@@ -13,5 +14,6 @@ mod producers;
 mod queue;
 mod reports;
 mod results;
+mod trust;
 mod validation;
 mod waiting;

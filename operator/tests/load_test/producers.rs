@@ -80,6 +80,12 @@ pub struct Run {
     /// Latencies of the images that were answered, in microseconds.
     pub latencies: Vec<u64>,
     pub correct: i64,
+    /// For so many seconds, each with as many images.
+    pub seconds: usize,
+    /// How long its CPU limit kept it from running, in microseconds.
+    pub throttled_micros: i64,
+    /// What the topic of the images got from all sources.
+    pub topic_records: i64,
 }
 
 impl Run {
@@ -99,11 +105,19 @@ impl Run {
             lost: signed(lost),
             ..Messages::default()
         };
-        Self { messages, latencies: vec![micros; answered], correct: signed(answered) }
+        let (latencies, correct) = (vec![micros; answered], signed(answered));
+        Self { messages, latencies, correct, seconds: 1, throttled_micros: 0, topic_records: 0 }
     }
 
     fn result(&self, index: i32) -> Value {
         let latency = histogram(self.latencies.iter().copied());
+        let seconds = i64::try_from(self.seconds).unwrap();
+        let each = |count: i64| vec![count / seconds; self.seconds];
+        let of_second = |second: usize| {
+            let latencies = self.latencies.chunks((self.latencies.len() / self.seconds).max(1)).nth(second);
+            histogram(latencies.unwrap_or_default().iter().copied())
+        };
+        let each_second = 0..self.seconds;
         json!({
             "messages": self.messages,
             "warmupMessages": Messages { scheduled: 5, sent: 5, received: 5, ..Messages::default() },
@@ -112,6 +126,15 @@ impl Run {
             "latency": latency,
             "serviceLatency": latency,
             "sendDelay": histogram((0..self.messages.sent).map(|_| 20)),
+            "compared": self.messages.received,
+            "measuredMicros": self.seconds * 1_000_000,
+            "stages": { "queue": latency, "compute": latency, "acknowledgement": latency, "rest": latency },
+            "intervals": {
+                "seconds": 1, "scheduled": each(self.messages.scheduled), "answered": each(self.messages.received),
+                "latency": each_second.map(of_second).collect::<Vec<_>>(),
+            },
+            "throttledMicros": self.throttled_micros,
+            "topicRecords": self.topic_records,
             "clientSettings": { "linger.ms": "0" },
         })
     }
@@ -133,7 +156,9 @@ pub async fn ready(namespace: &Namespace, test: &str, index: i32) {
 
 /// One producer says how far it is.
 pub async fn progress(namespace: &Namespace, test: &str, index: i32, sent: i64) {
-    let status = json!({ "progress": Messages { scheduled: sent, sent, received: sent, ..Messages::default() } });
+    let messages = Messages { scheduled: sent, sent, received: sent, ..Messages::default() };
+    let recent = histogram((0..sent).map(|_| 2_000));
+    let status = json!({ "progress": { "messages": messages, "recentLatency": recent, "recentMillis": 1_000 } });
     namespace.patch_status::<ProducerReport>(&format!("{test}-producer-{index}"), status).await.unwrap();
 }
 

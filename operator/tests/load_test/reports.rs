@@ -47,9 +47,9 @@ async fn counts_out_of_all_reason_are_refused() {
     let _operator = operator(&namespace);
     ready(&namespace, "absurd", 0).await;
     for sent in [-1, i64::MAX] {
-        let progress = json!({ "progress": { "sent": sent } });
+        let progress = json!({ "progress": { "messages": { "sent": sent } } });
         let refused = namespace.patch_status::<ProducerReport>("absurd-producer-0", progress).await;
-        assert!(refused.unwrap_err().to_string().contains("status.progress.sent"));
+        assert!(refused.unwrap_err().to_string().contains("status.progress.messages.sent"));
     }
 }
 

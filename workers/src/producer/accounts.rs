@@ -1,27 +1,47 @@
 //! The ledger of this producer, as its threads share it.
 
 use std::{
-    mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
-use tailrace_measure::accounting::{Counts, Ledger, Windows};
+use tailrace_measure::{
+    accounting::{Counts, Ledger, Record, Windows},
+    intervals::Intervals,
+};
+
+use super::clock::Clock;
 
 /// Shared by the thread that sends, the one that receives, and Kafka's own, which acknowledges. It is held for no longer
 /// than a few hash table operations.
 #[derive(Clone, Debug)]
-pub struct Accounts(Arc<Mutex<Ledger>>);
+pub struct Accounts {
+    ledger: Arc<Mutex<Ledger>>,
+    clock: Arc<OnceLock<Clock>>,
+}
 
 impl Accounts {
-    /// An empty ledger.
-    pub fn new(warmup: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Ledger::new(warmup))))
+    /// An empty ledger, which keeps a record of each image if these are wanted.
+    pub fn new(warmup: Duration, measurement: Duration, with_records: bool) -> Self {
+        let ledger = Ledger::new(warmup, Intervals::new(measurement));
+        let ledger = if with_records { ledger.with_records() } else { ledger };
+        Self { ledger: Arc::new(Mutex::new(ledger)), clock: Arc::new(OnceLock::new()) }
+    }
+
+    /// From now on times are those of this clock. Nothing is sent before.
+    pub fn start(&self, clock: Clock) {
+        let _ = self.clock.set(clock);
     }
 
     /// For one entry. A thread that panicked while it wrote ends the whole run, so what it left does not matter.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kafka has the image, as of now.
+    pub fn acknowledged(&self, sequence: u64) {
+        let now = self.clock.get().map(Clock::now).unwrap_or_default();
+        self.ledger().acknowledged(sequence, now);
     }
 
     /// The counts so far.
@@ -29,8 +49,9 @@ impl Accounts {
         self.ledger().progress()
     }
 
-    /// Closes the ledger; what comes later has come too late.
-    pub fn finish(&self) -> Windows {
-        mem::replace(&mut *self.ledger(), Ledger::new(Duration::ZERO)).finish()
+    /// Closes the ledger; what comes later has come too late. Returns the records that nobody has taken, too.
+    pub fn finish(&self) -> (Windows, Vec<Record>) {
+        let empty = Ledger::new(Duration::ZERO, Intervals::new(Duration::ZERO));
+        std::mem::replace(&mut *self.ledger(), empty).finish()
     }
 }

@@ -60,6 +60,9 @@ pub struct Args {
     /// The folder with the images, test_batch.png, and their classes, test_lables.json.
     #[arg(long, env = "TAILRACE_DATASET", default_value = test_set::FOLDER)]
     pub dataset: PathBuf,
+    /// Prints a line for each message at the end of the log, as CSV, compressed with Zstandard and written in base64.
+    #[arg(long, env = "TAILRACE_RAW_LOG")]
+    pub raw_log: bool,
     /// The classifier's consumer group: it must have nothing left to do before this producer is ready.
     #[arg(long = "group-to-watch", env = "TAILRACE_INFERENCE_GROUP")]
     pub inference_group: Option<String>,

@@ -83,7 +83,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, delivered: &DeliveryResult<'_>, sequence: usize) {
         match delivered {
-            Ok(_) => self.accounts.ledger().acknowledged(sequence as u64),
+            Ok(_) => self.accounts.acknowledged(sequence as u64),
             Err((error, _)) => self.fail(sequence as u64, error),
         }
     }
@@ -156,6 +156,17 @@ impl Connection {
         if let Err((error, _)) = self.producer.send(record) {
             self.producer.context().fail(sequence, &error);
         }
+    }
+
+    /// How many records the topic of the images has had in all its life, from all sources.
+    ///
+    /// # Errors
+    /// The request that failed.
+    pub fn topic_records(&self) -> Result<i64, ConnectError> {
+        (0..self.images_partitions)
+            .map(|partition| kafka::end(self.producer.client(), &self.images_topic, partition, REQUEST_TIMEOUT))
+            .sum::<Result<i64, _>>()
+            .map_err(while_doing("counting the images of all sources"))
     }
 
     /// The sequence number of the image that an answer with this subject is for, if it is one of this producer's.

@@ -1,7 +1,10 @@
 //! The threads that are timed: they send images and take answers.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -29,7 +32,7 @@ pub struct Run {
     /// What to do.
     pub plan: Plan,
     /// Kafka.
-    pub connection: Connection,
+    pub connection: Arc<Connection>,
     /// The images.
     pub dataset: Dataset,
     /// What became of them.
@@ -38,26 +41,52 @@ pub struct Run {
     pub clock: Clock,
 }
 
+/// What ends a run before its time.
+#[derive(Clone, Debug, Default)]
+pub struct Ending {
+    /// Everything, now: nobody wants the measurement any more.
+    pub stop: CancellationToken,
+    /// The sending: what was sent is measured.
+    pub abort: CancellationToken,
+}
+
+impl Ending {
+    fn of_sending(&self) -> bool {
+        self.stop.is_cancelled() || self.abort.is_cancelled()
+    }
+}
+
+/// How a run went.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran {
+    /// How much later than the common start it began by this node's wall clock, in microseconds; much if the start was
+    /// learnt of too late.
+    pub start_delay_micros: i64,
+    /// How long was measured: as planned, or less if the run was aborted.
+    pub measured: Duration,
+}
+
 impl Run {
-    /// Waits for the start and runs the load to the end of its drain time, or until all answers are there, or until
-    /// `stop`. Returns how much later than `start` it began by this node's wall clock, in microseconds; much if the
-    /// start was learnt of too late.
-    pub fn execute(&self, start: Timestamp, stop: &CancellationToken) -> i64 {
+    /// Waits for the start and runs the load to the end of its drain time, or until all answers are there, or until it is
+    /// told to stop.
+    pub fn execute(&self, start: Timestamp, ending: &Ending) -> Ran {
         let replies = Replies::new(&self.connection, &self.dataset, &self.accounts, &self.clock);
         self.clock.sleep_until(Duration::ZERO);
         let delay = Timestamp::now().duration_since(start);
-        match self.plan.load {
-            Load::Open(schedule) => self.open(schedule, &replies, stop),
-            Load::Closed(closed) => self.closed(closed, &replies, stop),
-        }
+        let end = match self.plan.load {
+            Load::Open(schedule) => self.open(schedule, &replies, ending),
+            Load::Closed(closed) => self.closed(closed, &replies, ending),
+        };
         if replies.late() > 0 {
             tracing::warn!("{} answers came after their images were given up", replies.late());
         }
-        i64::try_from(delay.as_micros()).unwrap_or(i64::MAX)
+        let measured = end.min(self.plan.end()).saturating_sub(self.plan.warmup);
+        Ran { start_delay_micros: i64::try_from(delay.as_micros()).unwrap_or(i64::MAX), measured }
     }
 
-    /// One thread sends by the schedule and another one receives, so that neither waits for the other.
-    fn open(&self, schedule: Schedule, replies: &Replies, stop: &CancellationToken) {
+    /// One thread sends by the schedule and another one receives, so that neither waits for the other. Returns when the
+    /// sending ended.
+    fn open(&self, schedule: Schedule, replies: &Replies, ending: &Ending) -> Duration {
         let done = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
@@ -65,17 +94,17 @@ impl Run {
                     replies.next(REPLY_POLL);
                 }
             });
-            self.follow(schedule, stop);
-            self.drain(stop);
+            let end = self.follow(schedule, ending);
+            self.drain(end, &ending.stop);
             done.store(true, Ordering::Relaxed);
-        });
+            end
+        })
     }
 
-    fn follow(&self, schedule: Schedule, stop: &CancellationToken) {
+    fn follow(&self, schedule: Schedule, ending: &Ending) -> Duration {
         for intended in schedule.offsets_before(self.plan.end()) {
-            self.clock.sleep_until(intended);
-            if stop.is_cancelled() {
-                return;
+            if !self.wait_until(intended, ending) {
+                return self.clock.now();
             }
             if self.clock.now() < self.plan.drain_end() {
                 self.send(intended);
@@ -83,21 +112,39 @@ impl Run {
                 self.accounts.ledger().never_sent(intended);
             }
         }
+        self.plan.end()
     }
 
-    fn drain(&self, stop: &CancellationToken) {
-        let waits = || self.accounts.ledger().expects_answers() && self.clock.now() < self.plan.drain_end();
+    /// Whether that time was reached before the end of the sending.
+    fn wait_until(&self, time: Duration, ending: &Ending) -> bool {
+        while !ending.of_sending() && self.clock.now() + REPLY_POLL < time {
+            self.clock.sleep_until(self.clock.now() + REPLY_POLL / 2);
+        }
+        if ending.of_sending() {
+            return false;
+        }
+        self.clock.sleep_until(time);
+        true
+    }
+
+    fn drain(&self, end: Duration, stop: &CancellationToken) {
+        let waits = || self.accounts.ledger().expects_answers() && self.clock.now() < end + self.plan.drain;
         while !stop.is_cancelled() && waits() {
             thread::sleep(DRAIN_POLL);
         }
     }
 
     /// This thread sends and receives, so that the next image leaves as soon as the answer is there. An image that is
-    /// not answered within the drain time is lost, and another one follows it.
-    fn closed(&self, closed: Closed, replies: &Replies, stop: &CancellationToken) {
+    /// not answered within the drain time is lost, and another one follows it. Returns when the sending ended.
+    fn closed(&self, closed: Closed, replies: &Replies, ending: &Ending) -> Duration {
         let mut outstanding = Outstanding::new(closed, self.plan.end(), self.plan.drain);
-        while !stop.is_cancelled() {
+        let mut end = self.plan.end();
+        while !ending.stop.is_cancelled() {
             let now = self.clock.now();
+            if ending.abort.is_cancelled() && now < end {
+                end = now;
+                outstanding.end_at(now);
+            }
             for sequence in outstanding.overdue(now) {
                 self.accounts.ledger().give_up(sequence);
             }
@@ -105,13 +152,14 @@ impl Run {
                 outstanding.sent(self.send(intended), intended);
                 continue;
             }
-            let Some(next) = outstanding.next_event() else { return };
+            let Some(next) = outstanding.next_event() else { break };
             if outstanding.is_empty() {
                 self.clock.sleep_until(next.min(now + REPLY_POLL));
             } else if let Some(reply) = replies.next(patience(next.saturating_sub(now))) {
                 outstanding.answered(reply.sequence, reply.at);
             }
         }
+        end
     }
 
     /// The image is entered before it leaves, since its answer can be there before the call returns.

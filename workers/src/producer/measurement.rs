@@ -3,28 +3,44 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
-use tailrace_crds::{load_test::Messages, messages::signed, producer_report::ProducerResult};
+use tailrace_crds::{
+    load_test::Messages,
+    messages::signed,
+    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
+};
 use tailrace_measure::{
-    accounting::{Tally, Windows},
+    accounting::{self, Tally, Windows},
+    confidence::{self, confidence},
     display,
-    histogram::EncodeError,
+    histogram::{EncodeError, LatencyHistogram},
+    intervals::{Buckets, Intervals},
     summary::{self, summarize},
     validity::{Evidence, Target, Validity, judge},
 };
 
+use super::raw_log::RawLog;
+
+/// What the API server takes of one object is 1.5 MiB; this is for the histograms of seconds.
+const MOST_INTERVAL_BYTES: usize = 600 << 10;
+
 /// Counts, latencies, and what they were measured with.
-#[derive(Debug)]
 pub struct Measurement {
     /// The accounts of the warm-up and of the measurement.
     pub windows: Windows,
-    /// The length of the measurement.
-    pub duration: Duration,
+    /// How long was measured.
+    pub measured: Duration,
     /// What was to be sent; none in a closed load.
     pub target: Option<Target>,
     /// How much later than the common start the producer began, by its node's clock, in microseconds.
     pub start_delay_micros: i64,
+    /// How long the container was kept from running by its CPU limit; none if nobody says.
+    pub throttled: Option<Duration>,
+    /// How many records the topic of the images got meanwhile, from all sources.
+    pub topic_records: i64,
     /// What was set on Kafka's clients.
     pub client_settings: BTreeMap<String, String>,
+    /// A line for each message, if they are wanted.
+    pub raw_log: Option<RawLog>,
 }
 
 /// The measurement as a producer prints it that works for nobody.
@@ -34,8 +50,11 @@ pub struct Summary<'a> {
     messages: Messages,
     warmup_messages: Messages,
     latency_micros: summary::Summary,
+    /// 95 %, by block bootstrap; none of less than twenty seconds.
+    confidence_micros: Option<confidence::Confidence>,
     service_latency_micros: summary::Summary,
     send_delay_micros: summary::Summary,
+    stages_micros: Stages,
     offered_per_second: String,
     achieved_per_second: String,
     accuracy_percent: Option<String>,
@@ -44,37 +63,61 @@ pub struct Summary<'a> {
     client_settings: &'a BTreeMap<String, String>,
 }
 
+/// The parts of the service latency.
+#[derive(Debug, Serialize)]
+struct Stages {
+    queue: summary::Summary,
+    compute: summary::Summary,
+    acknowledgement: summary::Summary,
+    rest: summary::Summary,
+}
+
 impl Measurement {
     /// The form in which a ProducerReport takes it.
     ///
     /// # Errors
     /// Those of the compressor.
     pub fn result(&self) -> Result<ProducerResult, EncodeError> {
-        let Tally { counts, correct, latency, service_latency, send_delay, .. } = &self.windows.measurement;
+        let Tally { counts, correct, compared, latency, service_latency, send_delay, stages, .. } =
+            &self.windows.measurement;
         Ok(ProducerResult {
             messages: (*counts).into(),
             warmup_messages: self.windows.warmup.counts.into(),
             correct: signed(*correct),
+            compared: signed(*compared),
+            measured_micros: micros(self.measured),
             start_delay_micros: self.start_delay_micros,
             latency: latency.encode()?,
             service_latency: service_latency.encode()?,
             send_delay: send_delay.encode()?,
+            stages: ProducerStages {
+                queue: stages.queue.encode()?,
+                compute: stages.compute.encode()?,
+                acknowledgement: stages.acknowledgement.encode()?,
+                rest: stages.rest.encode()?,
+            },
+            intervals: encode_intervals(self.intervals())?,
+            throttled_micros: self.throttled.map(micros),
+            topic_records: Some(self.topic_records.max(0)),
             client_settings: self.client_settings.clone(),
         })
     }
 
     /// Percentiles and the judgement.
     pub fn summary(&self) -> Summary<'_> {
-        let Tally { counts, correct, latency, service_latency, send_delay, .. } = &self.windows.measurement;
+        let Tally { counts, correct, compared, latency, service_latency, send_delay, stages, .. } =
+            &self.windows.measurement;
         Summary {
             messages: (*counts).into(),
             warmup_messages: self.windows.warmup.counts.into(),
             latency_micros: summarize(latency, counts.scheduled),
+            confidence_micros: confidence(&self.intervals()),
             service_latency_micros: summarize(service_latency, counts.scheduled),
             send_delay_micros: summarize(send_delay, send_delay.count()),
-            offered_per_second: display::rate(counts.sent, self.duration),
-            achieved_per_second: display::rate(counts.received, self.duration),
-            accuracy_percent: display::percent(*correct, counts.labelled()),
+            stages_micros: summarize_stages(stages),
+            offered_per_second: display::rate(counts.sent, self.measured),
+            achieved_per_second: display::rate(counts.received, self.measured),
+            accuracy_percent: display::percent(*correct, *compared),
             invalid: match self.validity() {
                 Validity::Valid => None,
                 Validity::Invalid { message, .. } => Some(message),
@@ -83,17 +126,59 @@ impl Measurement {
         }
     }
 
-    fn validity(&self) -> Validity {
-        let Tally { counts, latency, service_latency, send_delay, .. } = &self.windows.measurement;
-        let Self { duration, target, .. } = *self;
-        judge(&Evidence { counts, latency, service_latency, send_delay, duration, target })
+    /// Those of what was measured.
+    fn intervals(&self) -> Intervals {
+        let mut intervals = self.windows.intervals.clone();
+        intervals.truncate(self.measured);
+        intervals
     }
+
+    fn validity(&self) -> Validity {
+        let Tally { counts, latency, service_latency, send_delay, stages, .. } = &self.windows.measurement;
+        let Self { measured: duration, target, throttled, .. } = *self;
+        judge(&Evidence { counts, latency, service_latency, send_delay, stages, duration, target, throttled })
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn summarize_stages(stages: &accounting::Stages) -> Stages {
+    let summary = |histogram: &LatencyHistogram| summarize(histogram, histogram.count());
+    Stages {
+        queue: summary(&stages.queue),
+        compute: summary(&stages.compute),
+        acknowledgement: summary(&stages.acknowledgement),
+        rest: summary(&stages.rest),
+    }
+}
+
+/// As fine as the report has room for.
+fn encode_intervals(mut intervals: Intervals) -> Result<ProducerIntervals, EncodeError> {
+    loop {
+        let latency = intervals.list().iter().map(|interval| encode_buckets(&interval.latency));
+        let latency = latency.collect::<Result<Vec<_>, _>>()?;
+        if latency.len() < 2 || latency.iter().map(String::len).sum::<usize>() <= MOST_INTERVAL_BYTES {
+            return Ok(ProducerIntervals {
+                seconds: signed(intervals.length().as_secs()),
+                scheduled: intervals.list().iter().map(|interval| signed(interval.scheduled)).collect(),
+                answered: intervals.list().iter().map(|interval| signed(interval.answered)).collect(),
+                latency,
+            });
+        }
+        intervals.coarsen();
+    }
+}
+
+fn encode_buckets(buckets: &Buckets) -> Result<String, EncodeError> {
+    if buckets.count() == 0 { Ok(String::new()) } else { LatencyHistogram::from(buckets).encode() }
 }
 
 #[cfg(test)]
 mod tests {
     use tailrace_measure::{
-        accounting::{Ledger, Outcome},
+        accounting::{Answer, Ledger, Outcome},
         histogram::LatencyHistogram,
     };
 
@@ -104,24 +189,28 @@ mod tests {
     /// One image in the warm-up; of ten that are measured, seven have the right label, one a wrong one, one an error,
     /// and one is lost.
     fn measurement() -> Measurement {
-        let mut ledger = Ledger::new(TICK);
+        let mut ledger = Ledger::new(TICK, Intervals::new(TICK * 10));
         for number in 0..11 {
             let sequence = ledger.send(TICK * number, TICK * number);
-            ledger.acknowledged(sequence);
+            ledger.acknowledged(sequence, TICK * number + TICK / 50);
             let outcome = match number {
                 8 => Outcome::Wrong,
                 9 => Outcome::Error,
                 10 => continue,
                 _ => Outcome::Correct,
             };
-            ledger.answered(sequence, TICK * number + TICK / 10, outcome);
+            let answer = Answer { outcome, queue: TICK / 100, compute: TICK / 50 };
+            ledger.answered(sequence, TICK * number + TICK / 10, answer);
         }
         Measurement {
-            windows: ledger.finish(),
-            duration: TICK * 10,
+            windows: ledger.finish().0,
+            measured: TICK * 10,
             target: Some(Target::PerSecond(10)),
             start_delay_micros: 7,
+            throttled: Some(Duration::ZERO),
+            topic_records: 12,
             client_settings: BTreeMap::new(),
+            raw_log: None,
         }
     }
 
@@ -131,9 +220,38 @@ mod tests {
         let Messages { scheduled, sent, received, lost, answer_errors, .. } = result.messages;
         assert_eq!((scheduled, sent, received, lost, answer_errors), (10, 10, 9, 1, 1));
         assert_eq!(result.warmup_messages.received, 1);
-        assert_eq!((result.correct, result.start_delay_micros), (7, 7));
+        assert_eq!((result.correct, result.compared, result.start_delay_micros), (7, 8, 7));
+        assert_eq!(
+            (result.measured_micros, result.throttled_micros, result.topic_records),
+            (1_000_000, Some(0), Some(12))
+        );
         let counts = [&result.latency, &result.service_latency, &result.send_delay];
         assert_eq!(counts.map(|text| LatencyHistogram::decode(text).unwrap().count()), [8, 8, 10]);
+    }
+
+    #[test]
+    fn a_report_has_the_stages_and_the_seconds() {
+        let ProducerResult { stages, intervals, .. } = measurement().result().unwrap();
+        let p50 = |text: &str| summarize(&LatencyHistogram::decode(text).unwrap(), 8).p50;
+        let medians = [&stages.queue, &stages.compute, &stages.acknowledgement, &stages.rest].map(|text| p50(text));
+        assert_eq!(medians, [1_000, 2_000, 2_000, 7_000].map(|micros| LatencyHistogram::bucket(micros).ok()));
+        assert_eq!((intervals.seconds, intervals.scheduled, intervals.answered), (1, vec![10], vec![9]));
+        assert_eq!(LatencyHistogram::decode(&intervals.latency[0]).unwrap().count(), 8);
+    }
+
+    #[test]
+    fn seconds_are_merged_until_the_report_has_room_for_them() {
+        let mut intervals = Intervals::new(Duration::from_secs(600));
+        for second in 0..600 {
+            for step in 0..2_000u64 {
+                let (intended, latency) = (Duration::from_secs(second), Duration::from_micros(step * step + second));
+                intervals.count_scheduled(intended);
+                intervals.record(intended, intended, Some(latency));
+            }
+        }
+        let encoded = encode_intervals(intervals).unwrap();
+        assert!(encoded.seconds > 1 && encoded.latency.iter().map(String::len).sum::<usize>() <= MOST_INTERVAL_BYTES);
+        assert_eq!(encoded.scheduled.iter().sum::<i64>(), 1_200_000);
     }
 
     #[test]

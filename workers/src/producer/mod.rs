@@ -20,8 +20,10 @@ mod load;
 mod measurement;
 mod outstanding;
 mod plan;
+mod raw_log;
 mod replies;
 mod session;
+mod throttling;
 
 pub use arguments::{Args, LoadModel, LoadTestArgs};
 
@@ -52,7 +54,12 @@ async fn work_for<C: Coordination>(coordination: &C, args: &Args) -> anyhow::Res
         () = stop.cancelled() => Err(anyhow::anyhow!("the producer was asked to stop before the end of its run")),
     };
     match measured {
-        Ok(measurement) => coordination.deliver(&measurement).await,
+        Ok(mut measurement) => {
+            if let Some(log) = measurement.raw_log.take() {
+                log.write(&mut std::io::stdout().lock())?;
+            }
+            coordination.deliver(&measurement).await
+        }
         Err(failure) => {
             stop.cancel();
             coordination.fail(&format!("{failure:#}")).await;

@@ -27,6 +27,12 @@ impl Outstanding {
         Self { think_time: closed.think_time, end, patience, due, deadlines: BTreeMap::new() }
     }
 
+    /// No further image is sent.
+    pub fn end_at(&mut self, end: Duration) {
+        self.end = end;
+        self.due.clear();
+    }
+
     /// The intended send time of an image whose time has come.
     pub fn due(&mut self, now: Duration) -> Option<Duration> {
         let first = *self.due.front()?;
@@ -143,5 +149,15 @@ mod tests {
         assert_eq!(outstanding.next_event(), Some(PATIENCE));
         outstanding.answered(1, END + millis(1));
         assert_eq!(outstanding.next_event(), None);
+    }
+
+    #[test]
+    fn after_an_early_end_nothing_more_is_sent() {
+        let (mut outstanding, mut next) = (outstanding(2, millis(100)), 0);
+        send(&mut outstanding, &mut next, millis(0));
+        outstanding.answered(0, millis(5));
+        outstanding.end_at(millis(50));
+        outstanding.answered(1, millis(60));
+        assert_eq!((outstanding.due(millis(200)), outstanding.next_event()), (None, None));
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rdkafka::consumer::BaseConsumer;
-use tailrace_measure::accounting::{Answered, Outcome};
+use tailrace_measure::accounting::{self, Answered, Outcome};
 use tailrace_wire::{Answer, AnswerEvent};
 
 use super::{accounts::Accounts, clock::Clock, connection::Connection, dataset::Dataset};
@@ -44,7 +44,12 @@ impl<'a> Replies<'a> {
         let record = polled.inspect_err(|error| tracing::warn!("receiving answers: {error}")).ok()?;
         let event = AnswerEvent::from_record(&record).inspect_err(|error| self.complain(error)).ok()?;
         let sequence = self.connection.own_sequence(&event.subject)?;
-        let answered = self.accounts.ledger().answered(sequence, at, self.outcome(sequence, &event.answer));
+        let answer = accounting::Answer {
+            outcome: self.outcome(sequence, &event.answer),
+            queue: Duration::from_micros(event.queue_micros),
+            compute: Duration::from_micros(event.compute_micros),
+        };
+        let answered = self.accounts.ledger().answered(sequence, at, answer);
         match answered {
             Answered::First => return Some(Reply { sequence, at }),
             Answered::Late => drop(self.late.fetch_add(1, Ordering::Relaxed)),

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -15,12 +16,14 @@ use super::{
     arguments::Args,
     clock::Clock,
     connection::{Connection, Route},
-    coordination::Coordination,
+    coordination::{Coordination, Progress},
     dataset::{Dataset, Selection},
     idle::wait_until_idle,
-    load::Run,
+    load::{Ending, Ran, Run},
     measurement::Measurement,
     plan::Plan,
+    raw_log::RawLog,
+    throttling::throttled,
 };
 
 /// How often progress is reported.
@@ -34,24 +37,84 @@ pub async fn measure<C: Coordination>(
 ) -> anyhow::Result<Measurement> {
     let plan = args.plan()?;
     coordination.claim().await?;
-    let accounts = Accounts::new(plan.warmup);
+    let accounts = Accounts::new(plan.warmup, plan.duration, args.raw_log);
     let (connection, dataset) = prepare(args, &plan, &accounts, stop).await?;
-    let start = coordination.common_start().await?;
-    let clock = Clock::starting_at(start)?;
+    let connection = Arc::new(connection);
     let client_settings = connection.settings.clone();
-    let run = Run { plan, connection, dataset, accounts: accounts.clone(), clock };
-    let stopping = stop.clone();
-    let start_delay_micros = tokio::select! {
-        ended = on_thread("load", move || run.execute(start, &stopping)) => ended?,
-        never = report_progress(coordination, &accounts) => match never {},
+    let records_before = topic_records(&connection).await?;
+    let start = coordination.common_start().await?;
+    let throttled_before = throttled();
+    let clock = Clock::starting_at(start)?;
+    accounts.start(clock);
+    let ending = Ending { stop: stop.clone(), abort: CancellationToken::new() };
+    let run = Run { plan, connection: connection.clone(), dataset, accounts: accounts.clone(), clock };
+    let running = ending.clone();
+    let mut raw_log = args.raw_log.then(|| RawLog::new(args.index)).transpose()?;
+    let Ran { start_delay_micros, measured } = tokio::select! {
+        ran = on_thread("load", move || run.execute(start, &running)) => ran?,
+        failed = accompany(coordination, &accounts, raw_log.as_mut(), &ending.abort) => {
+            return Err(match failed { Err(error) => error, Ok(never) => match never {} });
+        }
     };
+    let throttled = throttled().zip(throttled_before).map(|(after, before)| after.saturating_sub(before));
+    let topic_records = topic_records(&connection).await? - records_before;
+    let (windows, records) = accounts.finish();
+    if let Some(log) = &mut raw_log {
+        log.add(&records)?;
+    }
+    let target = args.target();
     Ok(Measurement {
-        windows: accounts.finish(),
-        duration: plan.duration,
-        target: args.target(),
+        windows,
+        measured,
+        target,
         start_delay_micros,
+        throttled,
+        topic_records,
         client_settings,
+        raw_log,
     })
+}
+
+/// What goes on beside the load and never ends by itself, unless it fails.
+async fn accompany<C: Coordination>(
+    coordination: &C,
+    accounts: &Accounts,
+    raw_log: Option<&mut RawLog>,
+    abort: &CancellationToken,
+) -> anyhow::Result<Infallible> {
+    let watch = async {
+        coordination.aborted().await;
+        abort.cancel();
+        std::future::pending().await
+    };
+    tokio::select! {
+        never = watch => never,
+        failed = report_progress(coordination, accounts, raw_log) => failed,
+    }
+}
+
+async fn report_progress<C: Coordination>(
+    coordination: &C,
+    accounts: &Accounts,
+    mut raw_log: Option<&mut RawLog>,
+) -> anyhow::Result<Infallible> {
+    let mut last = Instant::now();
+    loop {
+        tokio::time::sleep(PROGRESS.mul_f64(rand::random_range(0.75..1.25))).await;
+        if let Some(log) = &mut raw_log {
+            let records = accounts.ledger().take_records();
+            log.add(&records)?;
+        }
+        let (recent, now) = (accounts.ledger().take_recent(), Instant::now());
+        let progress = Progress { counts: accounts.progress(), recent, since: now - last };
+        last = now;
+        coordination.progress(progress).await;
+    }
+}
+
+async fn topic_records(connection: &Arc<Connection>) -> anyhow::Result<i64> {
+    let connection = connection.clone();
+    Ok(on_thread("topic-records", move || connection.topic_records()).await??)
 }
 
 /// Encodes the images and connects to Kafka at the same time, then sees the classifier idle.
@@ -80,13 +143,6 @@ async fn prepare(
         on_thread("idle", move || wait_until_idle(&cluster, &group, deadline, &stopping)).await??;
     }
     Ok((connection, dataset))
-}
-
-async fn report_progress<C: Coordination>(coordination: &C, accounts: &Accounts) -> Infallible {
-    loop {
-        tokio::time::sleep(PROGRESS.mul_f64(rand::random_range(0.75..1.25))).await;
-        coordination.progress(accounts.progress()).await;
-    }
 }
 
 /// Runs `work` on a thread of its own, which the end of the process does not wait for.

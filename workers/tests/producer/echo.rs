@@ -1,10 +1,11 @@
 //! A stand-in for the classifier: answers each image after a known time.
 
 use std::{
-    collections::VecDeque,
+    cmp::{Ordering, Reverse},
+    collections::BinaryHeap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -34,9 +35,9 @@ pub enum Reply {
 /// How the stand-in answers.
 #[derive(Clone, Copy)]
 pub struct Behaviour {
-    /// From an image's arrival to its answers.
-    pub delay: Duration,
-    /// From the arrival of the image with this number on, it answers nothing for so long.
+    /// From the sending of an image, by its number, to its answers.
+    pub delay: fn(u64) -> Duration,
+    /// From the sending of the image with this number on, it answers nothing for so long.
     pub stall: Option<(u64, Duration)>,
     /// The answers to an image, by its number.
     pub replies: fn(u64) -> Vec<Reply>,
@@ -57,10 +58,31 @@ pub struct Echo {
     thread: Option<JoinHandle<()>>,
 }
 
+/// An image whose answers are due at a time.
 struct Waiting {
     due: Instant,
     event: ImageEvent,
     class: usize,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.due == other.due
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.due.cmp(&other.due)
+    }
 }
 
 impl Echo {
@@ -69,23 +91,23 @@ impl Echo {
         let (consumer, producer) = (consumer(pipeline), producer(pipeline));
         let (answers, stopping, log) = (pipeline.answers(), stop.clone(), seen.clone());
         let thread = thread::spawn(move || {
-            let (mut waiting, mut stalled_until) = (VecDeque::new(), Instant::now());
-            while !stopping.load(Ordering::Relaxed) {
+            let (mut waiting, mut stalled_until) = (BinaryHeap::new(), Instant::now());
+            while !stopping.load(Relaxed) {
                 if let Some(record) = consumer.poll(until_due(&waiting)) {
                     let record = record.unwrap();
                     let event = ImageEvent::from_headers(record.headers().unwrap()).unwrap();
                     let number: u64 = event.id.parse().unwrap();
                     if let Some((first, length)) = behaviour.stall.filter(|(first, _)| number == *first) {
                         println!("image {first} begins a stall of {length:?}");
-                        stalled_until = Instant::now() + length;
+                        stalled_until = sent(&event) + length;
                     }
-                    let due = (Instant::now() + behaviour.delay).max(stalled_until);
-                    waiting.push_back(Waiting { due, event, class: class(record.payload().unwrap()) });
+                    let due = (sent(&event) + (behaviour.delay)(number)).max(stalled_until);
+                    waiting.push(Reverse(Waiting { due, event, class: class(record.payload().unwrap()) }));
                     let seen = Seen { number, partition: record.partition(), waiting: waiting.len() };
                     log.lock().unwrap().push(seen);
                 }
-                while waiting.front().is_some_and(|first| first.due <= Instant::now()) {
-                    let Waiting { event, class, .. } = waiting.pop_front().unwrap();
+                while waiting.peek().is_some_and(|Reverse(first)| first.due <= Instant::now()) {
+                    let Reverse(Waiting { event, class, .. }) = waiting.pop().unwrap();
                     for reply in (behaviour.replies)(event.id.parse().unwrap()) {
                         answer(&producer, &answers, &event, class, reply);
                     }
@@ -103,15 +125,20 @@ impl Echo {
 
 impl Drop for Echo {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop.store(true, Relaxed);
         let ended = self.thread.take().unwrap().join();
         assert!(ended.is_ok() || thread::panicking(), "the stand-in panicked");
     }
 }
 
-fn until_due(waiting: &VecDeque<Waiting>) -> Duration {
-    let left = |first: &Waiting| first.due.saturating_duration_since(Instant::now());
-    waiting.front().map_or(Duration::from_millis(50), left).min(Duration::from_millis(50))
+/// When the image was sent, by the clock of this process, so that the way of the image takes nothing from the delay.
+fn sent(event: &ImageEvent) -> Instant {
+    Instant::now() - Duration::try_from(Timestamp::now().duration_since(event.time)).unwrap_or_default()
+}
+
+fn until_due(waiting: &BinaryHeap<Reverse<Waiting>>) -> Duration {
+    let left = |Reverse(first): &Reverse<Waiting>| first.due.saturating_duration_since(Instant::now());
+    waiting.peek().map_or(Duration::from_millis(50), left).min(Duration::from_millis(50))
 }
 
 /// The test images are of one colour, and its value modulo 10 is the class.

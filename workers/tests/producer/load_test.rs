@@ -16,7 +16,7 @@ use crate::{
 };
 
 const ANSWERED: Behaviour =
-    Behaviour { delay: Duration::from_millis(20), stall: None, replies: |_| vec![Reply::Right] };
+    Behaviour { delay: |_| Duration::from_millis(20), stall: None, replies: |_| vec![Reply::Right] };
 const LOAD_TEST: &str = "
     apiVersion: tailrace.dev/v1alpha1
     kind: LoadTest
@@ -92,15 +92,20 @@ async fn it_claims_its_report_waits_for_the_start_and_delivers_the_result_once()
 
     scene.start().await;
     let progress = scene.report("under way", |report| report.progress.is_some()).await.progress.unwrap();
-    assert!(progress.scheduled > 0 && progress.scheduled <= 60, "{progress:?}");
+    assert!(progress.messages.scheduled > 0 && progress.messages.scheduled <= 60, "{progress:?}");
+    assert!(LatencyHistogram::decode(&progress.recent_latency).unwrap().count() > 0 && progress.recent_millis > 0);
     let result = scene.report("finished", |report| report.result.is_some()).await.result.unwrap();
     assert_eq!(scene.ended(), Some(0), "{}", scene.producer.process.log());
 
     assert_eq!((result.warmup_messages.scheduled, result.warmup_messages.received), (20, 20));
     assert_eq!((result.messages.scheduled, result.messages.sent, result.messages.received), (40, 40, 40));
-    assert_eq!(result.correct, 40);
+    assert_eq!((result.correct, result.compared, result.measured_micros), (40, 40, 2_000_000));
+    assert_eq!((result.intervals.seconds, &result.intervals.scheduled), (1, &vec![20, 20]));
+    assert_eq!(result.topic_records, Some(60), "nobody else has sent anything");
     assert!((0..1_000_000).contains(&result.start_delay_micros), "{} µs", result.start_delay_micros);
-    for histogram in [&result.latency, &result.service_latency, &result.send_delay] {
+    let stages = &result.stages;
+    let stages = [&stages.queue, &stages.compute, &stages.acknowledgement, &stages.rest];
+    for histogram in [&result.latency, &result.service_latency, &result.send_delay].into_iter().chain(stages) {
         assert_eq!(LatencyHistogram::decode(histogram).unwrap().count(), 40);
     }
     assert!(LatencyHistogram::decode(&result.latency).unwrap().min().unwrap() >= 20_000);
@@ -153,4 +158,24 @@ async fn a_load_test_that_is_deleted_ends_its_producer() {
     scene.namespace.delete::<LoadTest>("sweep").await;
     assert_eq!(scene.ended(), Some(1));
     assert!(scene.producer.process.log().contains("was deleted before it began"), "{}", scene.producer.process.log());
+}
+
+#[tokio::test]
+async fn aborted_it_stops_sending_and_delivers_what_it_has_measured() {
+    let mut scene = Scene::new("aborted").await;
+    scene.start().await;
+    // A second of warm-up, and half of one of the measurement.
+    eventually("images", Duration::from_secs(20), || (scene.echo.seen().len() >= 30).then_some(()));
+    let patch = kube::api::Patch::Merge(json!({ "spec": { "abort": true } }));
+    let load_tests = scene.namespace.api::<LoadTest>();
+    load_tests.patch("sweep", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    let result = scene.report("finished", |report| report.result.is_some()).await.result.unwrap();
+    assert_eq!(scene.ended(), Some(0), "{}", scene.producer.process.log());
+
+    let sent = scene.echo.seen().len() as i64;
+    assert!((30..60).contains(&sent), "{sent}");
+    assert_eq!((result.messages.scheduled + 20, result.messages.received + 20), (sent, sent));
+    assert_eq!(result.messages.lost, 0, "what was sent is waited for");
+    let expected = result.messages.scheduled * 50_000;
+    assert!((expected - 50_000..=expected + 50_000).contains(&result.measured_micros), "{}", result.measured_micros);
 }

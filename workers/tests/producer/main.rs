@@ -11,4 +11,5 @@ mod kubernetes;
 mod load_test;
 mod measured;
 mod open_load;
+mod proof;
 mod trouble;

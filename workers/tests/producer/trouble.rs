@@ -9,7 +9,7 @@ use crate::{
 };
 
 const ANSWERED: Behaviour =
-    Behaviour { delay: Duration::from_millis(20), stall: None, replies: |_| vec![Reply::Right] };
+    Behaviour { delay: |_| Duration::from_millis(20), stall: None, replies: |_| vec![Reply::Right] };
 
 /// How it ends when it cannot become ready.
 fn fails(pipeline: &Pipeline, flags: &str) -> String {

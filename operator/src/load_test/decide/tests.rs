@@ -4,7 +4,9 @@ use serde_json::json;
 use tailrace_crds::{
     conditions::types,
     load_test::{Messages, Phase},
+    producer_report::ProducerProgress,
 };
+use tailrace_measure::histogram::LatencyHistogram;
 
 use super::{super::fixtures::*, *};
 use crate::conditions::is_true;
@@ -141,12 +143,16 @@ fn the_phases_follow_the_clock() {
 #[test]
 fn progress_is_written_every_two_seconds_and_not_more_often() {
     let sent = |sent| Messages { scheduled: sent, sent, ..Messages::default() };
+    let progress = |count| {
+        let recent_latency = LatencyHistogram::new().encode().unwrap();
+        Some(ProducerProgress { messages: sent(count), recent_latency, recent_millis: 2_000 })
+    };
     let mut seen = started().later(10.0);
-    seen.report_mut(0).status.as_mut().unwrap().progress = Some(sent(5));
+    seen.report_mut(0).status.as_mut().unwrap().progress = progress(5);
     let first = decide(&seen);
     assert_eq!(first.status.messages, Some(sent(5)));
     let mut seen = seen.after(1.9, &first);
-    seen.report_mut(0).status.as_mut().unwrap().progress = Some(sent(9));
+    seen.report_mut(0).status.as_mut().unwrap().progress = progress(9);
     assert_eq!(decide(&seen).status, first.status);
     assert_eq!(decide(&seen.later(0.1)).status.messages, Some(sent(9)));
 }
@@ -166,7 +172,7 @@ fn with_all_results_it_succeeds_and_then_tidies_up() {
     assert_eq!(finished(&decision), (reasons::COMPLETED, "30 images, all answered; p95 2.0ms".into()));
     assert_eq!(decision.status.messages.as_ref().unwrap().received, 30);
     assert_eq!(decision.announcements.len(), 1);
-    assert!(decision.steps.is_empty(), "first the result, then the rest");
+    assert!(matches!(decision.steps[..], [Step::KeepHistograms(_)]), "first the result, then the rest");
 
     let after = decide(&seen.clone().after(0.0, &decision));
     assert_eq!(after.steps, [Step::RemoveJobs(vec![0, 1]), Step::ReleasePipeline]);

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
-use tailrace_measure::accounting::Counts;
+use tailrace_measure::{accounting::Counts, summary::summarize};
 
-use super::{super::measurement::Measurement, Coordination};
+use super::{super::measurement::Measurement, Coordination, Progress};
 
 /// Works for nobody: starts when it is ready, and prints the measurement as JSON.
 #[derive(Debug)]
@@ -16,9 +16,14 @@ impl Coordination for Alone {
         Ok(Timestamp::now())
     }
 
-    async fn progress(&self, counts: Counts) {
+    async fn progress(&self, Progress { counts, recent, .. }: Progress) {
         let Counts { scheduled, sent, received, .. } = counts;
-        tracing::info!(scheduled, sent, received, "under way");
+        let p95_micros = summarize(&recent, recent.count()).p95;
+        tracing::info!(scheduled, sent, received, p95_micros, "under way");
+    }
+
+    async fn aborted(&self) {
+        std::future::pending().await
     }
 
     async fn deliver(&self, measurement: &Measurement) -> anyhow::Result<()> {

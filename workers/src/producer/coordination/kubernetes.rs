@@ -10,12 +10,14 @@ use kube::{
     runtime::{WatchStreamExt, watcher::watch_object},
 };
 use serde_json::json;
-use tailrace_crds::{LoadTest, ProducerReport, producer_report::ProducerReportStatus};
-use tailrace_measure::accounting::Counts;
+use tailrace_crds::{
+    LoadTest, ProducerReport,
+    producer_report::{ProducerProgress, ProducerReportStatus},
+};
 
 use super::{
     super::{arguments::LoadTestArgs, measurement::Measurement},
-    Coordination,
+    Coordination, Progress,
 };
 use crate::backoff::Backoff;
 
@@ -202,11 +204,29 @@ impl Coordination for Kubernetes {
     }
 
     /// One attempt: the next progress replaces it anyway.
-    async fn progress(&self, counts: Counts) {
-        let status = ProducerReportStatus { progress: Some(counts.into()), ..self.status() };
+    async fn progress(&self, Progress { counts, recent, since }: Progress) {
+        let recent_latency = match recent.encode() {
+            Ok(text) => text,
+            Err(error) => return tracing::warn!("progress could not be written: {error}"),
+        };
+        let recent_millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+        let progress = ProducerProgress { messages: counts.into(), recent_latency, recent_millis };
+        let status = ProducerReportStatus { progress: Some(progress), ..self.status() };
         if let Err(Failed::ForNow(message) | Failed::ForEver(message)) = self.attempt(&status).await {
             tracing::warn!("progress could not be written: {message}");
         }
+    }
+
+    async fn aborted(&self) {
+        let mut states = std::pin::pin!(watch_object(self.load_tests.clone(), &self.load_test).default_backoff());
+        while let Some(state) = states.next().await {
+            match state {
+                Ok(Some(load_test)) if load_test.spec.abort => return tracing::info!("the test is aborted"),
+                Ok(_) => {}
+                Err(error) => tracing::warn!("watching the LoadTest {}: {error}", self.load_test),
+            }
+        }
+        std::future::pending().await
     }
 
     async fn deliver(&self, measurement: &Measurement) -> anyhow::Result<()> {

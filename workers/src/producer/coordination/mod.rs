@@ -3,13 +3,26 @@
 mod alone;
 mod kubernetes;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use tailrace_measure::accounting::Counts;
+use tailrace_measure::{accounting::Counts, histogram::LatencyHistogram};
 
 pub use alone::Alone;
 pub use kubernetes::Kubernetes;
 
 use super::measurement::Measurement;
+
+/// How far a run has got.
+#[derive(Debug)]
+pub struct Progress {
+    /// The images so far.
+    pub counts: Counts,
+    /// The latencies of the answers since the last progress.
+    pub recent: LatencyHistogram,
+    /// How long ago that was.
+    pub since: Duration,
+}
 
 /// What a producer says to whom it works for. None of it is called from a thread that is timed.
 pub trait Coordination {
@@ -18,7 +31,9 @@ pub trait Coordination {
     /// Says that the producer is ready and returns the common start once it is known.
     async fn common_start(&self) -> anyhow::Result<Timestamp>;
     /// Says how far the run has got. It may get lost.
-    async fn progress(&self, counts: Counts);
+    async fn progress(&self, progress: Progress);
+    /// Returns when the run is to be ended before its time, and never if it is not.
+    async fn aborted(&self);
     /// Delivers the measurement.
     async fn deliver(&self, measurement: &Measurement) -> anyhow::Result<()>;
     /// Says in one sentence why there will be no measurement. It may get lost.

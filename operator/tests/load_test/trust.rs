@@ -1,0 +1,198 @@
+//! What makes a result invalid, or is to be known of it.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
+use tailrace_crds::{
+    LoadTest, Pipeline,
+    conditions::{reasons, types, warnings},
+    load_test::{LoadTestStatus, Phase, RegressionVerdict},
+};
+use tailrace_measure::{
+    histogram::LatencyHistogram,
+    intervals::{Buckets, Files},
+};
+use tailrace_operator::conditions::find;
+
+use crate::{
+    producers::{
+        Run, load_test, namespace, operator, play, ready, ready_pipeline, report, until_finished, until_phase,
+        until_started, yaml,
+    },
+    support::Namespace,
+};
+
+fn assert_invalid(status: &LoadTestStatus, reason: &str, message: &str) {
+    assert_eq!(status.phase, Phase::Failed);
+    let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
+    assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reason), "{}", valid.message);
+    assert!(valid.message.contains(message), "{}", valid.message);
+}
+
+/// A pod of the Pipeline, running.
+async fn pod_of_pipeline(namespace: &Namespace, name: &str) {
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "name": name, "labels": { "tailrace.dev/pipeline": "cifar", "app.kubernetes.io/component": "inference" } },
+        "spec": {
+            "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
+            "containers": [{
+                "name": "inference", "image": "worker:1",
+                "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
+            }],
+        },
+    }))
+    .unwrap();
+    namespace.api::<Pod>().create(&PostParams::default(), &pod).await.unwrap();
+    restarts(namespace, name, 0).await;
+}
+
+async fn restarts(namespace: &Namespace, name: &str, count: i32) {
+    let status = json!({
+        "phase": "Running",
+        "containerStatuses": [{ "name": "inference", "image": "", "imageID": "", "ready": true, "restartCount": count }],
+    });
+    namespace.patch_status::<Pod>(name, status).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_of_the_pipeline_restarted_during_the_run_makes_the_result_invalid() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    pod_of_pipeline(&namespace, "cifar-inference-a").await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "restarted", 1).await;
+    ready(&namespace, "restarted", 0).await;
+    until_started(&namespace, "restarted").await;
+    restarts(&namespace, "cifar-inference-a", 1).await;
+    report(&namespace, "restarted", 0, &Run::of(50, 2_000)).await;
+    let status = until_finished(&namespace, "restarted").await.status.unwrap();
+    assert_invalid(&status, reasons::PIPELINE_CHANGED, "pod cifar-inference-a was restarted during the run");
+    assert_eq!(status.messages.unwrap().received, 50, "an invalid result is shown");
+}
+
+#[tokio::test]
+async fn a_pipeline_that_stays_as_it_is_is_no_matter_and_a_new_spec_is() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    pod_of_pipeline(&namespace, "cifar-inference-a").await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "same", 1).await;
+    play(&namespace, "same", &[Run::of(50, 2_000)]).await;
+    assert_eq!(until_finished(&namespace, "same").await.status.unwrap().phase, Phase::Succeeded);
+
+    load_test(&namespace, "changed", 1).await;
+    ready(&namespace, "changed", 0).await;
+    until_started(&namespace, "changed").await;
+    let patch = Patch::Merge(json!({ "spec": { "inference": { "maxBatch": 3 } } }));
+    namespace.api::<Pipeline>().patch("cifar", &PatchParams::default(), &patch).await.unwrap();
+    report(&namespace, "changed", 0, &Run::of(50, 2_000)).await;
+    let status = until_finished(&namespace, "changed").await.status.unwrap();
+    assert_invalid(&status, reasons::PIPELINE_CHANGED, "the spec of the Pipeline was changed during the run");
+}
+
+#[tokio::test]
+async fn producers_kept_from_running_by_their_limit_make_the_result_invalid() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "limited", 2).await;
+    let throttled = Run { throttled_micros: 250_000, ..Run::of(50, 2_000) };
+    play(&namespace, "limited", &[Run::of(50, 2_000), throttled]).await;
+    let status = until_finished(&namespace, "limited").await.status.unwrap();
+    assert_invalid(&status, reasons::GENERATOR_SATURATED, "kept from running for 250ms by their CPU limit");
+}
+
+#[tokio::test]
+async fn images_of_others_are_warned_of() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "visited", 2).await;
+    // Each producer sent 50 and, before, 5.
+    let run = Run { topic_records: 117, ..Run::of(50, 2_000) };
+    play(&namespace, "visited", &[run.clone(), run]).await;
+    let status = until_finished(&namespace, "visited").await.status.unwrap();
+    assert_eq!(status.phase, Phase::Succeeded, "a warning is no defect");
+    assert_eq!(status.warnings.len(), 1, "{:?}", status.warnings);
+    assert_eq!(status.warnings[0].reason, warnings::SHARED);
+    assert!(status.warnings[0].message.contains("got 7 images of other sources"), "{}", status.warnings[0].message);
+}
+
+#[tokio::test]
+async fn the_histograms_of_seconds_are_kept_and_add_up_to_the_whole() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "kept", 2).await;
+    play(&namespace, "kept", &[Run::of(50, 2_000), Run::of(30, 9_000)]).await;
+    let status = until_finished(&namespace, "kept").await.status.unwrap();
+    let histograms = status.histograms.unwrap();
+    assert_eq!((histograms.config_map.as_str(), histograms.interval_seconds), ("kept-histograms", 1));
+    let data = namespace.get::<ConfigMap>("kept-histograms").await.data.unwrap();
+    let files = Files { histograms: data["latency.hlog"].clone(), counts: data["intervals.csv"].clone() };
+    let total = files.read().unwrap().total();
+    let mut expected = LatencyHistogram::new();
+    (0..50).for_each(|_| expected.record(2_000).unwrap());
+    (0..30).for_each(|_| expected.record(9_000).unwrap());
+    assert_eq!((total.scheduled, total.latency), (80, Buckets::from(&expected)));
+}
+
+#[tokio::test]
+async fn a_test_waits_for_its_baseline_and_is_compared_with_it() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let baseline = ", duration: 20s, baselineRef: {name: main, maxRegressionPercent: 20}";
+    namespace.create_yaml::<LoadTest>(&long("candidate", baseline)).await;
+    let told = |test: &LoadTest| {
+        let message = test.status.as_ref().and_then(|status| status.message.clone()).unwrap_or_default();
+        message.contains("the baseline, LoadTest \"main\", does not exist")
+    };
+    namespace.until::<LoadTest>("candidate", "told of its baseline", told).await;
+
+    namespace.create_yaml::<LoadTest>(&long("main", ", duration: 20s")).await;
+    steady(&namespace, "main", 2_000).await;
+    steady(&namespace, "candidate", 3_000).await;
+    let status = until_finished(&namespace, "candidate").await.status.unwrap();
+    let comparison = status.comparison.unwrap();
+    assert_eq!(comparison.verdict, RegressionVerdict::Regressed);
+    assert_eq!(comparison.environment_differences, Vec::<String>::new());
+    let p95 = &comparison.metrics[1];
+    assert_eq!((p95.baseline_micros, p95.observed_micros), (Some(2_000), Some(3_001)));
+    assert_eq!(status.phase, Phase::Failed);
+    let succeeded = find(&status.conditions, types::SUCCEEDED).unwrap();
+    assert_eq!(succeeded.reason, reasons::REGRESSED);
+    assert!(succeeded.message.contains("was 2.0ms in \"main\""), "{}", succeeded.message);
+    assert_eq!(find(&status.conditions, types::RESULTS_VALID).unwrap().status, "True");
+    let confidence = status.confidence_micros.unwrap().p50.unwrap();
+    assert_eq!((confidence.low, confidence.high), (3_001, Some(3_001)));
+}
+
+/// Long enough to be compared; its producer reports when the test wants it to.
+fn long(name: &str, more: &str) -> String {
+    yaml(name, 1, "{closed: {}}", "").replace(", duration: 1s", more)
+}
+
+/// A producer that reports twenty seconds of ten images each as soon as it is started.
+async fn steady(namespace: &Namespace, test: &str, micros: u64) {
+    ready(namespace, test, 0).await;
+    until_phase(namespace, test, Phase::WarmingUp).await;
+    report(namespace, test, 0, &Run { seconds: 20, ..Run::of(200, micros) }).await;
+    until_finished(namespace, test).await;
+}
+
+#[tokio::test]
+async fn tests_that_wait_for_each_other_do_not_wait_for_ever() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    for (name, other) in [("hen", "egg"), ("egg", "hen")] {
+        let more = format!(", startTimeout: 2s, baselineRef: {{name: {other}}}");
+        namespace.create_yaml::<LoadTest>(&yaml(name, 1, "{closed: {}}", &more)).await;
+    }
+    // The first to give up has no valid result, which the other one cannot be compared with.
+    for name in ["hen", "egg"] {
+        let status = until_finished(&namespace, name).await.status.unwrap();
+        assert_invalid(&status, reasons::BASELINE_NOT_USABLE, "gave up after startTimeout (2s)");
+    }
+}
