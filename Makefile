@@ -10,7 +10,7 @@
 #   make install  Tailrace in the local cluster
 #   make train    the model of the classifier, from the data set
 
-.PHONY: demo test bench bench-classifier bench-pipeline bench-original up down install train
+.PHONY: demo test bench bench-classifier bench-pipeline bench-generator bench-original up down install train
 
 demo:
 	@examples/demo
@@ -26,6 +26,9 @@ bench-classifier:
 
 bench-pipeline:
 	@bench/pipeline/run
+
+bench-generator:
+	@bench/generator/run
 
 bench-original:
 	@bench/original/run

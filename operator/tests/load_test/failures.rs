@@ -1,6 +1,9 @@
 //! Producers that cannot start, die or keep silent.
 
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Pod, ResourceQuota},
+};
 use kube::ResourceExt;
 use serde_json::json;
 use tailrace_crds::{
@@ -156,4 +159,19 @@ async fn a_pipeline_deleted_while_the_test_runs_ends_it() {
     let status = until_finished(&namespace, "orphan").await.status.unwrap();
     assert_failed(&status, reasons::PIPELINE_NOT_FOUND, "was deleted while the test ran");
     namespace.until_gone::<Job>("orphan-producer-0").await;
+}
+
+#[tokio::test]
+async fn a_quota_that_admits_no_pod_ends_the_test_with_its_own_words() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let quota = "{apiVersion: v1, kind: ResourceQuota, metadata: {name: small}, spec: {hard: {pods: '0'}}}";
+    namespace.create_yaml::<ResourceQuota>(quota).await;
+    // No controller of quotas runs here: what it would write is what the API server goes by.
+    let status = json!({ "hard": { "pods": "0" }, "used": { "pods": "0" } });
+    namespace.patch_status::<ResourceQuota>("small", status).await.unwrap();
+    let _operator = operator(&namespace);
+    namespace.create_yaml::<LoadTest>(&yaml("poor", 1, "{closed: {}}", ", readyTimeout: 5s")).await;
+    let status = until_finished(&namespace, "poor").await.status.unwrap();
+    assert_failed(&status, reasons::READY_TIMEOUT, "exceeded quota: small");
 }

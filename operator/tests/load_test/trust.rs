@@ -1,6 +1,9 @@
 //! What makes a result invalid, or is to be known of it.
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::{
+    api::core::v1::{ConfigMap, Pod, ServiceAccount},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tailrace_crds::{
@@ -31,9 +34,16 @@ fn assert_invalid(status: &LoadTestStatus, reason: &str, message: &str) {
 
 /// A pod of the Pipeline, running.
 async fn pod_of_pipeline(namespace: &Namespace, name: &str) {
+    let account = ServiceAccount {
+        metadata: ObjectMeta { name: Some("cifar".into()), ..ObjectMeta::default() },
+        ..ServiceAccount::default()
+    };
+    namespace.api::<ServiceAccount>().create(&PostParams::default(), &account).await.unwrap();
     let pod: Pod = serde_json::from_value(json!({
         "metadata": { "name": name, "labels": { "tailrace.dev/pipeline": "cifar", "app.kubernetes.io/component": "inference" } },
         "spec": {
+            "serviceAccountName": "cifar",
+            "automountServiceAccountToken": false,
             "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
             "containers": [{
                 "name": "inference", "image": "worker:1",

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeSet,
+    path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -10,8 +12,9 @@ use futures::TryStreamExt;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service},
 };
+use kube::api::LogParams;
 use mongodb::bson::{Bson, Document, doc};
 use tailrace_crds::{
     LoadTest, Pipeline,
@@ -49,6 +52,7 @@ spec:
   load: {open: {ratePerProducer: 20}}
   warmup: 2s
   duration: 8s
+  rawLog: true
   slos: [{metric: P95, max: 1h}, {metric: LostPercent, max: '0'}, {metric: AchievedRatePercent, min: '99'}]
 ";
 
@@ -124,7 +128,25 @@ async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<Vec<LoadTe
     ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
     ensure!(status.display.as_ref().is_some_and(|d| d.load == "open 20/s"), "{:?}", status.display);
     ensure!(holds(&status.conditions, "SLOsMet") && status.slos.len() == 3, "{:?}", status.slos);
+    independent_tools_agree(cluster, &format!("open-{}", runs.len()), status).await?;
     Ok(runs)
+}
+
+/// From what a user can read: the status, the ConfigMap of the histograms and the logs of the producers.
+async fn independent_tools_agree(cluster: &Cluster, name: &str, status: &LoadTestStatus) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text);
+    write("status.json", &serde_json::to_string(status)?)?;
+    let histograms = status.histograms.as_ref().context("no histograms")?;
+    let data = cluster.api::<ConfigMap>().get(&histograms.config_map).await?.data.context("an empty ConfigMap")?;
+    write("latency.hlog", data.get("latency.hlog").context("no latency.hlog")?)?;
+    for pod in cluster.names::<Pod>(&format!("tailrace.dev/load-test={name}")).await? {
+        write(&format!("producer-{pod}.log"), &cluster.api::<Pod>().logs(&pod, &LogParams::default()).await?)?;
+    }
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proof/check");
+    let agreed = Command::new(check).arg(folder.path()).status()?;
+    ensure!(agreed.success(), "numpy or HdrHistogram for Java come to other numbers");
+    Ok(())
 }
 
 async fn the_topology_is_changed_and_a_closed_load_is_measured(cluster: &Cluster) -> Result<LoadTestStatus> {

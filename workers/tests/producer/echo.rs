@@ -93,8 +93,8 @@ impl Echo {
         let thread = thread::spawn(move || {
             let (mut waiting, mut stalled_until) = (BinaryHeap::new(), Instant::now());
             while !stopping.load(Relaxed) {
-                if let Some(record) = consumer.poll(until_due(&waiting)) {
-                    let record = record.unwrap();
+                // Without its broker it waits, as a client does.
+                if let Some(Ok(record)) = consumer.poll(until_due(&waiting)) {
                     let event = ImageEvent::from_headers(record.headers().unwrap()).unwrap();
                     let number: u64 = event.id.parse().unwrap();
                     if let Some((first, length)) = behaviour.stall.filter(|(first, _)| number == *first) {

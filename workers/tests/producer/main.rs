@@ -7,9 +7,11 @@ mod support;
 
 mod closed_load;
 mod echo;
+mod faults;
 mod kubernetes;
 mod load_test;
 mod measured;
 mod open_load;
 mod proof;
+mod road;
 mod trouble;

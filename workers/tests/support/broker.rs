@@ -31,9 +31,9 @@ const CLASSIC_GROUPS: &str = "group.coordinator.rebalance.protocols=classic\n";
 const CLUSTER_ID: &str = "dGFpbHJhY2UtdGVzdHMtMQ";
 
 pub struct Broker {
-    process: Process,
+    process: Mutex<Process>,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
@@ -60,11 +60,26 @@ impl Broker {
         broker
     }
 
+    /// A broker of one test, with a second listener on port `listener` whose clients are told to come to port `road`.
+    pub fn with_road(listener: u16, road: u16) -> Self {
+        let settings = format!(
+            "{GROUPS}listener.security.protocol.map=PLAINTEXT:PLAINTEXT,ROAD:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+"
+        );
+        Self::start_with(&settings, &format!(",ROAD://127.0.0.1:{listener}"), &format!(",ROAD://127.0.0.1:{road}"))
+    }
+
     fn start(groups: &str) -> Self {
+        Self::start_with(groups, "", "")
+    }
+
+    fn start_with(more: &str, listeners: &str, advertised: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let properties = folder.path().join("server.properties");
-        fs::write(&properties, settings(folder.path(), port, free_port()) + groups).unwrap();
+        let settings = settings(folder.path(), port, free_port(), listeners, advertised) + more;
+        fs::write(&properties, settings).unwrap();
 
         let formatted = java("kafka.tools.StorageTool")
             .args(["format", "--cluster-id", CLUSTER_ID, "--config"])
@@ -72,20 +87,30 @@ impl Broker {
             .output()
             .unwrap();
         assert!(formatted.status.success(), "{}", String::from_utf8_lossy(&formatted.stdout));
-        let process = Process::start(java("kafka.Kafka").arg(&properties), &folder.path().join("broker.log"));
-        let mut broker = Self { process, port, _folder: folder };
+        let broker = Self { process: Mutex::new(run(folder.path())), port, folder };
         broker.wait();
         broker
     }
 
-    fn wait(&mut self) {
+    /// Ends the broker as a node that is drained does, leaves it away for so long, and starts it again with its data.
+    pub fn restart(&self, away: Duration) {
+        let mut process = self.process.lock().unwrap();
+        process.terminate(Duration::from_secs(30));
+        std::thread::sleep(away);
+        *process = run(self.folder.path());
+        drop(process);
+        self.wait();
+    }
+
+    fn wait(&self) {
         let client: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.address())
             .set("reconnect.backoff.max.ms", "100")
             .create()
             .unwrap();
         eventually("Kafka answers", Duration::from_secs(60), || {
-            assert!(self.process.is_running(), "{}", self.process.log());
+            let mut process = self.process.lock().unwrap();
+            assert!(process.is_running(), "{}", process.log());
             client.fetch_metadata(None, Duration::from_millis(200)).ok()
         });
     }
@@ -93,6 +118,10 @@ impl Broker {
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
+}
+
+fn run(folder: &Path) -> Process {
+    Process::start(java("kafka.Kafka").arg(folder.join("server.properties")), &folder.join("broker.log"))
 }
 
 fn java(class: &str) -> Command {
@@ -104,14 +133,14 @@ fn java(class: &str) -> Command {
     command
 }
 
-fn settings(folder: &Path, port: u16, controller: u16) -> String {
+fn settings(folder: &Path, port: u16, controller: u16, listeners: &str, advertised: &str) -> String {
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
 log.dirs={}
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1

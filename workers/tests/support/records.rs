@@ -24,6 +24,8 @@ use super::{Broker, Database, Worker, worker::MODEL};
 pub struct Pipeline {
     pub broker: Arc<Broker>,
     pub name: &'static str,
+    /// Where the worker's processes reach the broker.
+    address: String,
     producer: ThreadedProducer<DefaultProducerContext>,
 }
 
@@ -48,7 +50,12 @@ impl Pipeline {
     fn without_topics_on(broker: Arc<Broker>, name: &'static str) -> Self {
         let producer =
             ClientConfig::new().set("bootstrap.servers", broker.address()).set("linger.ms", "0").create().unwrap();
-        Self { broker, name, producer }
+        Self { address: broker.address(), broker, name, producer }
+    }
+
+    /// The same, with processes of the worker that reach the broker at another address.
+    pub fn reached_at(self, address: String) -> Self {
+        Self { address, ..self }
     }
 
     pub fn images(&self) -> String {
@@ -66,7 +73,7 @@ impl Pipeline {
     /// The beginning of the command line of any part.
     pub fn arguments(&self, part: &str) -> Vec<String> {
         let cluster = [
-            ("--bootstrap-servers", self.broker.address()),
+            ("--bootstrap-servers", self.address.clone()),
             ("--images-topic", self.images()),
             ("--inferences-topic", self.answers()),
             ("--dead-letter-topic", self.dead_letters()),
