@@ -1,16 +1,16 @@
 //! Reads what a decision needs, and does what it says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Debug};
 
-use futures::future::try_join4;
+use futures::future::{try_join, try_join4};
 use jiff::{Timestamp, Unit};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, Pod},
     events::v1::Event,
 };
-use kube::{Api, ResourceExt, api::ListParams, runtime::events::EventType};
-use serde::Serialize;
+use kube::{Api, Resource, ResourceExt, api::ListParams, core::NamespaceResourceScope, runtime::events::EventType};
+use serde::{Serialize, de::DeserializeOwned};
 use tailrace_crds::{LoadTest, Pipeline, ProducerReport, load_test::Phase, pipeline::ActiveLoadTest};
 
 use super::{
@@ -30,55 +30,82 @@ const MANAGER: &str = "tailrace-load-test";
 
 /// Reads the test and all that belongs to it, or nothing if it is gone. `cached` only says which one.
 pub async fn observe(context: &Context, cached: &LoadTest) -> Result<Option<Observation>, Error> {
-    let client = || context.client.clone();
-    let namespace = cached.namespace().unwrap_or_default();
-    let tests = Api::<LoadTest>::namespaced(client(), &namespace);
+    let tests = Api::<LoadTest>::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
     let Some(load_test) = bounded("read", cached, tests.get_opt(&cached.name_any())).await? else {
         return Ok(None);
     };
-
-    let pipeline_name = &load_test.spec.pipeline_ref.name;
-    let of_pipeline = format!("{}={pipeline_name}", labels::PIPELINE);
-    let of_producers = format!("{of_pipeline},{}={}", labels::COMPONENT, Component::Producer.as_str());
-    let pipelines = Api::<Pipeline>::namespaced(client(), &namespace);
-    let jobs = Api::<Job>::namespaced(client(), &namespace);
-    let pods = Api::<Pod>::namespaced(client(), &namespace);
-    let (all, of_pipeline, of_producers) = (
-        ListParams::default(),
-        ListParams::default().labels(&of_pipeline),
-        ListParams::default().labels(&of_producers),
-    );
-    let (pipeline, tests, jobs, pods) = try_join4(
-        bounded("read the Pipeline of", &load_test, pipelines.get_opt(pipeline_name)),
-        bounded("list the tests beside", &load_test, tests.list(&all)),
-        bounded("list the Jobs beside", &load_test, jobs.list(&of_producers)),
-        bounded("list the pods beside", &load_test, pods.list(&of_pipeline)),
-    )
-    .await?;
-
-    let reports = Api::<ProducerReport>::namespaced(client(), &namespace);
-    let of_test = ListParams::default().labels(&format!("{}={}", labels::LOAD_TEST, load_test.name_any()));
-    let reports = bounded("list the reports of", &load_test, reports.list(&of_test)).await?;
-
-    let all_reported =
-        reports.items.iter().all(|report| report.status.as_ref().is_some_and(|status| status.result.is_some()));
-    let baseline = baseline(context, &load_test, &tests.items, all_reported).await?;
-    let refusals = refusals(context, &load_test, &jobs.items, &pods.items).await?;
-
+    let reader = Reader { context, load_test: &load_test };
+    let (mut pipeline, tests, jobs, mut pods) =
+        try_join4(reader.pipeline(), reader.tests(), reader.jobs(), reader.pods()).await?;
+    let reports = reader.reports().await?;
+    let result = |report: &ProducerReport| report.status.as_ref().is_some_and(|status| status.result.is_some());
+    let to_be_judged = !is_finished(&load_test) && !reports.is_empty() && reports.iter().all(result);
+    if to_be_judged {
+        // Whatever had changed by the time of the last report counts.
+        (pipeline, pods) = try_join(reader.pipeline(), reader.pods()).await?;
+    }
+    let baseline = baseline(context, &load_test, &tests, to_be_judged).await?;
+    let refusals = refusals(context, &load_test, &jobs, &pods).await?;
     let beside = |other: &LoadTest| {
         other.spec.pipeline_ref == load_test.spec.pipeline_ref && other.metadata.uid != load_test.metadata.uid
     };
-    Ok(Some(Observation {
-        others: tests.items.into_iter().filter(beside).collect(),
-        pipeline,
-        jobs: jobs.items,
-        pods: pods.items,
-        baseline,
-        refusals,
-        reports: reports.items.into_iter().filter(|report| is_owned_by(report, &load_test)).collect(),
-        now: now(),
-        load_test,
-    }))
+    let others = tests.into_iter().filter(beside).collect();
+    let now = now();
+    Ok(Some(Observation { load_test, pipeline, others, jobs, pods, baseline, refusals, reports, now }))
+}
+
+/// Reads what is around a test.
+struct Reader<'a> {
+    context: &'a Context,
+    load_test: &'a LoadTest,
+}
+
+impl Reader<'_> {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.context.client.clone(), &self.load_test.namespace().unwrap_or_default())
+    }
+
+    async fn list<K>(&self, verb: &'static str, labels: &str) -> Result<Vec<K>, Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        let labelled = ListParams::default().labels(labels);
+        Ok(bounded(verb, self.load_test, api.list(&labelled)).await?.items)
+    }
+
+    fn of_pipeline(&self) -> String {
+        format!("{}={}", labels::PIPELINE, self.load_test.spec.pipeline_ref.name)
+    }
+
+    async fn pipeline(&self) -> Result<Option<Pipeline>, Error> {
+        let pipelines = self.api::<Pipeline>();
+        let found = pipelines.get_opt(&self.load_test.spec.pipeline_ref.name);
+        bounded("read the Pipeline of", self.load_test, found).await
+    }
+
+    async fn tests(&self) -> Result<Vec<LoadTest>, Error> {
+        self.list("list the tests beside", "").await
+    }
+
+    async fn jobs(&self) -> Result<Vec<Job>, Error> {
+        let of_producers = format!("{},{}={}", self.of_pipeline(), labels::COMPONENT, Component::Producer.as_str());
+        self.list("list the Jobs beside", &of_producers).await
+    }
+
+    async fn pods(&self) -> Result<Vec<Pod>, Error> {
+        self.list("list the pods beside", &self.of_pipeline()).await
+    }
+
+    async fn reports(&self) -> Result<Vec<ProducerReport>, Error> {
+        let of_test = format!("{}={}", labels::LOAD_TEST, self.load_test.name_any());
+        let mut reports: Vec<ProducerReport> = self.list("list the reports of", &of_test).await?;
+        reports.retain(|report| is_owned_by(report, self.load_test));
+        Ok(reports)
+    }
 }
 
 /// The test that this one is compared with, which may be one of another Pipeline. Its measurement is big, so it is read

@@ -146,8 +146,7 @@ async fn counts_that_disagree_make_the_result_invalid_and_are_shown() {
     assert!(!is_true(&status.conditions, types::SUCCEEDED));
     assert!(is_true(&status.conditions, types::FINISHED), "`kubectl wait` must return");
     assert_eq!(status.messages.unwrap().received, 90, "what was measured is shown");
-    let events = namespace.events("vanished").await;
-    assert!(events.iter().any(|event| event.starts_with("Warning CountsDisagree")), "{events:#?}");
+    namespace.until_event("vanished", "Warning CountsDisagree").await;
 }
 
 #[tokio::test]

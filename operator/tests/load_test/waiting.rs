@@ -50,6 +50,7 @@ async fn a_test_without_its_pipeline_waits_says_so_once_and_starts_when_it_appea
     assert_eq!(finished.phase, Phase::Succeeded);
     assert!(is_true(&finished.conditions, types::ACCEPTED));
 
+    namespace.until_event("early", "Normal Completed").await;
     let events = namespace.events("early").await;
     for reason in [
         "Warning PipelineNotFound",

@@ -154,11 +154,5 @@ pub async fn until_reason(namespace: &Namespace, type_: &str, reason: &str) -> S
 
 /// Waits for an event about `cifar` that begins like that.
 pub async fn until_event(namespace: &Namespace, beginning: &str) {
-    for _ in 0..200 {
-        if namespace.events("cifar").await.iter().any(|event| event.starts_with(beginning)) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("no event {beginning:?} among {:#?}", namespace.events("cifar").await);
+    namespace.until_event("cifar", beginning).await;
 }

@@ -128,4 +128,17 @@ impl Namespace {
         };
         events.into_iter().filter(about).map(text).collect()
     }
+
+    /// Waits for an event about an object that begins like that: it is published after what it tells of was written.
+    pub async fn until_event(&self, about: &str, beginning: &str) {
+        let started = Instant::now();
+        loop {
+            let events = self.events(about).await;
+            if events.iter().any(|event| event.starts_with(beginning)) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "no event {beginning:?} among {events:#?}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
