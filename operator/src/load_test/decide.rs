@@ -76,7 +76,7 @@ pub fn decide(seen: &Observation) -> Decision {
     }
     match (status.phase, &seen.pipeline, &status.start_time) {
         (Phase::Succeeded | Phase::Failed | Phase::Aborted, ..) => tidy_up(seen),
-        (_, _, None) if seen.load_test.spec.abort => end_aborted(seen, "aborted before the common start".to_owned()),
+        (_, _, None) if seen.load_test.spec.abort => end_aborted(seen),
         (Phase::Queued, ..) => queue(seen),
         (_, None, _) => {
             finish(seen, reasons::PIPELINE_NOT_FOUND, format!("{} was deleted while the test ran", the_pipeline(seen)))
@@ -286,24 +286,23 @@ fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision
 }
 
 /// Ends by the user's will before there was anything to measure.
-fn end_aborted(seen: &Observation, message: String) -> Decision {
-    end_with(seen, &[], |_| Verdict::aborted(message))
+fn end_aborted(seen: &Observation) -> Decision {
+    let nothing = || "nothing was measured before the common start".to_owned();
+    end_with(seen, &[], |_| Verdict::invalid(reasons::NO_SAMPLES, nothing()))
 }
 
 /// Writes the numbers of those who have reported. An aborted test is nothing else, however it ended.
 fn end_with(seen: &Observation, results: &[&ProducerResult], verdict: impl FnOnce(Verdict) -> Verdict) -> Decision {
     let mut status = LoadTestStatus { messages: None, progress: None, ..seen.status() };
-    let mut steps = vec![];
-    let mut measured = Verdict::invalid(reasons::NO_SAMPLES, "no producer has reported".to_owned());
-    if !results.is_empty() {
-        let files;
-        (measured, files) = result::measure(seen, results, &mut status);
-        steps.extend(files.map(|files| Step::KeepHistograms(Box::new(files))));
-    }
+    let (measured, files) = match results {
+        [] => (Verdict::invalid(reasons::NO_SAMPLES, "no producer has reported".to_owned()), None),
+        results => result::measure(seen, results, &mut status),
+    };
     let verdict = match verdict(measured) {
         verdict if seen.load_test.spec.abort => Verdict::aborted(format!("aborted; {}", verdict.message)),
         verdict => verdict,
     };
+    let steps = files.map(|files| Step::KeepHistograms(Box::new(files))).into_iter().collect();
     // At once: the load must not go on, and the next test waits.
     go_on(seen, steps, status::finished(seen, status, &verdict), Duration::ZERO)
 }

@@ -80,13 +80,19 @@ async fn an_abort_before_the_start_ends_it_at_once() {
     load_test(&namespace, "queued", 1).await;
     until_phase(&namespace, "queued", Phase::Queued).await;
     change(&namespace, "queued", json!({ "abort": true })).await.unwrap();
-    assert_aborted(&until_finished(&namespace, "queued").await.status.unwrap(), "aborted before the common start");
+    assert_aborted(
+        &until_finished(&namespace, "queued").await.status.unwrap(),
+        "aborted; nothing was measured before the common start",
+    );
 
     ready_pipeline(&namespace).await;
     load_test(&namespace, "starting", 2).await;
     ready(&namespace, "starting", 0).await;
     change(&namespace, "starting", json!({ "abort": true })).await.unwrap();
-    assert_aborted(&until_finished(&namespace, "starting").await.status.unwrap(), "aborted before the common start");
+    assert_aborted(
+        &until_finished(&namespace, "starting").await.status.unwrap(),
+        "aborted; nothing was measured before the common start",
+    );
     namespace.until_gone::<Job>("starting-producer-0").await;
 }
 

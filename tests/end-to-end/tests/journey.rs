@@ -156,12 +156,31 @@ async fn the_topology_is_changed_and_a_closed_load_is_measured(cluster: &Cluster
     cluster.gone::<Deployment>(fused, Duration::from_secs(30)).await?;
     ensure!(cluster.names::<Service>("app.kubernetes.io/component=inference-server").await?.len() == 1, "no Service");
 
-    cluster.apply::<LoadTest>(&CLOSED.replace("NAME", "split")).await?;
-    let status = finished(cluster, "split").await?;
+    let status = a_test_is_measured_although_the_kubelet_stops(cluster, "split").await?;
     has_sound_numbers(&status)?;
     let environment = status.environment.as_ref().context("no environment")?;
     ensure!(environment.images.contains_key("inference-consumer"), "not measured with Split: {environment:?}");
     Ok(status)
+}
+
+/// The containers run on, and what the producers say reaches the API server without the kubelet.
+async fn a_test_is_measured_although_the_kubelet_stops(cluster: &Cluster, name: &str) -> Result<LoadTestStatus> {
+    cluster.apply::<LoadTest>(&CLOSED.replace("NAME", name)).await?;
+    let running = |t: &LoadTest| t.status.as_ref().is_some_and(|s| s.phase == Phase::Running);
+    cluster.wait::<LoadTest>(name, Duration::from_secs(60), running).await?;
+    signal_kubelet("STOP")?;
+    let status = finished(cluster, name).await;
+    signal_kubelet("CONT")?;
+    status
+}
+
+/// Of the only node.
+fn signal_kubelet(signal: &str) -> Result<()> {
+    let enter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../localcluster/enter");
+    let kill = format!("kill -{signal} $(</run/kubernetes/kubelet.pid)");
+    let sent = Command::new(enter).args(["node0", "bash", "-c", &kill]).status()?;
+    ensure!(sent.success(), "the kubelet was not sent SIG{signal}");
+    Ok(())
 }
 
 async fn finished(cluster: &Cluster, name: &str) -> Result<LoadTestStatus> {
