@@ -76,8 +76,11 @@ async fn reconcile(cached: Arc<LoadTest>, context: Arc<Context>) -> Result<Actio
     let Some(seen) = cluster::observe(&context, &cached).await? else {
         return Ok(Action::await_change());
     };
-    let decision = decide::decide(&seen);
-    cluster::carry_out(&context, &seen, &decision).await?;
+    let mut decision = decide::decide(&seen);
+    if let Err(error) = cluster::carry_out(&context, &seen, &decision).await {
+        decision = decide::after_refusal(&seen, &decision, &error).ok_or(error)?;
+        cluster::carry_out(&context, &seen, &decision).await?;
+    }
     Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
 }
 
