@@ -9,7 +9,7 @@ use std::{
 
 use image::{DynamicImage, ExtendedColorType, ImageFormat, RgbImage};
 use rand::{Rng, SeedableRng, rngs::ChaCha8Rng};
-use rdkafka::{Message, message::Headers};
+use rdkafka::Message;
 use tailrace_wire::{ImageEvent, JPEG, PNG, RAW};
 use tempfile::TempDir;
 
