@@ -3,6 +3,8 @@
 mod dataset;
 mod pod_template;
 
+pub use pod_template::why_impossible;
+
 use std::time::Duration;
 
 use k8s_openapi::{

@@ -24,7 +24,7 @@ use super::{
     result::{self, Verdict},
     status::{self, Announcement, news},
 };
-use crate::{apply, conditions::find};
+use crate::conditions::find;
 
 /// How far ahead the common start is: the producers must have seen it by then.
 const START_AHEAD: Duration = Duration::from_millis(1_500);
@@ -84,13 +84,6 @@ pub fn decide(seen: &Observation) -> Decision {
         (_, Some(_), None) => start(seen),
         (_, Some(_), Some(start_time)) => run(seen, start_time.0),
     }
-}
-
-/// The end of a test whose producers the API server refuses, such as for a podTemplate that no pod can have: it would
-/// refuse them again. None where something else went wrong.
-pub fn after_refusal(seen: &Observation, refused: &Decision, error: &apply::Error) -> Option<Decision> {
-    let starts = refused.steps.iter().any(|step| matches!(step, Step::StartProducers(_)));
-    (starts && error.is_refusal()).then(|| finish(seen, reasons::PRODUCER_FAILED, error.to_string()))
 }
 
 /// Waits for the Pipeline and the turn.
@@ -286,7 +279,7 @@ fn complete(seen: &Observation, producers: &[Producer<'_>]) -> Decision {
 }
 
 /// Ends without success. What some producers have reported is shown all the same.
-fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
+pub fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
     let producers = producers(seen);
     let results = results(&producers);
     end_with(seen, &results, |_| Verdict::invalid(reason, message))

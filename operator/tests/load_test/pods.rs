@@ -112,7 +112,7 @@ async fn a_test_whose_pods_the_api_server_refuses_ends_with_its_sentence() {
     for (name, template, sentence) in [
         ("effect", "{tolerations: [{operator: Exists, effect: Sometimes}]}", "Sometimes"),
         ("more", "{resources: {requests: {memory: 1Gi}, limits: {memory: 64Mi}}}", "memory limit"),
-        ("size", "{resources: {limits: {memory: much}}}", "quantities must match"),
+        ("size", "{resources: {limits: {memory: much}}}", "limits.memory is \"much\": write a number with a unit"),
     ] {
         created(&namespace, name, &format!(", podTemplate: {template}")).await;
         let status = until_finished(&namespace, name).await.status.unwrap();

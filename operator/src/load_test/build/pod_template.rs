@@ -38,6 +38,21 @@ pub fn resources(template: &PodTemplate) -> ResourceRequirements {
     resources
 }
 
+/// A quantity that is none, in a sentence. The API server says so too, but not so that it can be told from a failure of
+/// its own.
+pub fn why_impossible(load_test: &LoadTest) -> Option<String> {
+    let resources = load_test.spec.pod_template.as_ref()?.resources.as_ref()?;
+    let parts = [("requests", resources.requests.as_ref()), ("limits", resources.limits.as_ref())];
+    let mut quantities =
+        parts.into_iter().flat_map(|(part, all)| all.into_iter().flatten().map(move |one| (part, one)));
+    quantities.find(|(_, (_, quantity))| quantity::bytes(quantity).is_err()).map(|(part, (name, quantity))| {
+        format!(
+            "spec.podTemplate.resources.{part}.{name} is \"{}\": write a number with a unit, such as 500m or 512Mi",
+            quantity.0
+        )
+    })
+}
+
 /// What the images may take, in bytes: half of the memory limit. Kafka's client and the decoder of a large picture need
 /// the rest.
 pub fn memory_of_images(resources: &ResourceRequirements) -> u64 {
@@ -92,6 +107,21 @@ mod tests {
         );
         let requested = json!({ "requests": { "memory": "2Gi" } });
         assert_eq!(resources_of(requested)["limits"], json!({ "memory": "2Gi" }));
+    }
+
+    #[test]
+    fn a_quantity_that_is_none_is_named() {
+        let why = |of_spec: Value| {
+            let mut load_test = fixtures::load_test("test", 0);
+            load_test.spec.pod_template = Some(template(json!({ "resources": of_spec })));
+            why_impossible(&load_test)
+        };
+        let sentence = why(json!({ "requests": { "cpu": "1" }, "limits": { "memory": "much" } })).unwrap();
+        assert!(sentence.starts_with("spec.podTemplate.resources.limits.memory is \"much\": write"), "{sentence}");
+        assert_eq!(
+            why(json!({ "requests": { "cpu": "250m" }, "limits": { "cpu": "900000u", "memory": "1Gi" } })),
+            None
+        );
     }
 
     #[test]
