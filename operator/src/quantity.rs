@@ -33,7 +33,9 @@ fn factor(unit: &str) -> Option<f64> {
     const UNITS: [(&str, &str); 6] = [("k", "Ki"), ("M", "Mi"), ("G", "Gi"), ("T", "Ti"), ("P", "Pi"), ("E", "Ei")];
     match unit {
         "" => return Some(1.0),
-        "m" => return Some(0.001),
+        "m" => return Some(1e-3),
+        "u" => return Some(1e-6),
+        "n" => return Some(1e-9),
         _ => {}
     }
     (1..).zip(UNITS).find_map(|(power, (decimal, binary))| match unit {
@@ -63,6 +65,8 @@ mod tests {
             ("1E", 1_000_000_000_000_000_000),
             ("1Ei", 1 << 60),
             ("1000m", 1),
+            ("3000000u", 3),
+            ("2000000000n", 2),
             ("4096", 4096),
         ];
         for (text, expected) in sizes {

@@ -9,6 +9,7 @@ pub mod check;
 pub mod classifying;
 pub mod db_consumer;
 pub mod dead_letter;
+pub mod encoding;
 pub mod ending;
 pub mod evaluate;
 pub mod http;

@@ -6,16 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use image::{ColorType, ImageError, ImageFormat, ImageReader};
+use image::RgbImage;
+use png::{BitDepth, ColorType, Decoder, DecodingError, Reader};
 use tailrace_classifier::{CIFAR_10, RAW_BYTES, SIDE};
 
 /// Where the worker's image has it.
 pub const FOLDER: &str = "/usr/share/tailrace/cifar10-test";
 
-/// Images with their classes, in the order of the file.
-#[derive(Debug)]
+/// Images with their classes. They are read one by one, in the order of the file: all pixels together are 31 MB.
 pub struct TestSet {
-    pixels: Vec<u8>,
+    path: PathBuf,
+    pictures: Reader<BufReader<File>>,
     classes: Vec<usize>,
 }
 
@@ -36,7 +37,7 @@ pub enum TestSetError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: ImageError,
+        source: DecodingError,
     },
     /// The labels are no list of numbers.
     #[error("{path} is no JSON list of class numbers: {source}")]
@@ -52,17 +53,18 @@ pub enum TestSetError {
 }
 
 impl TestSet {
-    /// Reads `test_batch.png` and `test_lables.json` of a folder.
+    /// Opens `test_batch.png` and reads `test_lables.json` of a folder.
     ///
     /// # Errors
     /// A [`TestSetError`] that names the file.
-    pub fn read(folder: &Path) -> Result<Self, TestSetError> {
+    pub fn open(folder: &Path) -> Result<Self, TestSetError> {
         let classes = read_classes(&folder.join("test_lables.json"))?;
-        let pixels = read_pixels(&folder.join("test_batch.png"), classes.len())?;
-        match classes.iter().find(|class| **class >= CIFAR_10.len()) {
-            Some(number) => Err(TestSetError::Shape(format!("{number} is no class"))),
-            None => Ok(Self { pixels, classes }),
+        if let Some(number) = classes.iter().find(|class| **class >= CIFAR_10.len()) {
+            return Err(TestSetError::Shape(format!("{number} is no class")));
         }
+        let path = folder.join("test_batch.png");
+        let pictures = open_pictures(&path, classes.len())?;
+        Ok(Self { path, pictures, classes })
     }
 
     /// How many images there are, at least one.
@@ -72,16 +74,21 @@ impl TestSet {
         self.classes.len()
     }
 
-    /// The pixels of an image: 32 rows of 32, each as red, green, blue.
-    #[must_use]
-    pub fn rgb(&self, number: usize) -> &[u8] {
-        &self.pixels[number * RAW_BYTES..][..RAW_BYTES]
-    }
-
     /// What an image shows.
     #[must_use]
     pub fn label(&self, number: usize) -> &'static str {
         CIFAR_10[self.classes[number]]
+    }
+
+    /// The next image, from the first one on; none after the last.
+    ///
+    /// # Errors
+    /// A [`TestSetError`] that names the file.
+    pub fn next_image(&mut self) -> Result<Option<RgbImage>, TestSetError> {
+        let mut pixels = vec![0; RAW_BYTES];
+        let read = self.pictures.read_row(&mut pixels);
+        let read = read.map_err(|source| TestSetError::Pictures { path: self.path.clone(), source })?;
+        Ok(read.and_then(|_| RgbImage::from_raw(SIDE as u32, SIDE as u32, pixels)))
     }
 }
 
@@ -99,15 +106,20 @@ fn read_classes(path: &Path) -> Result<Vec<usize>, TestSetError> {
     Ok(classes)
 }
 
-fn read_pixels(path: &Path, images: usize) -> Result<Vec<u8>, TestSetError> {
-    let decoded = ImageReader::with_format(open(path)?, ImageFormat::Png).decode();
-    let picture = decoded.map_err(|source| TestSetError::Pictures { path: path.to_owned(), source })?;
-    let (width, height, colour) = (picture.width() as usize, picture.height() as usize, picture.color());
-    if width != SIDE * SIDE || height != images || colour != ColorType::Rgb8 {
+fn open_pictures(path: &Path, images: usize) -> Result<Reader<BufReader<File>>, TestSetError> {
+    let opened = Decoder::new(open(path)?).read_info();
+    let pictures = opened.map_err(|source| TestSetError::Pictures { path: path.to_owned(), source })?;
+    let info = pictures.info();
+    let (width, height) = (info.width as usize, info.height as usize);
+    let kind = (info.color_type, info.bit_depth, info.interlaced);
+    if width != SIDE * SIDE || height != images || kind != (ColorType::Rgb, BitDepth::Eight, false) {
+        let interlaced = if info.interlaced { ", interlaced" } else { "" };
         return Err(TestSetError::Shape(format!(
-            "{} has {width} x {height} pixels of {colour:?}, and there are {images} labels",
-            path.display()
+            "{} has {width} x {height} pixels of {:?} with {:?} bits{interlaced}, and there are {images} labels",
+            path.display(),
+            info.color_type,
+            info.bit_depth,
         )));
     }
-    Ok(picture.into_bytes())
+    Ok(pictures)
 }

@@ -5,11 +5,12 @@ mod support;
 
 use std::{thread, time::Duration};
 
+use image::ImageFormat;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, doc};
 use rdkafka::{Message, message::Headers};
-use support::{Database, Pipeline, Worker, eventually, sample};
-use tailrace_wire::{Answer, AnswerEvent, Label, PNG, subject};
+use support::{Database, Pipeline, Worker, eventually, image_file, raw_pixels, sample};
+use tailrace_wire::{Answer, AnswerEvent, JPEG, Label, PNG, RAW, subject};
 
 const SOON: Duration = Duration::from_secs(40);
 /// Kafka notices a member that was killed after ten seconds.
@@ -59,6 +60,21 @@ fn an_image_and_its_answer_are_two_documents_under_one_id() {
     assert_eq!((answer.get_str("label").ok(), answer.get_i64("index").ok()), (Some("cat"), Some(3)));
     let failed = eventually("the failure is archived", SOON, || database.document("inferences", "camera/1"));
     assert_eq!(failed.get_str("error").ok(), Some("no picture"));
+}
+
+#[test]
+fn images_are_archived_in_every_encoding_as_they_were_sent() {
+    let (pipeline, database) = (Pipeline::new("archived-encodings", 1), Database::start());
+    let _archive = pipeline.start_archive("archive", &database);
+    let ship = sample(1);
+    for (id, content_type, bytes) in
+        [(0, PNG, ship.clone()), (1, JPEG, image_file(&ship, ImageFormat::Jpeg)), (2, RAW, raw_pixels(&ship))]
+    {
+        let subject = pipeline.send_image(id, &bytes, content_type, None);
+        let document = eventually("the image is archived", SOON, || database.document("images", &subject));
+        assert_eq!(document.get_str("contentType").ok(), Some(content_type));
+        assert_eq!(document.get_binary_generic("picture").ok(), Some(&bytes), "{content_type}");
+    }
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! `LoadTest`: one measurement of a Pipeline with a fixed number of producers.
 
 mod baseline;
+mod dataset;
 mod load;
+mod pod_template;
 mod slo;
 mod status;
 
 pub use baseline::{BaselineRef, Comparison, Difference, DifferencePercent, MetricComparison, RegressionVerdict};
+pub use dataset::{Dataset, DatasetSource, DatasetVolume, Encoding};
 pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
+pub use pod_template::PodTemplate;
 pub use slo::{Metric, Slo, SloResult};
 pub use status::{
     Confidence, Display, Environment, Histograms, Latency, LoadTestStatus, Messages, Phase, PipelineAtStart, Progress,
@@ -14,7 +18,6 @@ pub use status::{
 };
 
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::Duration;
@@ -116,6 +119,9 @@ pub struct LoadTestSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self >= 0 && self <= 31536000").message("write a number of seconds from 0 to 31536000, which is a year"))]
     pub ttl_seconds_after_finished: Option<i32>,
+    /// Where the producers run, and with how much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
 }
 
 /// All fields but those that may be changed.
@@ -125,7 +131,9 @@ const IMMUTABLE: &str = "self.pipelineRef == oldSelf.pipelineRef && self.produce
     && self.readyTimeout == oldSelf.readyTimeout && self.dataset == oldSelf.dataset && self.rawLog == oldSelf.rawLog \
     && has(self.slos) == has(oldSelf.slos) && (!has(self.slos) || self.slos == oldSelf.slos) \
     && has(self.baselineRef) == has(oldSelf.baselineRef) \
-    && (!has(self.baselineRef) || self.baselineRef == oldSelf.baselineRef)";
+    && (!has(self.baselineRef) || self.baselineRef == oldSelf.baselineRef) \
+    && has(self.podTemplate) == has(oldSelf.podTemplate) \
+    && (!has(self.podTemplate) || self.podTemplate == oldSelf.podTemplate)";
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
@@ -154,35 +162,4 @@ pub struct PipelineRef {
     /// The name of the Pipeline.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-}
-
-/// The images that are sent.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Dataset {
-    /// `Cifar10Test`: the 10,000 test images of CIFAR-10, each as a PNG of 32 x 32 pixels.
-    #[serde(default)]
-    pub source: DatasetSource,
-    /// The seed of the order in which the images are sent, and of Poisson arrivals: the same seed, the same order and times.
-    #[serde(default = "seed")]
-    #[x_kube(validation = Rule::new("self >= 0").message("write a seed of 0 or more"))]
-    pub seed: i64,
-}
-
-fn seed() -> i64 {
-    42
-}
-
-impl Default for Dataset {
-    fn default() -> Self {
-        Self { source: DatasetSource::default(), seed: seed() }
-    }
-}
-
-/// Where the images come from.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum DatasetSource {
-    /// The test set of CIFAR-10.
-    #[default]
-    Cifar10Test,
 }

@@ -1,26 +1,28 @@
 //! The objects of a LoadTest, as a pure function of it and its Pipeline.
 
-use std::{collections::BTreeMap, time::Duration};
+mod dataset;
+mod pod_template;
+
+pub use pod_template::why_impossible;
+
+use std::time::Duration;
 
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
         core::v1::{
             Affinity, ConfigMap, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
-            PodAffinityTerm, PodAntiAffinity, PodSpec, PodTemplateSpec, ResourceRequirements, ServiceAccount, Volume,
-            VolumeMount, WeightedPodAffinityTerm,
+            PodAffinityTerm, PodAntiAffinity, PodSpec, PodTemplateSpec, ServiceAccount, Volume, VolumeMount,
+            WeightedPodAffinityTerm,
         },
         rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
     },
-    apimachinery::pkg::{
-        api::resource::Quantity,
-        apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta},
-    },
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta},
 };
 use kube::{Resource, ResourceExt};
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport, duration,
-    load_test::{Arrivals, Load, LoadTestSpec},
+    load_test::{Arrivals, Load, LoadTestSpec, PodTemplate},
     producer_report::ProducerReportSpec,
 };
 use tailrace_measure::intervals::Files;
@@ -32,11 +34,6 @@ use crate::{
     settings::Images,
 };
 
-/// Memory that a producer asks for and may use: the images of its dataset, encoded, are about 30 MB.
-const MEMORY_REQUEST: &str = "128Mi";
-const MEMORY_LIMIT: &str = "512Mi";
-/// CPU that a producer asks for, and so its share of a busy node; it may use more. It needs little, and that in time.
-const CPU_REQUEST: &str = "250m";
 /// A producer has nothing to bring in order when it is told to end.
 const TERMINATION_GRACE_SECONDS: i64 = 2;
 /// How much longer than the test a Job may run if the operator does not end it.
@@ -144,7 +141,10 @@ fn longest(spec: &LoadTestSpec) -> Duration {
 }
 
 fn pod(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -> PodSpec {
-    PodSpec {
+    let template = load_test.spec.pod_template.clone().unwrap_or_default();
+    let temporary =
+        Volume { name: "tmp".into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() };
+    let mut pod = PodSpec {
         restart_policy: Some("Never".into()),
         service_account_name: Some(permissions_name(load_test)),
         automount_service_account_token: Some(true),
@@ -152,36 +152,36 @@ fn pod(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -
         termination_grace_period_seconds: Some(TERMINATION_GRACE_SECONDS),
         security_context: Some(pod_security::of_pod(pod_security::WORKER_USER)),
         affinity: Some(away_from_pipeline(&pipeline.name_any())),
-        volumes: Some(vec![Volume {
-            name: "tmp".into(),
-            empty_dir: Some(EmptyDirVolumeSource::default()),
-            ..Volume::default()
-        }]),
-        containers: vec![container(load_test, pipeline, images, index)],
+        volumes: Some([temporary].into_iter().chain(dataset::volume(&load_test.spec.dataset)).collect()),
+        containers: vec![container(load_test, pipeline, images, &template, index)],
         ..PodSpec::default()
-    }
+    };
+    pod_template::place(&mut pod, load_test, &template);
+    pod
 }
 
-fn container(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -> Container {
+fn container(
+    load_test: &LoadTest,
+    pipeline: &Pipeline,
+    images: &Images,
+    template: &PodTemplate,
+    index: i32,
+) -> Container {
+    let dataset = &load_test.spec.dataset;
+    let resources = pod_template::resources(template);
+    let mut variables = environment(load_test, pipeline, index);
+    variables.extend(dataset::environment(dataset, pod_template::memory_of_images(&resources)));
+    let temporary = VolumeMount { name: "tmp".into(), mount_path: "/tmp".into(), ..VolumeMount::default() };
     Container {
         name: Component::Producer.as_str().into(),
         image: Some(images.worker.clone()),
         image_pull_policy: Some(images.pull_policy.clone()),
         args: Some(vec!["producer".into()]),
-        env: Some(environment(load_test, pipeline, index)),
-        // No CPU limit: throttling would be measured as latency.
-        resources: Some(ResourceRequirements {
-            requests: Some(quantities(&[("cpu", CPU_REQUEST), ("memory", MEMORY_REQUEST)])),
-            limits: Some(quantities(&[("memory", MEMORY_LIMIT)])),
-            ..ResourceRequirements::default()
-        }),
+        env: Some(variables),
+        resources: Some(resources),
         security_context: Some(pod_security::of_container()),
         termination_message_policy: Some("FallbackToLogsOnError".into()),
-        volume_mounts: Some(vec![VolumeMount {
-            name: "tmp".into(),
-            mount_path: "/tmp".into(),
-            ..VolumeMount::default()
-        }]),
+        volume_mounts: Some([temporary].into_iter().chain(dataset::mount(dataset)).collect()),
         ..Container::default()
     }
 }
@@ -206,7 +206,6 @@ fn environment(load_test: &LoadTest, pipeline: &Pipeline, index: i32) -> Vec<Env
         value("TAILRACE_DURATION", &spec.duration),
         value("TAILRACE_DRAIN_TIMEOUT", &spec.drain_timeout),
         value("TAILRACE_READY_TIMEOUT", &spec.ready_timeout),
-        value("TAILRACE_SEED", spec.dataset.seed),
         value("TAILRACE_RAW_LOG", spec.raw_log),
         value("TAILRACE_LOAD_TEST", load_test.name_any()),
         value("TAILRACE_PRODUCER_REPORT", producer_name(load_test, index)),
@@ -308,10 +307,6 @@ fn field(name: &str, path: &str) -> EnvVar {
     let field = ObjectFieldSelector { field_path: path.into(), ..ObjectFieldSelector::default() };
     let from = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
     EnvVar { name: name.into(), value_from: Some(from), value: None }
-}
-
-fn quantities(of: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
-    of.iter().map(|(name, quantity)| ((*name).to_owned(), Quantity((*quantity).to_owned()))).collect()
 }
 
 #[cfg(test)]

@@ -279,7 +279,7 @@ fn complete(seen: &Observation, producers: &[Producer<'_>]) -> Decision {
 }
 
 /// Ends without success. What some producers have reported is shown all the same.
-fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
+pub fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
     let producers = producers(seen);
     let results = results(&producers);
     end_with(seen, &results, |_| Verdict::invalid(reason, message))

@@ -33,10 +33,13 @@ use kube::{
         watcher,
     },
 };
-use tailrace_crds::{LoadTest, Pipeline, ProducerReport};
+use tailrace_crds::{LoadTest, Pipeline, ProducerReport, conditions::reasons};
 use tokio_util::sync::CancellationToken;
 
-use self::observation::is_finished;
+use self::{
+    decide::{Decision, Step},
+    observation::{Observation, is_finished},
+};
 use crate::{
     apply::Error,
     context::Context,
@@ -76,9 +79,22 @@ async fn reconcile(cached: Arc<LoadTest>, context: Arc<Context>) -> Result<Actio
     let Some(seen) = cluster::observe(&context, &cached).await? else {
         return Ok(Action::await_change());
     };
-    let decision = decide::decide(&seen);
-    cluster::carry_out(&context, &seen, &decision).await?;
+    let mut decision = decide::decide(&seen);
+    if let Err(error) = cluster::carry_out(&context, &seen, &decision).await {
+        let why = refusal(&seen, &decision, &error).ok_or(error)?;
+        decision = decide::finish(&seen, reasons::PRODUCER_FAILED, why);
+        cluster::carry_out(&context, &seen, &decision).await?;
+    }
     Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
+}
+
+/// Why the API server does not take the producers, if it would not take them the next time either: their podTemplate is
+/// one that no pod can have, or there may be no such pods.
+fn refusal(seen: &Observation, decision: &Decision, error: &Error) -> Option<String> {
+    let starts = decision.steps.iter().any(|step| matches!(step, Step::StartProducers(_)));
+    let impossible = || build::why_impossible(&seen.load_test);
+    let why = impossible().or_else(|| error.is_refusal().then(|| error.to_string()));
+    why.filter(|_| starts)
 }
 
 /// A conflict means that what was decided on is old already, so it is decided again soon; all else is given more time.

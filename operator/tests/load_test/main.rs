@@ -10,6 +10,7 @@ mod deletion;
 mod failures;
 mod killed_operator;
 mod permissions;
+mod pods;
 mod producers;
 mod queue;
 mod reports;

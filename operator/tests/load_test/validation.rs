@@ -1,6 +1,6 @@
 //! What the API server refuses, and what it says to write instead.
 
-use tailrace_crds::LoadTest;
+use tailrace_crds::{LoadTest, load_test::DatasetSource};
 
 use crate::{
     producers::{load_test, namespace, yaml},
@@ -65,6 +65,53 @@ async fn an_slo_that_cannot_be_judged_is_refused_with_one_that_can() {
 }
 
 #[tokio::test]
+async fn images_that_cannot_be_are_refused_with_those_that_can() {
+    let namespace = namespace().await;
+    for (dataset, answer) in [
+        ("{source: Volume}", "write volume: {claimName: NAME} with the name of a PersistentVolumeClaim"),
+        ("{volume: {claimName: photos}}", "write source: Volume, or leave volume out"),
+        ("{jpegQuality: 75}", "write encoding: Jpeg, or leave jpegQuality out"),
+        ("{encoding: Png, jpegQuality: 75}", "write encoding: Jpeg, or leave jpegQuality out"),
+        ("{encoding: Jpeg, jpegQuality: 0}", "write a JPEG quality from 1 to 100"),
+        ("{encoding: Jpeg, jpegQuality: 101}", "write a JPEG quality from 1 to 100"),
+        ("{encoding: Webp}", "Raw"),
+        ("{source: Imagenet}", "Cifar10Test"),
+        ("{source: Volume, volume: {claimName: ''}}", "claimName"),
+        ("{source: Volume, volume: {claimName: a, path: /b}}", "write a path without a / at the beginning"),
+        ("{source: Volume, volume: {claimName: a, path: b/../../c}}", "write a path without a / at the beginning"),
+        ("{source: Volume, volume: {claimName: a, path: ..}}", "write a path without a / at the beginning"),
+        ("{seed: -1}", "write a seed of 0 or more"),
+    ] {
+        let more = format!(", dataset: {dataset}");
+        let message = refusal(&namespace, &yaml("images", 1, "{closed: {}}", &more)).await;
+        assert!(message.contains("spec.dataset") && message.contains(answer), "{dataset}: {message}");
+    }
+    for (name, dataset) in [
+        ("a", "{}"),
+        ("b", "{encoding: Raw, seed: 0}"),
+        ("c", "{encoding: Jpeg, jpegQuality: 1}"),
+        ("d", "{source: Volume, volume: {claimName: a, path: b..c/d}, encoding: Jpeg}"),
+    ] {
+        let more = format!(", dataset: {dataset}");
+        namespace.create_yaml::<LoadTest>(&yaml(name, 1, "{closed: {}}", &more)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pod_template_that_cannot_be_is_refused_with_what_to_write() {
+    let namespace = namespace().await;
+    for (template, answer) in [
+        ("{resources: {claims: [{name: gpu}]}}", "leave claims out, and write requests and limits"),
+        ("{tolerations: all}", "tolerations"),
+        ("{topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone}]}", "whenUnsatisfiable"),
+    ] {
+        let more = format!(", podTemplate: {template}");
+        let message = refusal(&namespace, &yaml("pods", 1, "{closed: {}}", &more)).await;
+        assert!(message.contains("spec.podTemplate") && message.contains(answer), "{template}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_duration_is_refused_with_an_example_of_one() {
     let namespace = namespace().await;
     for (field, value) in [("startTimeout", "5x"), ("readyTimeout", "-5s"), ("startTimeout", "10")] {
@@ -118,7 +165,8 @@ async fn defaults_are_filled_in() {
     let spec = test.spec;
     assert_eq!((spec.warmup.to_string(), spec.duration.to_string()), ("10s".into(), "60s".into()));
     assert_eq!((spec.start_timeout.to_string(), spec.ready_timeout.to_string()), ("600s".into(), "300s".into()));
-    assert_eq!(spec.dataset.seed, 42);
+    assert_eq!((spec.dataset.source, spec.dataset.encoding, spec.dataset.seed), (DatasetSource::Cifar10Test, None, 42));
+    assert_eq!(spec.pod_template, None);
     let closed = spec.load.closed.unwrap();
     assert_eq!((closed.outstanding, closed.think_time.to_string()), (1, "0s".into()));
 }

@@ -40,5 +40,5 @@ pub use classifier::{Classification, Classifier};
 pub use error::{ClassifyError, DecodeError, LoadError};
 pub use instruction_set::{INSTRUCTION_SET_VARIABLE, InstructionSet};
 pub use model::{CIFAR_10, LoadOptions, Model};
-pub use pixels::{MAX_SIDE, Pixels, RAW_BYTES, SIDE, decode, media_type};
+pub use pixels::{MAX_SIDE, Pixels, RAW_BYTES, SIDE, decode, media_type, open};
 pub use probabilities::Probabilities;

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::imageops::FilterType;
-use image::{ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 
 use crate::DecodeError;
 
@@ -26,6 +26,18 @@ impl Pixels {
     pub fn from_rgb(bytes: &[u8]) -> Result<Self, DecodeError> {
         let array = <[u8; RAW_BYTES]>::try_from(bytes).map_err(|_| DecodeError::RawSize { found: bytes.len() })?;
         Ok(Self(Box::new(array)))
+    }
+
+    /// An image of any size, brought to 32 x 32 (bilinear).
+    ///
+    /// # Errors
+    /// [`DecodeError::RawSize`] should it come out in another size.
+    pub fn from_image(image: DynamicImage) -> Result<Self, DecodeError> {
+        let side = SIDE as u32;
+        if (image.width(), image.height()) == (side, side) {
+            return Self::from_rgb(&image.into_rgb8());
+        }
+        Self::from_rgb(&image.resize_exact(side, side, FilterType::Triangle).into_rgb8())
     }
 
     /// The 3072 bytes, row by row, each pixel as red, green, blue.
@@ -56,24 +68,23 @@ pub fn media_type(content_type: &str) -> Result<&'static str, DecodeError> {
 /// A [`DecodeError`] that says what to send instead.
 pub fn decode(content_type: &str, bytes: &[u8]) -> Result<Pixels, DecodeError> {
     match media_type(content_type)? {
-        PNG => decode_file(PNG, ImageFormat::Png, bytes),
-        JPEG => decode_file(JPEG, ImageFormat::Jpeg, bytes),
+        PNG => Pixels::from_image(open(ImageFormat::Png, bytes)?),
+        JPEG => Pixels::from_image(open(ImageFormat::Jpeg, bytes)?),
         _ => Pixels::from_rgb(bytes),
     }
 }
 
-fn decode_file(content_type: &'static str, format: ImageFormat, bytes: &[u8]) -> Result<Pixels, DecodeError> {
-    let malformed = |source| DecodeError::Malformed { content_type, source };
+/// Decodes an image file of at most [`MAX_SIDE`] x [`MAX_SIDE`] pixels in the size that it has.
+///
+/// # Errors
+/// A [`DecodeError`] that says what to send instead.
+pub fn open(format: ImageFormat, bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
+    let malformed = |source| DecodeError::Malformed { content_type: format.to_mime_type(), source };
     let (width, height) = reader(format, bytes).into_dimensions().map_err(malformed)?;
     if width > MAX_SIDE || height > MAX_SIDE {
         return Err(DecodeError::TooLarge { width, height });
     }
-    let image = reader(format, bytes).decode().map_err(malformed)?;
-    let side = SIDE as u32;
-    if (width, height) == (side, side) {
-        return Pixels::from_rgb(&image.into_rgb8());
-    }
-    Pixels::from_rgb(&image.resize_exact(side, side, FilterType::Triangle).into_rgb8())
+    reader(format, bytes).decode().map_err(malformed)
 }
 
 fn reader(format: ImageFormat, bytes: &[u8]) -> ImageReader<Cursor<&[u8]>> {

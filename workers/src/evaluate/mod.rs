@@ -1,16 +1,16 @@
 //! Measures a model on the CIFAR-10 test set: how many images it knows, and how many it classifies a second.
 
-mod jpeg;
-
 use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use anyhow::ensure;
-use tailrace_classifier::{CIFAR_10, Classification, Classifier, Pixels};
+use image::DynamicImage;
+use tailrace_classifier::{CIFAR_10, Classification, Classifier, Pixels, decode};
 
 use crate::{
+    encoding::Encoding,
     model::ModelArgs,
     test_set::{self, TestSet},
 };
@@ -43,9 +43,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         labels.join(", "),
         CIFAR_10.join(", ")
     );
-    let set = TestSet::read(&args.dataset)?;
-    let images = (0..set.len()).map(|number| pixels(set.rgb(number), args.jpeg_quality));
-    let images = images.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut set = TestSet::open(&args.dataset)?;
+    let mut images = Vec::with_capacity(set.len());
+    while let Some(image) = set.next_image()? {
+        images.push(pixels(image.into(), args.jpeg_quality)?);
+    }
 
     let begun = Instant::now();
     let answers = classifier.classify_on_all_cores(&images)?;
@@ -53,11 +55,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn pixels(rgb: &[u8], jpeg_quality: Option<u8>) -> anyhow::Result<Pixels> {
-    match jpeg_quality {
-        Some(quality) => jpeg::encoded_and_decoded(rgb, quality),
-        None => Ok(Pixels::from_rgb(rgb)?),
-    }
+fn pixels(image: DynamicImage, jpeg_quality: Option<u8>) -> anyhow::Result<Pixels> {
+    let encoding = jpeg_quality.map_or(Encoding::Raw, |quality| Encoding::Jpeg { quality });
+    Ok(decode(encoding.content_type(), &encoding.encode(image)?)?)
 }
 
 fn report(set: &TestSet, answers: &[Classification], took: Duration) -> String {

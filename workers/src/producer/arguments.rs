@@ -1,6 +1,6 @@
 //! The command line of the producer.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use tailrace_measure::{
@@ -8,8 +8,11 @@ use tailrace_measure::{
     validity::Target,
 };
 
-use super::plan::{Closed, Load, Plan};
-use crate::{kafka::Cluster, test_set};
+use super::{
+    dataset::DatasetArgs,
+    plan::{Closed, Load, Plan},
+};
+use crate::kafka::Cluster;
 
 /// Sends images on a schedule and measures how long their answers take. Without a LoadTest it starts by itself when it
 /// is ready, and prints the measurement.
@@ -57,9 +60,9 @@ pub struct Args {
     /// The seed of the order of the images, and of Poisson arrivals: the same seed, the same order and times.
     #[arg(long, env = "TAILRACE_SEED", default_value_t = 42)]
     pub seed: u64,
-    /// The folder with the images, test_batch.png, and their classes, test_lables.json.
-    #[arg(long, env = "TAILRACE_DATASET", default_value = test_set::FOLDER)]
-    pub dataset: PathBuf,
+    /// The images.
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
     /// Prints a line for each message at the end of the log, as CSV, compressed with Zstandard and written in base64.
     #[arg(long, env = "TAILRACE_RAW_LOG")]
     pub raw_log: bool,

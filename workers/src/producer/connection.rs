@@ -15,7 +15,7 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
     util::get_rdkafka_version,
 };
-use tailrace_wire::{ImageEvent, PNG};
+use tailrace_wire::ImageEvent;
 use tokio_util::sync::CancellationToken;
 
 use super::{accounts::Accounts, dataset::Picture};
@@ -145,14 +145,14 @@ impl Connection {
             id: sequence.to_string(),
             source: self.source.clone(),
             time: Timestamp::now(),
-            content_type: PNG.to_owned(),
+            content_type: picture.content_type.to_owned(),
             reply_partition: Some(self.reply_partition),
         };
         let turn = (sequence % self.images_partitions as u64) as i32;
         let record: BaseRecord<'_, (), [u8], usize> = BaseRecord::with_opaque_to(&self.images_topic, sequence as usize)
             .partition((self.first_partition + turn) % self.images_partitions)
             .headers(event.to_headers())
-            .payload(&picture.png);
+            .payload(&picture.bytes);
         if let Err((error, _)) = self.producer.send(record) {
             self.producer.context().fail(sequence, &error);
         }

@@ -66,9 +66,12 @@ impl<'a> Replies<'a> {
 
     fn outcome(&self, sequence: u64, answer: &Answer) -> Outcome {
         match answer {
-            Answer::Label(label) if label.label == self.dataset.picture(sequence).label => Outcome::Correct,
-            Answer::Label(_) => Outcome::Wrong,
             Answer::Failed { .. } => Outcome::Error,
+            Answer::Label(answer) => match &self.dataset.picture(sequence).label {
+                Some(label) if **label == answer.label => Outcome::Correct,
+                Some(_) => Outcome::Wrong,
+                None => Outcome::Unlabelled,
+            },
         }
     }
 

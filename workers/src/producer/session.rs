@@ -126,8 +126,8 @@ async fn prepare(
 ) -> anyhow::Result<(Connection, Dataset)> {
     let deadline = Instant::now() + args.ready_timeout;
     let selection = Selection { seed: args.seed, index: args.index, producers: args.producers, wanted: plan.images() };
-    let folder = args.dataset.clone();
-    let dataset = on_thread("dataset", move || Dataset::load(&folder, selection));
+    let images = args.dataset.images()?;
+    let dataset = on_thread("dataset", move || Dataset::load(&images, selection));
     let route = Route {
         cluster: args.cluster.clone(),
         source: args.source.clone().unwrap_or_else(|| format!("producer-{:016x}", rand::random::<u64>())),

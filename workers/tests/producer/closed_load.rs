@@ -23,7 +23,7 @@ fn the_next_image_is_sent_when_the_answer_has_come() {
     assert!((20.0..60.0).contains(&measured.latency("p50").unwrap()), "{:?}", measured.latency("p50"));
     assert!(measured.latency("min").unwrap() >= 20.0);
     assert!(measured.send_delay("p50") < 1.0, "the next image leaves at once");
-    assert_eq!(measured.accuracy(), "100.0");
+    assert_eq!(measured.accuracy(), Some(100.0));
     assert_eq!(measured.invalid(), None);
 
     let seen = echo.seen();

@@ -101,8 +101,9 @@ impl Echo {
                         println!("image {first} begins a stall of {length:?}");
                         stalled_until = sent(&event) + length;
                     }
+                    let class = class(&event, record.payload().unwrap());
                     let due = (sent(&event) + (behaviour.delay)(number)).max(stalled_until);
-                    waiting.push(Reverse(Waiting { due, event, class: class(record.payload().unwrap()) }));
+                    waiting.push(Reverse(Waiting { due, event, class }));
                     let seen = Seen { number, partition: record.partition(), waiting: waiting.len() };
                     log.lock().unwrap().push(seen);
                 }
@@ -142,8 +143,9 @@ fn until_due(waiting: &BinaryHeap<Reverse<Waiting>>) -> Duration {
 }
 
 /// The test images are of one colour, and its value modulo 10 is the class.
-fn class(png: &[u8]) -> usize {
-    usize::from(image::load_from_memory(png).unwrap().into_rgb8().into_raw()[0] % 10)
+fn class(image: &ImageEvent, bytes: &[u8]) -> usize {
+    let pixels = tailrace_classifier::decode(&image.content_type, bytes).unwrap();
+    usize::from(pixels.as_bytes()[0] % 10)
 }
 
 fn answer(

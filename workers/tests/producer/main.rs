@@ -8,6 +8,7 @@ mod support;
 mod closed_load;
 mod echo;
 mod faults;
+mod images;
 mod kubernetes;
 mod load_test;
 mod measured;

@@ -13,8 +13,12 @@ pub struct Measured(Value);
 impl Measured {
     /// Runs one producer with these flags to its end.
     pub fn run(pipeline: &Pipeline, flags: &str) -> Self {
-        let dataset = dataset();
-        let ended = Worker::run(&command_line(pipeline, dataset.path(), flags), &[]);
+        Self::run_on(pipeline, dataset().path(), flags)
+    }
+
+    /// The same, with the images of this folder.
+    pub fn run_on(pipeline: &Pipeline, dataset: &Path, flags: &str) -> Self {
+        let ended = Worker::run(&command_line(pipeline, dataset, flags), &[]);
         assert!(ended.status.success(), "{}", ended.output);
         println!("{}", ended.output);
         // What follows is the log.
@@ -42,8 +46,9 @@ impl Measured {
         self.0["sendDelayMicros"][percentile].as_u64().unwrap() as f64 / 1_000.0
     }
 
-    pub fn accuracy(&self) -> &str {
-        self.0["accuracyPercent"].as_str().unwrap()
+    /// In percent; none where no image has a label.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.0["accuracyPercent"].as_str().map(|percent| percent.parse().unwrap())
     }
 
     /// Why the numbers do not mean what they say.

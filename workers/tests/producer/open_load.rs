@@ -89,7 +89,7 @@ fn wrong_labels_and_errors_are_told_apart() {
     let _echo = Echo::start(&pipeline, Behaviour { replies, ..ANSWERED });
     let measured = Measured::run(&pipeline, "--rate 50 --warmup 0s --duration 2s");
     assert_eq!((measured.count("received"), measured.count("answerErrors")), (100, 20));
-    assert_eq!(measured.accuracy(), "75.0", "60 of 80 labels");
+    assert_eq!(measured.accuracy(), Some(75.0), "60 of 80 labels");
     assert!(measured.latency("p50").is_some());
     assert_eq!(measured.latency("p90"), None, "an error has no finite latency");
 }
