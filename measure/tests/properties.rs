@@ -14,7 +14,7 @@ use tailrace_measure::{
     intervals::{Intervals, MOST_INTERVALS},
     repetitions::spread,
     schedule::Constant,
-    search::{self, Next, Run, Search},
+    search::{self, Answer, Boundary, Next, Run, Search},
     summary::summarize,
 };
 
@@ -220,7 +220,7 @@ fn accounts_close_and_are_right_under_any_order_of_what_happens() {
                 Some(Event::Failed) => ledger.send_failed(*sequence),
                 Some(Event::GivenUp) => ledger.give_up(*sequence),
                 Some(Event::Answered(after, outcome)) => {
-                    let answer = Answer { outcome, queue: Duration::ZERO, compute: Duration::ZERO };
+                    let answer = accounting::Answer { outcome, queue: Duration::ZERO, compute: Duration::ZERO };
                     let answered = ledger.answered(*sequence, *sent + Duration::from_millis(after), answer);
                     prop_assert!(answered != Answered::Unknown);
                 }
@@ -302,14 +302,15 @@ fn a_search_finds_any_boundary_within_its_resolution_in_a_bounded_number_of_runs
     holds((searches(), 0..21_000u64), |(search, limit)| {
         let outcome = |rate| if rate <= limit { search::Outcome::Held } else { search::Outcome::Missed };
         let (runs, answer) = searched(search, outcome);
-        match answer {
-            Answer::Found { held, missed, held_above } => {
+        let boundary = search.boundary(&runs);
+        prop_assert_eq!(boundary.held_above, None);
+        match (answer, boundary) {
+            (Answer::Found, Boundary { held: Some(held), missed: Some(missed), .. }) => {
                 prop_assert!(held <= limit && limit < missed);
                 prop_assert!(missed - held <= (held * search.resolution_percent / 100).max(1));
-                prop_assert_eq!(held_above, None);
             }
-            Answer::AllHeld => prop_assert!(search.highest <= limit),
-            Answer::NoneHeld => prop_assert!(limit < search.lowest),
+            (Answer::AllHeld, _) => prop_assert!(search.highest <= limit),
+            (Answer::NoneHeld, _) => prop_assert!(limit < search.lowest),
             other => prop_assert!(false, "{:?}", other),
         }
         let doublings = (search.highest as f64 / search.lowest as f64).log2().ceil() as usize + 1;
@@ -336,7 +337,10 @@ fn a_search_ends_whatever_the_runs_say_and_believes_no_rate_above_one_that_misse
             let all = runs.iter().filter(|other| other.rate == run.rate).count();
             prop_assert!(all <= search.confirmations, "{} runs at {}", all, run.rate);
         }
-        if let Answer::Found { held, missed, .. } = answer {
+        if answer == Answer::Found {
+            let Boundary { held: Some(held), missed: Some(missed), .. } = search.boundary(&runs) else {
+                return Err(TestCaseError::fail("found, and no boundary"));
+            };
             prop_assert!(held < missed);
             prop_assert!(2 * count(held, search::Outcome::Held) > search.confirmations);
             prop_assert!(2 * count(missed, search::Outcome::Held) <= search.confirmations);

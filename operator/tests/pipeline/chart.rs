@@ -70,7 +70,7 @@ async fn definitions_are_upgraded_by_helm_and_kept_by_it() {
         .into_iter()
         .filter(|object| object.types.as_ref().unwrap().kind == "CustomResourceDefinition")
         .collect();
-    assert_eq!(definitions.len(), 3);
+    assert_eq!(definitions.len(), 4);
     for definition in definitions {
         assert_eq!(definition.metadata.annotations.unwrap()["helm.sh/resource-policy"], "keep");
     }
