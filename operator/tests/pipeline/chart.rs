@@ -13,7 +13,8 @@ use kube::{
     core::GroupVersionKind,
 };
 use serde::Deserialize;
-use tailrace_crds::{LoadTest, Pipeline};
+use serde_json::json;
+use tailrace_crds::{Experiment, LoadTest, Pipeline};
 use tailrace_operator::run_controllers;
 
 use crate::{
@@ -109,9 +110,35 @@ async fn makes_a_pipeline_ready_and_starts_a_load_test(values: &str) {
     deleted.delete("closed", &Default::default()).await.unwrap();
     namespace.until_gone::<Job>("closed-producer-0").await;
 
+    runs_an_experiment_and_changes_no_load_test(&namespace, &permitted).await;
+
     let secrets = permitted.api::<Secret>().list(&ListParams::default()).await;
     assert!(matches!(secrets, Err(kube::Error::Api(status)) if status.is_forbidden()), "the operator reads Secrets");
     assert!(permitted.api::<Pipeline>().get("cifar").await.is_ok());
+}
+
+/// A round again takes all that the operator needs: it makes LoadTests and deletes those of the round before.
+async fn runs_an_experiment_and_changes_no_load_test(namespace: &Namespace, permitted: &Namespace) {
+    let experiment = "{apiVersion: tailrace.dev/v1alpha1, kind: Experiment, metadata: {name: sweep},
+        spec: {sweep: {producers: [1]}, template: {pipelineRef: {name: cifar}, load: {closed: {}}}}}";
+    namespace.create_yaml::<Experiment>(experiment).await;
+    namespace.until::<LoadTest>("sweep-1-01-1", "there", |_| true).await;
+    let again = Patch::Merge(json!({ "metadata": { "annotations": { "tailrace.dev/rerun": "1" } } }));
+    namespace.api::<Experiment>().patch("sweep", &PatchParams::default(), &again).await.unwrap();
+    namespace.until::<LoadTest>("sweep-2-01-1", "there", |_| true).await;
+    namespace.until_gone::<LoadTest>("sweep-1-01-1").await;
+
+    let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
+    let changed = permitted.api::<LoadTest>().patch("sweep-2-01-1", &PatchParams::default(), &label).await;
+    assert!(
+        matches!(changed, Err(kube::Error::Api(status)) if status.is_forbidden()),
+        "the operator changes LoadTests"
+    );
+    let changed = permitted.api::<Experiment>().patch("sweep", &PatchParams::default(), &label).await;
+    assert!(
+        matches!(changed, Err(kube::Error::Api(status)) if status.is_forbidden()),
+        "the operator changes Experiments"
+    );
 }
 
 #[tokio::test]
