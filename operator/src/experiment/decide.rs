@@ -51,9 +51,13 @@ pub fn decide(seen: &Observation) -> Decision {
     go_on(seen, status)
 }
 
-/// The end, since the API server refuses a LoadTest and would refuse it again.
+/// The end, since the API server refuses a LoadTest and would refuse it again. The table does not show it.
 pub fn refused(seen: &Observation, decision: Decision, why: &str) -> Decision {
-    end(seen, decision.status, Verdict::failure(reasons::REFUSED, why.to_owned()))
+    let mut status = decision.status;
+    for point in &mut status.points {
+        point.runs.retain(|run| plan::is_over(Some(run)));
+    }
+    end(seen, status, Verdict::failure(reasons::REFUSED, why.to_owned()))
 }
 
 /// Writes down what is over and comes to the LoadTest that is not.
