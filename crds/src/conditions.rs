@@ -64,9 +64,9 @@ pub mod reasons {
     pub const TOO_FEW_SAMPLES: &str = "TooFewSamples";
     /// A pod of the Pipeline was restarted, replaced or added during the run, or its spec was changed.
     pub const PIPELINE_CHANGED: &str = "PipelineChanged";
-    /// The test is not to start yet.
+    /// The test is not to start yet, or the Experiment is to make no further one.
     pub const SUSPENDED: &str = "Suspended";
-    /// The test was ended by `abort`.
+    /// The test or the Experiment was ended by `abort`.
     pub const ABORTED: &str = "Aborted";
     /// The baseline does not exist, or has no valid result.
     pub const BASELINE_NOT_USABLE: &str = "BaselineNotUsable";
@@ -80,8 +80,6 @@ pub mod reasons {
     pub const VALID: &str = "Valid";
     /// An Experiment waits before its next LoadTest.
     pub const COOLING_DOWN: &str = "CoolingDown";
-    /// Nothing is made while `suspend` is true.
-    pub const SUSPENDED: &str = "Suspended";
     /// A LoadTest of an Experiment did not succeed.
     pub const TEST_FAILED: &str = "TestFailed";
     /// A LoadTest of an Experiment has the name of one that is not the Experiment's.

@@ -106,6 +106,20 @@ impl Writer {
         bounded("create", object, self.api(object).create(&how, object)).await
     }
 
+    /// Merges `change` into `object`; one that is gone needs no change.
+    pub async fn merge<K>(&self, object: &K, change: serde_json::Value) -> Result<(), Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let how = PatchParams { field_manager: Some(self.manager.into()), ..PatchParams::default() };
+        let (api, name, change) = (self.api(object), object.name_any(), Patch::Merge(change));
+        match bounded("change", object, api.patch(&name, &how, &change)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes the status of `object` if `desired` differs from `current`; says whether it did.
     ///
     /// With `locked` the write fails with a conflict if anybody has changed the object since it was read.

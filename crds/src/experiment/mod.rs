@@ -54,7 +54,7 @@ pub const RERUN_ANNOTATION: &str = "tailrace.dev/rerun";
     validation = Rule::new("!has(self.maxRate) || (self.maxRate.from + self.template.producers - 1) / self.template.producers <= self.maxRate.to / self.template.producers")
         .message("all producers send at the same rate, and no such rate lies between maxRate.from and maxRate.to: write a lower from or a higher to"),
     validation = Rule::new("has(self.sweep) == has(oldSelf.sweep) && (!has(self.sweep) || self.sweep == oldSelf.sweep) && (!has(self.maxRate) || self.maxRate == oldSelf.maxRate) && self.coolDown == oldSelf.coolDown && self.template == oldSelf.template")
-        .message("the spec of an Experiment cannot be changed, but for suspend: create a new Experiment, or annotate this one with tailrace.dev/rerun to run it again")
+        .message("the spec of an Experiment cannot be changed, but for suspend and abort: create a new Experiment, or annotate this one with tailrace.dev/rerun to run it again")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentSpec {
@@ -72,6 +72,10 @@ pub struct ExperimentSpec {
     /// Makes no further LoadTests while it is true; one that runs goes on to its end. May be changed at any time.
     #[serde(default)]
     pub suspend: bool,
+    /// Aborts the LoadTest that runs and makes no further one: the Experiment ends in the phase Aborted, with the table as it
+    /// is then. May be changed at any time, but what has ended so goes on only in a new round.
+    #[serde(default)]
+    pub abort: bool,
     /// The spec of each LoadTest. A sweep over producers replaces `producers`; a sweep over rates and maxRate replace
     /// `load.open.ratePerProducer`, and so whatever is written there.
     #[schemars(schema_with = "template::schema")]

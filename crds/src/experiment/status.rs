@@ -23,12 +23,14 @@ pub enum Phase {
     Succeeded,
     /// Finished without; the message says why.
     Failed,
+    /// Ended by `abort`.
+    Aborted,
 }
 
 impl Phase {
     /// Whether nothing changes any more, but for a new round.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed)
+        matches!(self, Self::Succeeded | Self::Failed | Self::Aborted)
     }
 }
 

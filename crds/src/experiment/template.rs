@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use crate::load_test::LoadTestSpec;
 
-/// What is decided about a LoadTest that exists, and so means nothing in a template.
-const OF_A_TEST_THAT_EXISTS: [&str; 2] = ["suspend", "abort"];
+/// What is decided about a LoadTest that exists. Those of an Experiment end and are deleted as the Experiment says: one that
+/// were deleted at its end could be gone before anybody has read what it found.
+const OF_A_TEST_THAT_EXISTS: [&str; 3] = ["suspend", "abort", "ttlSecondsAfterFinished"];
 
 /// The schema of a LoadTest's spec without the rules on changes, since the Experiment has its own.
 pub fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -32,5 +33,9 @@ mod tests {
         });
         assert!(!template.is_empty() && template.len() < test.len());
         assert!(template.iter().all(|rule| test.contains(rule) && !rule.to_string().contains("oldSelf")));
+        let template = schema(&mut generator);
+        let properties = template.get("properties").and_then(Value::as_object).unwrap();
+        assert!(properties.contains_key("duration"));
+        assert!(OF_A_TEST_THAT_EXISTS.iter().all(|name| !properties.contains_key(*name)));
     }
 }

@@ -1,7 +1,9 @@
 //! Reads what a decision needs, and does what it says.
 
 use jiff::{Timestamp, Unit};
-use kube::{Api, ResourceExt, api::ListParams, runtime::events::EventType};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Api, Resource, ResourceExt, api::ListParams, runtime::events::EventType};
+use serde_json::json;
 use tailrace_crds::{Experiment, LoadTest};
 
 use super::{
@@ -41,6 +43,9 @@ pub async fn carry_out(context: &Context, seen: &Observation, decision: Decision
     for test in &decision.delete {
         writer.delete(test).await?;
     }
+    if let Some(test) = &decision.abort {
+        writer.merge(test.as_ref(), json!({ "spec": { "abort": true } })).await?;
+    }
     let decision = match &decision.create {
         None => decision,
         Some(test) => match writer.create(test.as_ref()).await {
@@ -55,7 +60,18 @@ pub async fn carry_out(context: &Context, seen: &Observation, decision: Decision
     }
     for news in &decision.announcements {
         let type_ = if news.warning { EventType::Warning } else { EventType::Normal };
-        context.event(&seen.experiment, type_, &news.reason, &news.note).await;
+        let about = news.load_test.as_deref().map(|name| reference(seen, name));
+        context.event_about(&seen.experiment, about, type_, &news.reason, &news.note).await;
     }
     Ok(decision)
+}
+
+fn reference(seen: &Observation, load_test: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(LoadTest::api_version(&()).into_owned()),
+        kind: Some(LoadTest::kind(&()).into_owned()),
+        name: Some(load_test.to_owned()),
+        namespace: seen.experiment.namespace(),
+        ..ObjectReference::default()
+    }
 }

@@ -15,9 +15,10 @@ use super::{
     build,
     observation::{Found, Observation},
     plan::{self, Next, Planned, Verdict},
-    status, table,
+    status::{self, Announcement},
+    table,
 };
-use crate::load_test::{observation::is_finished, status::Announcement};
+use crate::load_test::observation::is_finished;
 
 /// How soon it is looked again at what should be announced by a watch.
 const FALLBACK_INTERVAL: Duration = Duration::from_secs(10);
@@ -29,6 +30,8 @@ const DELETION_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Decision {
     /// LoadTests of other rounds, which are deleted.
     pub delete: Vec<LoadTest>,
+    /// The LoadTest that is aborted.
+    pub abort: Option<Box<LoadTest>>,
     /// The LoadTest that is made.
     pub create: Option<Box<LoadTest>>,
     /// The status as it should be.
@@ -54,9 +57,7 @@ pub fn decide(seen: &Observation) -> Decision {
 /// The end, since the API server refuses a LoadTest and would refuse it again. The table does not show it.
 pub fn refused(seen: &Observation, decision: Decision, why: &str) -> Decision {
     let mut status = decision.status;
-    for point in &mut status.points {
-        point.runs.retain(|run| plan::is_over(Some(run)));
-    }
+    forget_what_is_not_over(&mut status);
     end(seen, status, Verdict::failure(reasons::REFUSED, why.to_owned()))
 }
 
@@ -65,6 +66,7 @@ fn go_on(seen: &Observation, mut status: ExperimentStatus) -> Decision {
     let spec = &seen.experiment.spec;
     loop {
         let planned = match plan::next(spec, &status.points) {
+            Next::End(verdict) if spec.abort && verdict.phase != Phase::Succeeded => return aborted(seen, status),
             Next::End(verdict) => return end(seen, status, verdict),
             Next::Run(planned) => planned,
         };
@@ -73,6 +75,8 @@ fn go_on(seen: &Observation, mut status: ExperimentStatus) -> Decision {
             Found::Ours(test) if is_finished(test) => {
                 table::put(&mut status.points, &planned, table::run(spec, name, Some(test)));
             }
+            Found::Ours(test) if spec.abort => return abort(seen, status, &planned, test),
+            _ if spec.abort => return aborted(seen, status),
             Found::Ours(test) => return wait_for(seen, status, &planned, test),
             Found::Foreign => {
                 let message = format!(
@@ -96,6 +100,24 @@ fn wait_for(seen: &Observation, mut status: ExperimentStatus, planned: &Planned,
     table::put(&mut status.points, planned, table::run(&seen.experiment.spec, name, Some(test)));
     let status = status::under_way(seen, status, Phase::Running, message);
     decision(seen, None, status, FALLBACK_INTERVAL)
+}
+
+/// Ends the LoadTest that runs, whose numbers until then are shown.
+fn abort(seen: &Observation, status: ExperimentStatus, planned: &Planned, test: &LoadTest) -> Decision {
+    let decision = wait_for(seen, status, planned, test);
+    Decision { abort: (!test.spec.abort).then(|| Box::new(test.clone())), ..decision }
+}
+
+fn aborted(seen: &Observation, mut status: ExperimentStatus) -> Decision {
+    forget_what_is_not_over(&mut status);
+    let message = "ended by spec.abort: set it to false and annotate with tailrace.dev/rerun to run it again";
+    end(seen, status, Verdict { phase: Phase::Aborted, reason: reasons::ABORTED, message: message.to_owned() })
+}
+
+fn forget_what_is_not_over(status: &mut ExperimentStatus) {
+    for point in &mut status.points {
+        point.runs.retain(|run| plan::is_over(Some(run)));
+    }
 }
 
 /// The next LoadTest, unless it is not yet to be made.
@@ -150,6 +172,7 @@ fn nothing(seen: &Observation) -> Decision {
 fn decision(seen: &Observation, create: Option<LoadTest>, status: ExperimentStatus, look_again: Duration) -> Decision {
     Decision {
         delete: seen.of_other_rounds(status.round).cloned().collect(),
+        abort: None,
         create: create.map(Box::new),
         announcements: status::news(&seen.status(), &status),
         status,

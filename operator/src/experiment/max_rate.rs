@@ -2,7 +2,7 @@
 //! outside it is that of all of them together.
 
 use tailrace_crds::{
-    conditions::{reasons, types},
+    conditions::{reasons, types, warnings},
     experiment::{MaxRate, MaxRateResult, Outcome, Point, Run},
     load_test::{LoadTestSpec, LoadTestStatus},
     messages::unsigned,
@@ -62,6 +62,7 @@ pub fn outcome(status: &LoadTestStatus) -> Option<Outcome> {
     let valid = find(&status.conditions, types::RESULTS_VALID)?;
     if valid.status == "True" {
         return match find(&status.conditions, types::SLOS_MET)?.status.as_str() {
+            "True" if is_unstable(status) => Some(Outcome::Missed),
             "True" => Some(Outcome::Held),
             "False" => Some(Outcome::Missed),
             _ => None,
@@ -73,6 +74,11 @@ pub fn outcome(status: &LoadTestStatus) -> Option<Outcome> {
         reasons::OFFERED_RATE_TOO_LOW | reasons::NO_SAMPLES => Some(Outcome::ProducersLimited),
         _ => None,
     }
+}
+
+/// Whether images piled up, so that the SLOs would have been missed had the LoadTest been longer.
+fn is_unstable(status: &LoadTestStatus) -> bool {
+    status.warnings.iter().any(|warning| warning.reason == warnings::UNSTABLE)
 }
 
 fn left_in_time(status: &LoadTestStatus) -> bool {
@@ -149,7 +155,10 @@ fn verdict(answer: Answer, bounds: &MaxRate, template: &LoadTestSpec, points: &[
             (reasons::UNDECIDED, message)
         }
     };
-    Verdict { succeeded: matches!(answer, Answer::Found | Answer::AllHeld), reason, message }
+    match answer {
+        Answer::Found | Answer::AllHeld => Verdict::success(reason, message),
+        _ => Verdict::failure(reason, message),
+    }
 }
 
 /// What a LoadTest says whose producers were the limit.

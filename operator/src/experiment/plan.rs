@@ -1,6 +1,6 @@
 //! Which LoadTest is the next, as a pure function of the spec and of those that are over.
 
-use tailrace_crds::experiment::{ExperimentSpec, ExperimentStatus, MaxRateResult, Point, Run};
+use tailrace_crds::experiment::{ExperimentSpec, ExperimentStatus, MaxRateResult, Phase, Point, Run};
 
 use super::{max_rate, sweep};
 
@@ -29,8 +29,8 @@ pub enum Next {
 /// What an Experiment has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Whether it has its answer.
-    pub succeeded: bool,
+    /// How it has ended.
+    pub phase: Phase,
     /// The reason of the conditions and the event.
     pub reason: &'static str,
     /// One sentence.
@@ -38,9 +38,14 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of an Experiment without an answer.
+    /// Of an Experiment that has its answer.
+    pub fn success(reason: &'static str, message: String) -> Self {
+        Self { phase: Phase::Succeeded, reason, message }
+    }
+
+    /// Of one without an answer.
     pub fn failure(reason: &'static str, message: String) -> Self {
-        Self { succeeded: false, reason, message }
+        Self { phase: Phase::Failed, reason, message }
     }
 }
 

@@ -44,11 +44,7 @@ pub fn next(sweep: &Sweep, points: &[Point]) -> Next {
     }
     let all = runs().count();
     Next::End(match failed.first() {
-        None => Verdict {
-            succeeded: true,
-            reason: reasons::COMPLETED,
-            message: format!("{all} of {all} LoadTests succeeded"),
-        },
+        None => Verdict::success(reasons::COMPLETED, format!("{all} of {all} LoadTests succeeded")),
         Some(first) => Verdict::failure(
             reasons::TEST_FAILED,
             format!("{} of {all} LoadTests did not succeed; {}", failed.len(), did_not_succeed(first)),

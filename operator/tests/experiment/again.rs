@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tailrace_crds::{Experiment, LoadTest, experiment::Phase};
 
 use crate::{
-    load_tests::{End, end, operator, play, sweep, until_made},
+    load_tests::{End, condition, end, operator, play, sweep, until_made},
     producers::namespace,
     support::Namespace,
 };
@@ -95,10 +95,26 @@ async fn nothing_is_made_while_it_is_suspended_and_nothing_else_of_the_spec_can_
         json!({ "sweep": null, "maxRate": { "from": 1, "to": 2 } }),
     ] {
         let refused = patch(&namespace, "later", json!({ "spec": change })).await.unwrap_err().to_string();
-        assert!(refused.contains("cannot be changed, but for suspend: create a new Experiment"), "{refused}");
+        assert!(refused.contains("cannot be changed, but for suspend and abort: create a new Experiment"), "{refused}");
         assert!(!refused.contains("create a new LoadTest"), "{refused}");
     }
+    assert!(names(&namespace).await.is_empty());
     patch(&namespace, "later", json!({ "spec": { "suspend": false } })).await.unwrap();
     let (made, _) = play(&namespace, "later", 1, |_| End::P95(1_000)).await;
     assert_eq!(made, ["later-1-01-1"]);
+}
+
+#[tokio::test]
+async fn an_aborted_experiment_aborts_its_test_and_is_over() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    namespace.create_yaml::<Experiment>(&sweep("ended", "{producers: [1, 2]}")).await;
+    until_made(&namespace, "ended-1-01-1").await;
+    patch(&namespace, "ended", json!({ "spec": { "abort": true } })).await.unwrap();
+    namespace.until::<LoadTest>("ended-1-01-1", "aborted", |test| test.spec.abort).await;
+    let (_, status) = play(&namespace, "ended", 1, |_| End::Aborted).await;
+    assert_eq!((status.phase, status.done), (Phase::Aborted, 1));
+    assert_eq!(condition(&status, "Finished"), ("True".into(), "Aborted".into()));
+    assert_eq!(condition(&status, "Succeeded"), ("False".into(), "Aborted".into()));
+    assert_eq!(names(&namespace).await, ["ended-1-01-1"]);
 }

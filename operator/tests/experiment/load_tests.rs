@@ -42,6 +42,8 @@ pub enum End {
     Missed,
     /// Without a valid result, for this reason.
     Invalid(&'static str),
+    /// Since it was aborted.
+    Aborted,
 }
 
 impl End {
@@ -49,6 +51,7 @@ impl End {
         let (phase, p95, reason, valid, met) = match self {
             Self::P95(p95) => ("Succeeded", Some(p95), "Completed", "True", "True"),
             Self::Missed => ("Failed", None, "SLOMissed", "True", "False"),
+            Self::Aborted => ("Aborted", None, "Aborted", "False", "Unknown"),
             Self::Invalid(reason) => ("Failed", None, reason, "False", "Unknown"),
         };
         let now = format!("{:.6}", Timestamp::now());

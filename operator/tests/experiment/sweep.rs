@@ -44,7 +44,7 @@ async fn a_sweep_measures_its_points_in_order_and_shows_the_table() {
     );
 
     let events = namespace.events("table").await;
-    assert!(events.contains(&"Normal Starting: begins round 1 of 6 LoadTests".into()), "{events:?}");
+    assert!(events.contains(&"Normal Starting: begins a round of 6 LoadTests".into()), "{events:?}");
     assert!(events.contains(&"Normal Completed: 6 of 6 LoadTests succeeded".into()), "{events:?}");
 }
 

@@ -110,15 +110,15 @@ async fn makes_a_pipeline_ready_and_starts_a_load_test(values: &str) {
     deleted.delete("closed", &Default::default()).await.unwrap();
     namespace.until_gone::<Job>("closed-producer-0").await;
 
-    runs_an_experiment_and_changes_no_load_test(&namespace, &permitted).await;
+    runs_and_aborts_an_experiment(&namespace, &permitted).await;
 
     let secrets = permitted.api::<Secret>().list(&ListParams::default()).await;
     assert!(matches!(secrets, Err(kube::Error::Api(status)) if status.is_forbidden()), "the operator reads Secrets");
     assert!(permitted.api::<Pipeline>().get("cifar").await.is_ok());
 }
 
-/// A round again takes all that the operator needs: it makes LoadTests and deletes those of the round before.
-async fn runs_an_experiment_and_changes_no_load_test(namespace: &Namespace, permitted: &Namespace) {
+/// LoadTests are made, deleted in another round, and aborted.
+async fn runs_and_aborts_an_experiment(namespace: &Namespace, permitted: &Namespace) {
     let experiment = "{apiVersion: tailrace.dev/v1alpha1, kind: Experiment, metadata: {name: sweep},
         spec: {sweep: {producers: [1]}, template: {pipelineRef: {name: cifar}, load: {closed: {}}}}}";
     namespace.create_yaml::<Experiment>(experiment).await;
@@ -128,13 +128,11 @@ async fn runs_an_experiment_and_changes_no_load_test(namespace: &Namespace, perm
     namespace.until::<LoadTest>("sweep-2-01-1", "there", |_| true).await;
     namespace.until_gone::<LoadTest>("sweep-1-01-1").await;
 
-    let label = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
-    let changed = permitted.api::<LoadTest>().patch("sweep-2-01-1", &PatchParams::default(), &label).await;
-    assert!(
-        matches!(changed, Err(kube::Error::Api(status)) if status.is_forbidden()),
-        "the operator changes LoadTests"
-    );
-    let changed = permitted.api::<Experiment>().patch("sweep", &PatchParams::default(), &label).await;
+    let abort = Patch::Merge(json!({ "spec": { "abort": true } }));
+    namespace.api::<Experiment>().patch("sweep", &PatchParams::default(), &abort).await.unwrap();
+    let over = |experiment: &Experiment| experiment.status.as_ref().is_some_and(|status| status.phase.is_final());
+    namespace.until::<Experiment>("sweep", "over", over).await;
+    let changed = permitted.api::<Experiment>().patch("sweep", &PatchParams::default(), &abort).await;
     assert!(
         matches!(changed, Err(kube::Error::Api(status)) if status.is_forbidden()),
         "the operator changes Experiments"

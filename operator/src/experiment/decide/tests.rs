@@ -69,7 +69,7 @@ fn a_sweep_makes_its_tests_one_after_another_and_sums_them_up() {
 fn the_next_test_waits_for_the_end_of_the_cool_down() {
     let seen = new(sweep(&[1, 2], 1));
     let first = decide(&seen);
-    assert_eq!(first.announcements[0].note, "begins round 1 of 2 LoadTests");
+    assert_eq!(first.announcements[0].note, "begins a round of 2 LoadTests");
     let seen = seen.after(&first).later(20);
     let running = decide(&seen);
     assert_eq!((running.create.is_none(), running.status.phase), (true, Phase::Running), "one at a time");
@@ -176,6 +176,35 @@ fn a_suspended_experiment_makes_nothing_and_goes_on_afterwards() {
     assert!(decide(&seen).create.is_some());
 }
 
+#[test]
+fn an_aborted_experiment_aborts_the_test_that_runs_and_ends_with_what_it_knows() {
+    let seen = new(sweep(&[1, 2], 1));
+    let mut seen = seen.clone().after(&decide(&seen));
+    seen.experiment.spec.abort = true;
+    let aborting = decide(&seen);
+    assert_eq!(aborting.abort.as_ref().unwrap().name_any(), "sweep-1-01-1");
+    let mut seen = seen.after(&aborting);
+    seen.test_mut("sweep-1-01-1").spec.abort = true;
+    assert!(decide(&seen).abort.is_none(), "once");
+
+    let seen = seen.with_end("sweep-1-01-1", &End::Invalid("Aborted"));
+    let ended = decide(&seen);
+    assert_eq!((ended.create.is_none(), ended.status.phase, ended.status.done), (true, Phase::Aborted, 1));
+    assert_eq!(succeeded(&seen.after(&ended)).1, "Aborted");
+
+    let mut never = new(sweep(&[1, 2], 1));
+    never.experiment.spec.abort = true;
+    assert_eq!(decide(&never).status.phase, Phase::Aborted);
+}
+
+#[test]
+fn an_end_that_was_reached_is_not_aborted() {
+    let (_, mut seen) = play(new(sweep(&[1], 1)), |_| End::P95(1_000));
+    seen.experiment.status.as_mut().unwrap().phase = Phase::Running;
+    seen.experiment.spec.abort = true;
+    assert_eq!(decide(&seen).status.phase, Phase::Succeeded);
+}
+
 fn annotated(mut seen: Observation, value: &str) -> Observation {
     seen.experiment.annotations_mut().insert(RERUN_ANNOTATION.into(), value.into());
     seen
@@ -261,6 +290,17 @@ fn what_kafka_did_not_take_in_time_is_a_rate_that_did_not_hold() {
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
     status.send_delay_micros = Some(load_test::Latency { p99: Some(1_001), ..load_test::Latency::default() });
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::ProducersLimited));
+}
+
+#[test]
+fn a_rate_at_which_images_pile_up_does_not_hold_though_the_slos_were_met() {
+    let (end, now) = (End::P95(9_000), crate::experiment::fixtures::begin());
+    let mut status = crate::experiment::fixtures::ended(&end, now);
+    let outcome = crate::experiment::max_rate::outcome;
+    assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Held));
+    let unstable = load_test::Warning { reason: "Unstable".into(), message: String::new() };
+    status.warnings.push(unstable);
+    assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
 }
 
 #[test]
