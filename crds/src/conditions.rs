@@ -16,11 +16,11 @@ pub mod types {
     pub const ARCHIVE_READY: &str = "ArchiveReady";
     /// LoadTest: its Pipeline exists and is ready, and nothing else runs on it.
     pub const ACCEPTED: &str = "Accepted";
-    /// LoadTest: it is over, whatever came of it; `kubectl wait --for=condition=Finished` always returns.
+    /// LoadTest and Experiment: it is over, whatever came of it; `kubectl wait --for=condition=Finished` always returns.
     pub const FINISHED: &str = "Finished";
     /// LoadTest: the result keeps all SLOs of the spec.
     pub const SLOS_MET: &str = "SLOsMet";
-    /// LoadTest: it finished, its result is valid and keeps its SLOs.
+    /// LoadTest: it finished, its result is valid and keeps its SLOs. Experiment: it finished with an answer.
     pub const SUCCEEDED: &str = "Succeeded";
     /// LoadTest: the numbers mean what they say.
     pub const RESULTS_VALID: &str = "ResultsValid";
@@ -64,9 +64,9 @@ pub mod reasons {
     pub const TOO_FEW_SAMPLES: &str = "TooFewSamples";
     /// A pod of the Pipeline was restarted, replaced or added during the run, or its spec was changed.
     pub const PIPELINE_CHANGED: &str = "PipelineChanged";
-    /// The test is not to start yet.
+    /// The test is not to start yet, or the Experiment is to make no further one.
     pub const SUSPENDED: &str = "Suspended";
-    /// The test was ended by `abort`.
+    /// The test or the Experiment was ended by `abort`.
     pub const ABORTED: &str = "Aborted";
     /// The baseline does not exist, or has no valid result.
     pub const BASELINE_NOT_USABLE: &str = "BaselineNotUsable";
@@ -78,6 +78,24 @@ pub mod reasons {
     pub const SLOS_MET: &str = "SLOsMet";
     /// The gates of validity were passed.
     pub const VALID: &str = "Valid";
+    /// An Experiment waits before its next LoadTest.
+    pub const COOLING_DOWN: &str = "CoolingDown";
+    /// A LoadTest of an Experiment did not succeed.
+    pub const TEST_FAILED: &str = "TestFailed";
+    /// A LoadTest of an Experiment has the name of one that is not the Experiment's.
+    pub const NAME_TAKEN: &str = "NameTaken";
+    /// The API server refused a LoadTest of an Experiment.
+    pub const REFUSED: &str = "Refused";
+    /// The highest rate that keeps the SLOs lies between two rates that were tried.
+    pub const FOUND: &str = "Found";
+    /// Even the highest rate that was to be tried keeps the SLOs.
+    pub const UPPER_BOUND_HELD: &str = "UpperBoundHeld";
+    /// Not even the lowest rate that was to be tried keeps the SLOs.
+    pub const LOWER_BOUND_MISSED: &str = "LowerBoundMissed";
+    /// The producers were the limit, so nothing can be said about the Pipeline.
+    pub const PRODUCERS_LIMITED: &str = "ProducersLimited";
+    /// The LoadTests of a search contradict each other.
+    pub const UNDECIDED: &str = "Undecided";
 }
 
 /// Reasons of warnings.

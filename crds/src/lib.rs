@@ -2,6 +2,7 @@
 //!
 //! * [`Pipeline`]: the system under test.
 //! * [`LoadTest`]: one measurement of a Pipeline with a fixed number of producers.
+//! * [`Experiment`]: LoadTests made one after another, for a sweep or for the highest rate.
 //! * [`ProducerReport`]: internal; what one producer of a LoadTest reports.
 //!
 //! The doc comments of the fields are what `kubectl explain` shows. `crds/manifests/` is generated from these types by
@@ -11,11 +12,13 @@
 
 pub mod conditions;
 pub mod duration;
+pub mod experiment;
 pub mod load_test;
 pub mod messages;
 pub mod pipeline;
 pub mod producer_report;
 
+pub use experiment::Experiment;
 pub use load_test::LoadTest;
 pub use pipeline::Pipeline;
 pub use producer_report::ProducerReport;
@@ -25,8 +28,13 @@ use kube::CustomResourceExt;
 /// Where the generated manifests lie in the repository: for kubectl, and for Helm.
 pub const MANIFEST_FOLDERS: [&str; 2] = ["crds/manifests", "charts/tailrace/definitions"];
 
-/// The three custom resource definitions, by file name stem.
+/// The four custom resource definitions, by file name stem.
 pub fn definitions()
 -> Vec<(&'static str, k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition)> {
-    vec![("pipelines", Pipeline::crd()), ("loadtests", LoadTest::crd()), ("producerreports", ProducerReport::crd())]
+    vec![
+        ("pipelines", Pipeline::crd()),
+        ("loadtests", LoadTest::crd()),
+        ("experiments", Experiment::crd()),
+        ("producerreports", ProducerReport::crd()),
+    ]
 }

@@ -9,6 +9,8 @@
 //! * [`validity`]: whether the numbers mean what they say.
 //! * [`stability`]: whether the load was one that can be kept up with.
 //! * [`slo`]: whether they are good enough.
+//! * [`repetitions`]: what several runs of the same say together.
+//! * [`search`]: the highest rate that holds.
 //! * [`display`]: how people read them.
 
 #![forbid(unsafe_code)]
@@ -18,7 +20,9 @@ pub mod confidence;
 pub mod display;
 pub mod histogram;
 pub mod intervals;
+pub mod repetitions;
 pub mod schedule;
+pub mod search;
 pub mod slo;
 pub mod stability;
 pub mod summary;

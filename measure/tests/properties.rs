@@ -9,10 +9,12 @@ use proptest::{
     test_runner::{RngSeed, TestRunner},
 };
 use tailrace_measure::{
-    accounting::{Answer, Answered, Counts, Ledger, Outcome, Windows},
+    accounting::{self, Answered, Counts, Ledger, Outcome, Windows},
     histogram::{HIGHEST_MICROS, LatencyHistogram},
     intervals::{Intervals, MOST_INTERVALS},
+    repetitions::spread,
     schedule::Constant,
+    search::{self, Answer, Boundary, Next, Run, Search},
     summary::summarize,
 };
 
@@ -218,7 +220,7 @@ fn accounts_close_and_are_right_under_any_order_of_what_happens() {
                 Some(Event::Failed) => ledger.send_failed(*sequence),
                 Some(Event::GivenUp) => ledger.give_up(*sequence),
                 Some(Event::Answered(after, outcome)) => {
-                    let answer = Answer { outcome, queue: Duration::ZERO, compute: Duration::ZERO };
+                    let answer = accounting::Answer { outcome, queue: Duration::ZERO, compute: Duration::ZERO };
                     let answered = ledger.answered(*sequence, *sent + Duration::from_millis(after), answer);
                     prop_assert!(answered != Answered::Unknown);
                 }
@@ -273,6 +275,91 @@ fn intervals_lose_nothing_however_they_are_merged() {
         other.add(one).unwrap();
         both.coarsen();
         prop_assert_eq!(&other, &both);
+        Ok(())
+    });
+}
+
+/// Bounds, resolution and confirmations of a search.
+fn searches() -> impl Strategy<Value = Search> {
+    (1..500u64, 0..20_000u64, 1..50u64, 1..7usize).prop_map(|(lowest, above, resolution_percent, confirmations)| {
+        Search { lowest, highest: lowest + above, resolution_percent, confirmations, most_runs: 100 }
+    })
+}
+
+/// The runs of a whole search, and its answer.
+fn searched(search: Search, mut outcome: impl FnMut(u64) -> search::Outcome) -> (Vec<Run>, Answer) {
+    let mut runs = Vec::new();
+    loop {
+        match search.next(&runs) {
+            Next::End(answer) => return (runs, answer),
+            Next::Run(rate) => runs.push(Run { rate, outcome: outcome(rate) }),
+        }
+    }
+}
+
+#[test]
+fn a_search_finds_any_boundary_within_its_resolution_in_a_bounded_number_of_runs() {
+    holds((searches(), 0..21_000u64), |(search, limit)| {
+        let outcome = |rate| if rate <= limit { search::Outcome::Held } else { search::Outcome::Missed };
+        let (runs, answer) = searched(search, outcome);
+        let boundary = search.boundary(&runs);
+        prop_assert_eq!(boundary.held_above, None);
+        match (answer, boundary) {
+            (Answer::Found, Boundary { held: Some(held), missed: Some(missed), .. }) => {
+                prop_assert!(held <= limit && limit < missed);
+                prop_assert!(missed - held <= (held * search.resolution_percent / 100).max(1));
+            }
+            (Answer::AllHeld, _) => prop_assert!(search.highest <= limit),
+            (Answer::NoneHeld, _) => prop_assert!(limit < search.lowest),
+            other => prop_assert!(false, "{:?}", other),
+        }
+        let doublings = (search.highest as f64 / search.lowest as f64).log2().ceil() as usize + 1;
+        let bisections = (100.0 / search.resolution_percent as f64).log2().ceil() as usize + 1;
+        prop_assert!(runs.len() <= doublings + bisections + 2 * search.confirmations, "{} runs", runs.len());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_search_ends_whatever_the_runs_say_and_believes_no_rate_above_one_that_missed() {
+    let outcomes = prop_oneof![
+        5 => Just(search::Outcome::Held),
+        5 => Just(search::Outcome::Missed),
+        1 => Just(search::Outcome::Limited),
+    ];
+    holds((searches(), prop::collection::vec(outcomes, 100)), |(search, outcomes)| {
+        let mut outcomes = outcomes.into_iter();
+        let (runs, answer) = searched(search, |_| outcomes.next().unwrap());
+        prop_assert!(runs.len() <= search.most_runs);
+        let count = |rate, wanted| runs.iter().filter(|run| run.rate == rate && run.outcome == wanted).count();
+        for run in &runs {
+            prop_assert!((search.lowest..=search.highest).contains(&run.rate));
+            let all = runs.iter().filter(|other| other.rate == run.rate).count();
+            prop_assert!(all <= search.confirmations, "{} runs at {}", all, run.rate);
+        }
+        if answer == Answer::Found {
+            let Boundary { held: Some(held), missed: Some(missed), .. } = search.boundary(&runs) else {
+                return Err(TestCaseError::fail("found, and no boundary"));
+            };
+            prop_assert!(held < missed);
+            prop_assert!(2 * count(held, search::Outcome::Held) > search.confirmations);
+            prop_assert!(2 * count(missed, search::Outcome::Held) <= search.confirmations);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_median_has_as_many_runs_below_as_above() {
+    holds(prop::collection::vec(prop::option::of(0..1_000_000u64), 1..20), |values| {
+        let spread = spread(&values).unwrap();
+        let infinite = |value: Option<u64>| value.unwrap_or(u64::MAX);
+        let median = infinite(spread.median);
+        prop_assert!(values.contains(&spread.median) && values.contains(&spread.min) && values.contains(&spread.max));
+        let below = values.iter().filter(|value| infinite(**value) < median).count();
+        let above = values.iter().filter(|value| infinite(**value) > median).count();
+        prop_assert!(below <= values.len() / 2 && above <= values.len() / 2);
+        prop_assert!(infinite(spread.min) <= median && median <= infinite(spread.max));
         Ok(())
     });
 }

@@ -4,7 +4,7 @@ use std::{fmt::Debug, time::Duration};
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PropagationPolicy},
+    api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy},
     core::{NamespaceResourceScope, ObjectMeta},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -41,9 +41,9 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether somebody else wrote the object in the meantime.
+    /// Whether somebody else wrote or made the object in the meantime.
     pub fn is_conflict(&self) -> bool {
-        matches!(self.api_status(), Some(status) if status.is_conflict())
+        matches!(self.api_status(), Some(status) if status.is_conflict() || status.is_already_exists())
     }
 
     /// Whether the object is gone.
@@ -95,6 +95,29 @@ impl Writer {
     {
         let patch = Patch::Apply(object);
         bounded("apply", object, self.api(object).patch(&object.name_any(), &self.forced(), &patch)).await
+    }
+
+    /// Makes `object`, which is a conflict if one of that name is there already, whoever made it.
+    pub async fn create<K>(&self, object: &K) -> Result<K, Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let how = PostParams { field_manager: Some(self.manager.into()), ..PostParams::default() };
+        bounded("create", object, self.api(object).create(&how, object)).await
+    }
+
+    /// Merges `change` into `object`; one that is gone needs no change.
+    pub async fn merge<K>(&self, object: &K, change: serde_json::Value) -> Result<(), Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let how = PatchParams { field_manager: Some(self.manager.into()), ..PatchParams::default() };
+        let (api, name, change) = (self.api(object), object.name_any(), Patch::Merge(change));
+        match bounded("change", object, api.patch(&name, &how, &change)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the status of `object` if `desired` differs from `current`; says whether it did.

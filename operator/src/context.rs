@@ -1,5 +1,6 @@
 //! What every reconciliation needs.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, Client, Resource,
     core::NamespaceResourceScope,
@@ -45,11 +46,25 @@ impl Context {
     where
         K: Resource<DynamicType = ()>,
     {
+        self.event_about(object, None, type_, reason, note).await;
+    }
+
+    /// Publishes an event about `object` that comes from another object. Events that differ in nothing but their note are
+    /// counted as one, with the note of the first.
+    pub async fn event_about<K>(
+        &self,
+        object: &K,
+        secondary: Option<ObjectReference>,
+        type_: EventType,
+        reason: &str,
+        note: &str,
+    ) where
+        K: Resource<DynamicType = ()>,
+    {
         /// The API server takes notes of up to 1024 bytes; a character has up to four.
         const LONGEST_NOTE: usize = 256;
         let note = note.chars().take(LONGEST_NOTE).collect();
-        let event =
-            Event { type_, reason: reason.into(), note: Some(note), action: "Reconcile".into(), secondary: None };
+        let event = Event { type_, reason: reason.into(), note: Some(note), action: "Reconcile".into(), secondary };
         if let Err(error) = self.recorder.publish(&event, &object.object_ref(&())).await {
             tracing::warn!(reason, "could not publish an event: {error}");
         }

@@ -8,6 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 pub const PIPELINE: &str = "tailrace.dev/pipeline";
 /// The LoadTest that an object is part of.
 pub const LOAD_TEST: &str = "tailrace.dev/load-test";
+/// The Experiment that a LoadTest was made by.
+pub const EXPERIMENT: &str = "tailrace.dev/experiment";
+/// The round of the Experiment that a LoadTest was made in.
+pub const ROUND: &str = "tailrace.dev/round";
 /// The part that an object plays.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 

@@ -1,5 +1,6 @@
-//! The operator of Tailrace: makes what a [`Pipeline`](tailrace_crds::Pipeline) and a
-//! [`LoadTest`](tailrace_crds::LoadTest) ask for, and says in their status what came of it.
+//! The operator of Tailrace: makes what a [`Pipeline`](tailrace_crds::Pipeline), a
+//! [`LoadTest`](tailrace_crds::LoadTest) and an [`Experiment`](tailrace_crds::Experiment) ask for, and says in their status
+//! what came of it.
 //!
 //! Each kind has a folder: validate -> build (pure) -> apply -> status. Everything is a function of what the API server
 //! holds, so an operator that is killed at any point goes on where it was.
@@ -7,6 +8,7 @@
 pub mod apply;
 pub mod conditions;
 pub mod context;
+pub mod experiment;
 pub mod health;
 pub mod labels;
 pub mod leader;
@@ -28,5 +30,6 @@ pub async fn run_controllers(context: Arc<Context>, shutdown: CancellationToken)
     tokio::join!(
         pipeline::controller(context.clone(), shutdown.clone()),
         load_test::controller(context.clone(), shutdown.clone()),
+        experiment::controller(context.clone(), shutdown.clone()),
     );
 }

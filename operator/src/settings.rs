@@ -6,7 +6,11 @@ use clap::{Args, Parser, ValueEnum};
 
 /// The settings of the operator.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "tailrace-operator", version, about = "Reconciles the Pipelines and LoadTests of Tailrace.")]
+#[command(
+    name = "tailrace-operator",
+    version,
+    about = "Reconciles the Pipelines, LoadTests and Experiments of Tailrace."
+)]
 pub struct Settings {
     /// The images of the pods that the operator makes.
     #[command(flatten)]

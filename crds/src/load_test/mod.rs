@@ -62,7 +62,8 @@ use crate::duration::Duration;
 pub struct LoadTestSpec {
     /// The Pipeline, in the same namespace. It need not exist yet.
     pub pipeline_ref: PipelineRef,
-    /// How many producers send at once, from 1 to 100. Each is a Job of its own.
+    /// How many producers send at once, from 1 to 100. Each is a Job of its own. By default 1.
+    #[serde(default = "one_producer")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of producers from 1 to 100"))]
     pub producers: i32,
     /// When images are sent. Exactly one of `open` and `closed`.
@@ -134,6 +135,10 @@ const IMMUTABLE: &str = "self.pipelineRef == oldSelf.pipelineRef && self.produce
     && (!has(self.baselineRef) || self.baselineRef == oldSelf.baselineRef) \
     && has(self.podTemplate) == has(oldSelf.podTemplate) \
     && (!has(self.podTemplate) || self.podTemplate == oldSelf.podTemplate)";
+
+fn one_producer() -> i32 {
+    1
+}
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)

@@ -13,7 +13,8 @@ use kube::{
     core::GroupVersionKind,
 };
 use serde::Deserialize;
-use tailrace_crds::{LoadTest, Pipeline};
+use serde_json::json;
+use tailrace_crds::{Experiment, LoadTest, Pipeline};
 use tailrace_operator::run_controllers;
 
 use crate::{
@@ -70,7 +71,7 @@ async fn definitions_are_upgraded_by_helm_and_kept_by_it() {
         .into_iter()
         .filter(|object| object.types.as_ref().unwrap().kind == "CustomResourceDefinition")
         .collect();
-    assert_eq!(definitions.len(), 3);
+    assert_eq!(definitions.len(), 4);
     for definition in definitions {
         assert_eq!(definition.metadata.annotations.unwrap()["helm.sh/resource-policy"], "keep");
     }
@@ -109,9 +110,33 @@ async fn makes_a_pipeline_ready_and_starts_a_load_test(values: &str) {
     deleted.delete("closed", &Default::default()).await.unwrap();
     namespace.until_gone::<Job>("closed-producer-0").await;
 
+    runs_and_aborts_an_experiment(&namespace, &permitted).await;
+
     let secrets = permitted.api::<Secret>().list(&ListParams::default()).await;
     assert!(matches!(secrets, Err(kube::Error::Api(status)) if status.is_forbidden()), "the operator reads Secrets");
     assert!(permitted.api::<Pipeline>().get("cifar").await.is_ok());
+}
+
+/// LoadTests are made, deleted in another round, and aborted.
+async fn runs_and_aborts_an_experiment(namespace: &Namespace, permitted: &Namespace) {
+    let experiment = "{apiVersion: tailrace.dev/v1alpha1, kind: Experiment, metadata: {name: sweep},
+        spec: {sweep: {producers: [1]}, template: {pipelineRef: {name: cifar}, load: {closed: {}}}}}";
+    namespace.create_yaml::<Experiment>(experiment).await;
+    namespace.until::<LoadTest>("sweep-1-01-1", "there", |_| true).await;
+    let again = Patch::Merge(json!({ "metadata": { "annotations": { "tailrace.dev/rerun": "1" } } }));
+    namespace.api::<Experiment>().patch("sweep", &PatchParams::default(), &again).await.unwrap();
+    namespace.until::<LoadTest>("sweep-2-01-1", "there", |_| true).await;
+    namespace.until_gone::<LoadTest>("sweep-1-01-1").await;
+
+    let abort = Patch::Merge(json!({ "spec": { "abort": true } }));
+    namespace.api::<Experiment>().patch("sweep", &PatchParams::default(), &abort).await.unwrap();
+    let over = |experiment: &Experiment| experiment.status.as_ref().is_some_and(|status| status.phase.is_final());
+    namespace.until::<Experiment>("sweep", "over", over).await;
+    let changed = permitted.api::<Experiment>().patch("sweep", &PatchParams::default(), &abort).await;
+    assert!(
+        matches!(changed, Err(kube::Error::Api(status)) if status.is_forbidden()),
+        "the operator changes Experiments"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,87 @@
+//! `Experiment`: LoadTests made one after another, for a sweep over points or for the highest rate that keeps the SLOs.
+
+mod max_rate;
+mod status;
+mod sweep;
+mod template;
+
+pub use max_rate::MaxRate;
+pub use status::{
+    Best, Display, ExperimentStatus, MaxRateResult, Outcome, Percentiles, Phase, Point, Run, Spread, Spreads,
+};
+pub use sweep::{Order, Sweep};
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::{duration::Duration, load_test::LoadTestSpec};
+
+/// The annotation by which an Experiment is run again: any new value begins a new round.
+pub const RERUN_ANNOTATION: &str = "tailrace.dev/rerun";
+
+/// LoadTests made one after another from one template: a sweep over producers or rates with repetitions, or a search for
+/// the highest rate that keeps the SLOs.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "tailrace.dev",
+    version = "v1alpha1",
+    kind = "Experiment",
+    doc = "LoadTests made one after another: a sweep over producers or rates, or a search for the highest rate that keeps the SLOs. They are deleted with it. The annotation tailrace.dev/rerun runs it again: each new value (of its first 253 characters) begins a new round, for which the LoadTests of the round before are deleted.",
+    namespaced,
+    status = "ExperimentStatus",
+    shortname = "tre",
+    category = "tailrace",
+    derive = "PartialEq",
+    validation = Rule::new("self.metadata.name.size() <= 32")
+        .message("the name of an Experiment has at most 32 characters, since its LoadTests and their Jobs are named after it: choose a shorter one"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Done", type_ = "string", json_path = ".status.display.done"),
+    printcolumn(name = "Best", type_ = "string", json_path = ".status.display.best"),
+    printcolumn(name = "P95", type_ = "string", json_path = ".status.display.p95"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[x_kube(
+    validation = Rule::new("has(self.sweep) != has(self.maxRate)")
+        .message("exactly one of sweep and maxRate is wanted: sweep measures the points of a list, maxRate looks for the highest rate that keeps the SLOs"),
+    validation = Rule::new("!has(self.sweep) || !has(self.sweep.ratesPerProducer) || has(self.template.load.open)")
+        .message("a closed load has no rate: sweep over producers, or write template.load.open"),
+    validation = Rule::new("!has(self.maxRate) || has(self.template.load.open)")
+        .message("a closed load has no rate that could be looked for: write template.load.open"),
+    validation = Rule::new("!has(self.maxRate) || (has(self.template.slos) && size(self.template.slos) > 0)")
+        .message("maxRate looks for the highest rate that keeps the SLOs: write at least one into template.slos, such as {metric: P95, max: 50ms}"),
+    validation = Rule::new("!has(self.maxRate) || self.maxRate.to <= 10000 * self.template.producers")
+        .message("a producer sends at most 10000 images a second: write a lower maxRate.to, or more template.producers"),
+    validation = Rule::new("!has(self.maxRate) || (self.maxRate.from + self.template.producers - 1) / self.template.producers <= self.maxRate.to / self.template.producers")
+        .message("all producers send at the same rate, and no such rate lies between maxRate.from and maxRate.to: write a lower from or a higher to"),
+    validation = Rule::new("has(self.sweep) == has(oldSelf.sweep) && (!has(self.sweep) || self.sweep == oldSelf.sweep) && (!has(self.maxRate) || self.maxRate == oldSelf.maxRate) && self.coolDown == oldSelf.coolDown && self.template == oldSelf.template")
+        .message("the spec of an Experiment cannot be changed, but for suspend and abort: create a new Experiment, or annotate this one with tailrace.dev/rerun to run it again")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct ExperimentSpec {
+    /// Measures each point of a list. Exactly one of `sweep` and `maxRate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
+    /// Looks for the highest rate that keeps the SLOs of the template. Exactly one of `sweep` and `maxRate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<MaxRate>,
+    /// How long the Pipeline is left alone between the end of one LoadTest and the next, at most 24h. By default 10s.
+    #[serde(default = "ten_seconds")]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
+        .message("the cool-down is too long: write a duration of at most 24h"))]
+    pub cool_down: Duration,
+    /// Makes no further LoadTests while it is true; one that runs goes on to its end. May be changed at any time.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Aborts the LoadTest that runs and makes no further one: the Experiment ends in the phase Aborted, with the table as it
+    /// is then. May be changed at any time, but what has ended so goes on only in a new round.
+    #[serde(default)]
+    pub abort: bool,
+    /// The spec of each LoadTest. A sweep over producers replaces `producers`; a sweep over rates and maxRate replace
+    /// `load.open.ratePerProducer`, and so whatever is written there.
+    #[schemars(schema_with = "template::schema")]
+    pub template: LoadTestSpec,
+}
+
+fn ten_seconds() -> Duration {
+    Duration::from_secs(10)
+}

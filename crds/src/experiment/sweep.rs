@@ -1,0 +1,80 @@
+//! The points of a sweep, and in which order they are measured.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One LoadTest for each point and repetition, at most 200 in all.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("has(self.producers) != has(self.ratesPerProducer)")
+        .message("exactly one of producers and ratesPerProducer is wanted: the list of what is to be compared"),
+    validation = Rule::new("(has(self.producers) ? size(self.producers) : has(self.ratesPerProducer) ? size(self.ratesPerProducer) : 0) * self.repetitions <= 200")
+        .message("the points times the repetitions are more than 200 LoadTests: write fewer of them, or several Experiments")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Sweep {
+    /// The numbers of producers that are compared, each from 1 to 100, at most 50 of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    #[x_kube(
+        validation = Rule::new("self.all(producers, producers >= 1 && producers <= 100)")
+            .message("write numbers of producers from 1 to 100"),
+        validation = Rule::new("self.all(producers, self.exists_one(other, other == producers))")
+            .message("write each number of producers once: repetitions is for measuring it several times")
+    )]
+    pub producers: Option<Vec<i32>>,
+    /// The rates that are compared, in images a second of each producer, each from 1 to 10000, at most 50 of them.
+    /// They need an open load.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50))]
+    #[x_kube(
+        validation = Rule::new("self.all(rate, rate >= 1 && rate <= 10000)")
+            .message("write rates from 1 to 10000 images a second for each producer"),
+        validation = Rule::new("self.all(rate, self.exists_one(other, other == rate))")
+            .message("write each rate once: repetitions is for measuring it several times")
+    )]
+    pub rates_per_producer: Option<Vec<i32>>,
+    /// How often each point is measured, from 1 to 50. By default once.
+    #[serde(default = "once")]
+    #[x_kube(validation = Rule::new("self >= 1 && self <= 50").message("write a number of repetitions from 1 to 50"))]
+    pub repetitions: i32,
+    /// See [`Order`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+    /// The seed of the order Shuffled: the same seed, the same order. By default 42.
+    #[serde(default = "seed")]
+    #[x_kube(validation = Rule::new("self >= 0").message("write a seed of 0 or more"))]
+    pub seed: i64,
+    /// Ends the Experiment at the first LoadTest that does not succeed. By default the others are made all the same, and the
+    /// Experiment has not succeeded in the end.
+    #[serde(default)]
+    pub stop_on_failure: bool,
+}
+
+/// `Listed`: as the list has them, and then the list again; or `Shuffled`: each repetition has each point once, in a
+/// random order of its own, so that what drifts in the meantime is not taken for an effect of the points.
+/// By default Shuffled with more than one repetition, and Listed with one.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As the list has them.
+    Listed,
+    /// At random, each repetition in an order of its own.
+    Shuffled,
+}
+
+impl Sweep {
+    /// The order that is written, or the one that goes with the repetitions.
+    pub fn order(&self) -> Order {
+        let usual = if self.repetitions > 1 { Order::Shuffled } else { Order::Listed };
+        self.order.unwrap_or(usual)
+    }
+}
+
+fn once() -> i32 {
+    1
+}
+
+fn seed() -> i64 {
+    42
+}

@@ -1,0 +1,184 @@
+//! The state machine of an Experiment, as a pure function of what was observed.
+//!
+//! A LoadTest that is over is written into the table, and the table says which one is the next. Its name follows from the
+//! Experiment, the round and its place, so an operator that is killed after it was made finds it again and makes no other.
+
+use std::{cmp::max, time::Duration};
+
+use tailrace_crds::{
+    LoadTest,
+    conditions::reasons,
+    experiment::{ExperimentStatus, Phase},
+};
+
+use super::{
+    build,
+    observation::{Found, Observation},
+    plan::{self, Next, Planned, Verdict},
+    status::{self, Announcement},
+    table,
+};
+use crate::load_test::observation::is_finished;
+
+/// How soon it is looked again at what should be announced by a watch.
+const FALLBACK_INTERVAL: Duration = Duration::from_secs(10);
+/// How soon it is looked again whether a LoadTest is gone.
+const DELETION_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What is to be done next, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// LoadTests of other rounds, which are deleted.
+    pub delete: Vec<LoadTest>,
+    /// The LoadTest that is aborted.
+    pub abort: Option<Box<LoadTest>>,
+    /// The LoadTest that is made.
+    pub create: Option<Box<LoadTest>>,
+    /// The status as it should be.
+    pub status: ExperimentStatus,
+    /// Events.
+    pub announcements: Vec<Announcement>,
+    /// When to decide again if nothing is announced before.
+    pub look_again: Option<Duration>,
+}
+
+/// What is to be done next.
+pub fn decide(seen: &Observation) -> Decision {
+    if seen.experiment.metadata.deletion_timestamp.is_some() {
+        return Decision { delete: vec![], ..nothing(seen) };
+    }
+    let status = if seen.wants_a_round() { status::begun(seen) } else { seen.status() };
+    if status.phase.is_final() {
+        return nothing(seen);
+    }
+    go_on(seen, status)
+}
+
+/// The end, since the API server refuses a LoadTest and would refuse it again. The table does not show it.
+pub fn refused(seen: &Observation, decision: Decision, why: &str) -> Decision {
+    let mut status = decision.status;
+    forget_what_is_not_over(&mut status);
+    end(seen, status, Verdict::failure(reasons::REFUSED, why.to_owned()))
+}
+
+/// Writes down what is over and comes to the LoadTest that is not.
+fn go_on(seen: &Observation, mut status: ExperimentStatus) -> Decision {
+    let spec = &seen.experiment.spec;
+    loop {
+        let planned = match plan::next(spec, &status.points) {
+            Next::End(verdict) if spec.abort && verdict.phase != Phase::Succeeded => return aborted(seen, status),
+            Next::End(verdict) => return end(seen, status, verdict),
+            Next::Run(planned) => planned,
+        };
+        let name = build::name(&seen.experiment, status.round, &planned);
+        match seen.test(&name) {
+            Found::Ours(test) if is_finished(test) => {
+                table::put(&mut status.points, &planned, table::run(spec, name, Some(test)));
+            }
+            Found::Ours(test) if spec.abort => return abort(seen, status, &planned, test),
+            _ if spec.abort => return aborted(seen, status),
+            Found::Ours(test) => return wait_for(seen, status, &planned, test),
+            Found::Foreign => {
+                let message = format!(
+                    "LoadTest \"{name}\" was made by somebody else: delete it, or create an Experiment of another name"
+                );
+                return end(seen, status, Verdict::failure(reasons::NAME_TAKEN, message));
+            }
+            Found::Nothing => return make(seen, status, &planned),
+        }
+    }
+}
+
+fn wait_for(seen: &Observation, mut status: ExperimentStatus, planned: &Planned, test: &LoadTest) -> Decision {
+    let name = build::name(&seen.experiment, status.round, planned);
+    if test.metadata.deletion_timestamp.is_some() {
+        let message = format!("LoadTest \"{name}\" is being deleted, and is made again when it is gone");
+        let status = status::under_way(seen, status, Phase::Running, message);
+        return decision(seen, None, status, DELETION_INTERVAL);
+    }
+    let message = what_runs(&name, planned);
+    table::put(&mut status.points, planned, table::run(&seen.experiment.spec, name, Some(test)));
+    let status = status::under_way(seen, status, Phase::Running, message);
+    decision(seen, None, status, FALLBACK_INTERVAL)
+}
+
+/// Ends the LoadTest that runs, whose numbers until then are shown.
+fn abort(seen: &Observation, status: ExperimentStatus, planned: &Planned, test: &LoadTest) -> Decision {
+    let decision = wait_for(seen, status, planned, test);
+    Decision { abort: (!test.spec.abort).then(|| Box::new(test.clone())), ..decision }
+}
+
+fn aborted(seen: &Observation, mut status: ExperimentStatus) -> Decision {
+    forget_what_is_not_over(&mut status);
+    let message = "ended by spec.abort: set it to false and annotate with tailrace.dev/rerun to run it again";
+    end(seen, status, Verdict { phase: Phase::Aborted, reason: reasons::ABORTED, message: message.to_owned() })
+}
+
+fn forget_what_is_not_over(status: &mut ExperimentStatus) {
+    for point in &mut status.points {
+        point.runs.retain(|run| plan::is_over(Some(run)));
+    }
+}
+
+/// The next LoadTest, unless it is not yet to be made.
+fn make(seen: &Observation, mut status: ExperimentStatus, planned: &Planned) -> Decision {
+    let spec = &seen.experiment.spec;
+    let name = build::name(&seen.experiment, status.round, planned);
+    if spec.suspend {
+        let message = format!("suspended: LoadTest \"{name}\" is made when spec.suspend is false");
+        let status = status::under_way(seen, status, Phase::Suspended, message);
+        return Decision { look_again: None, ..decision(seen, None, status, FALLBACK_INTERVAL) };
+    }
+    let left = cool_down_left(seen, &status);
+    if !left.is_zero() {
+        let message = format!("leaves the Pipeline alone for {} before LoadTest \"{name}\"", spec.cool_down);
+        let status = status::under_way(seen, status, Phase::CoolingDown, message);
+        return decision(seen, None, status, left);
+    }
+    let test = build::load_test(&seen.experiment, status.round, planned);
+    let message = what_runs(&name, planned);
+    table::put(&mut status.points, planned, table::run(spec, name, None));
+    let status = status::under_way(seen, status, Phase::Running, message);
+    decision(seen, Some(test), status, FALLBACK_INTERVAL)
+}
+
+/// How long the Pipeline is still left alone, since the end of the last LoadTest of this round.
+fn cool_down_left(seen: &Observation, status: &ExperimentStatus) -> Duration {
+    let runs = status.points.iter().flat_map(|point| &point.runs);
+    let Some(last) = runs.filter_map(|run| run.completion_time.as_ref()).map(|end| end.0).max() else {
+        return Duration::ZERO;
+    };
+    let since = Duration::try_from(max(last, seen.now).duration_since(last)).unwrap_or_default();
+    seen.experiment.spec.cool_down.get().saturating_sub(since)
+}
+
+fn what_runs(name: &str, planned: &Planned) -> String {
+    let rate = planned.rate_per_producer.map(|rate| format!(", {rate}/s each")).unwrap_or_default();
+    let plural = if planned.producers == 1 { "" } else { "s" };
+    format!("LoadTest \"{name}\" is under way: {} producer{plural}{rate}", planned.producers)
+}
+
+fn end(seen: &Observation, status: ExperimentStatus, verdict: Verdict) -> Decision {
+    let status = status::finished(seen, status, verdict);
+    Decision { look_again: None, ..decision(seen, None, status, FALLBACK_INTERVAL) }
+}
+
+/// The status stays as it is.
+fn nothing(seen: &Observation) -> Decision {
+    let status = seen.status();
+    Decision { look_again: None, ..decision(seen, None, status, FALLBACK_INTERVAL) }
+}
+
+fn decision(seen: &Observation, create: Option<LoadTest>, status: ExperimentStatus, look_again: Duration) -> Decision {
+    Decision {
+        delete: seen.of_other_rounds(status.round).cloned().collect(),
+        abort: None,
+        create: create.map(Box::new),
+        announcements: status::news(&seen.status(), &status),
+        status,
+        look_again: Some(look_again),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! Whole Experiments, decision by decision, without an API server.
+
+use kube::ResourceExt;
+use tailrace_crds::{
+    Experiment,
+    conditions::types,
+    experiment::{RERUN_ANNOTATION, Spread},
+    load_test,
+};
+
+use super::*;
+use crate::{
+    conditions::find,
+    experiment::fixtures::{End, max_rate, new, sweep},
+};
+
+/// Decides, does it, and ends each LoadTest as `end` says, until nothing is to be done. Returns the names in their order.
+fn play(mut seen: Observation, end: impl Fn(&LoadTest) -> End) -> (Vec<String>, Observation) {
+    let mut names = Vec::new();
+    for _ in 0..1_000 {
+        let decision = decide(&seen);
+        seen = seen.after(&decision);
+        match (&decision.create, decision.look_again) {
+            (Some(test), _) => {
+                names.push(test.name_any());
+                seen = seen.later(20).with_end(&test.name_any(), &end(test));
+            }
+            (None, Some(left)) => seen = seen.later(left.as_secs()),
+            (None, None) => return (names, seen),
+        }
+    }
+    panic!("no end: {names:?}")
+}
+
+fn succeeded(seen: &Observation) -> (&str, &str, &str) {
+    let condition = find(&seen.written().conditions, types::SUCCEEDED).unwrap();
+    (condition.status.as_str(), condition.reason.as_str(), condition.message.as_str())
+}
+
+/// The rate of all producers together.
+fn rate(test: &LoadTest) -> i32 {
+    test.spec.load.open.as_ref().unwrap().rate_per_producer * test.spec.producers
+}
+
+fn at_most(limit: i32) -> impl Fn(&LoadTest) -> End {
+    move |test| if rate(test) <= limit { End::P95(20_000) } else { End::Missed }
+}
+
+#[test]
+fn a_sweep_makes_its_tests_one_after_another_and_sums_them_up() {
+    let p95 = |test: &LoadTest| {
+        End::P95(i64::from(10_000 * test.spec.producers) + if test.name_any().ends_with("-1") { 500 } else { 0 })
+    };
+    let (names, seen) = play(new(sweep(&[2, 1], 2)), p95);
+    assert_eq!(names, ["sweep-1-01-1", "sweep-1-02-1", "sweep-1-01-2", "sweep-1-02-2"]);
+    assert_eq!(succeeded(&seen), ("True", "Completed", "4 of 4 LoadTests succeeded"));
+    let status = seen.written();
+    assert_eq!((status.phase, status.done, status.total), (Phase::Succeeded, 4, Some(4)));
+    let spread = Spread { median: Some(20_500), min: Some(20_000), max: Some(20_500), standard_deviation: None };
+    assert_eq!(status.points[0].latency_micros.as_ref().unwrap().p95, spread);
+    let display = status.display.as_ref().unwrap();
+    assert_eq!(
+        (display.done.as_str(), display.best.as_deref(), display.p95.as_deref()),
+        ("4/4", Some("1 producer"), Some("11ms"))
+    );
+}
+
+#[test]
+fn the_next_test_waits_for_the_end_of_the_cool_down() {
+    let seen = new(sweep(&[1, 2], 1));
+    let first = decide(&seen);
+    assert_eq!(first.announcements[0].note, "begins a round of 2 LoadTests");
+    let seen = seen.after(&first).later(20);
+    let running = decide(&seen);
+    assert_eq!((running.create.is_none(), running.status.phase), (true, Phase::Running), "one at a time");
+    let seen = seen.after(&running).with_end("sweep-1-01-1", &End::P95(1_000)).later(2);
+    let cooling = decide(&seen);
+    assert_eq!((cooling.create.is_none(), cooling.status.phase), (true, Phase::CoolingDown));
+    assert_eq!(cooling.look_again, Some(Duration::from_secs(3)));
+    let second = decide(&seen.after(&cooling).later(3));
+    assert_eq!(second.create.unwrap().name_any(), "sweep-1-02-1");
+}
+
+#[test]
+fn a_shuffled_sweep_has_each_point_once_in_each_repetition() {
+    let shuffled = || {
+        let mut experiment = sweep(&[1, 2, 3, 4, 5], 3);
+        experiment.spec.sweep.as_mut().unwrap().order = None;
+        experiment
+    };
+    let (names, _) = play(new(shuffled()), |_| End::P95(1_000));
+    let (again, _) = play(new(shuffled()), |_| End::P95(1_000));
+    assert_eq!(names, again, "the same seed, the same order");
+    for (repetition, block) in names.chunks(5).enumerate() {
+        let mut sorted = block.to_vec();
+        sorted.sort();
+        let expected: Vec<_> = (1..=5).map(|point| format!("sweep-1-{point:02}-{}", repetition + 1)).collect();
+        assert_eq!(sorted, expected);
+    }
+    let mut sorted = names[..5].to_vec();
+    sorted.sort();
+    assert_ne!(names[..5], sorted, "it is shuffled");
+}
+
+#[test]
+fn failures_are_shown_in_the_table_and_the_others_measured_all_the_same() {
+    let end = |test: &LoadTest| if test.spec.producers == 1 { End::Invalid("ProducerFailed") } else { End::P95(9_000) };
+    let (names, seen) = play(new(sweep(&[1, 2], 1)), end);
+    assert_eq!(names.len(), 2);
+    let sentence = "1 of 2 LoadTests did not succeed; LoadTest \"sweep-1-01-1\" did not succeed: it is ProducerFailed";
+    assert_eq!(succeeded(&seen), ("False", "TestFailed", sentence));
+    let failed = &seen.written().points[0];
+    assert_eq!((failed.valid_runs, failed.runs[0].valid, failed.latency_micros.is_none()), (0, Some(false), true));
+    assert_eq!(seen.written().display.as_ref().unwrap().best.as_deref(), Some("2 producers"));
+}
+
+#[test]
+fn a_sweep_that_stops_on_failure_makes_no_further_test() {
+    let mut experiment = sweep(&[1, 2, 3], 1);
+    experiment.spec.sweep.as_mut().unwrap().stop_on_failure = true;
+    let end = |test: &LoadTest| if test.spec.producers == 2 { End::Missed } else { End::P95(9_000) };
+    let (names, seen) = play(new(experiment), end);
+    assert_eq!(names, ["sweep-1-01-1", "sweep-1-02-1"]);
+    let (status, reason, message) = succeeded(&seen);
+    assert_eq!((status, reason), ("False", "TestFailed"));
+    assert!(message.starts_with("stopped, since LoadTest \"sweep-1-02-1\" did not succeed"), "{message}");
+    assert_eq!(seen.written().display.as_ref().unwrap().done, "2/3");
+}
+
+#[test]
+fn an_operator_killed_between_two_writes_makes_nothing_twice() {
+    let seen = new(sweep(&[1, 2], 1));
+    let first = decide(&seen);
+    let seen = seen.killed_after_creation(&first);
+    let again = decide(&seen);
+    assert_eq!((again.create.is_none(), again.status.phase), (true, Phase::Running));
+    // It was over before the next operator came.
+    let seen = seen.with_end("sweep-1-01-1", &End::P95(1_000)).later(60);
+    let next = decide(&seen);
+    assert_eq!((next.create.unwrap().name_any().as_str(), next.status.done), ("sweep-1-02-1", 1));
+}
+
+#[test]
+fn a_test_deleted_before_its_end_is_made_again_and_one_deleted_after_it_is_not() {
+    let seen = new(sweep(&[1, 2], 1));
+    let mut seen = seen.clone().after(&decide(&seen));
+    seen.tests.clear();
+    assert_eq!(decide(&seen).create.unwrap().name_any(), "sweep-1-01-1");
+
+    let seen = seen.clone().after(&decide(&seen)).with_end("sweep-1-01-1", &End::P95(1_000));
+    let mut seen = seen.clone().after(&decide(&seen)).later(5);
+    seen.tests.clear();
+    assert_eq!(decide(&seen).create.unwrap().name_any(), "sweep-1-02-1");
+}
+
+#[test]
+fn a_name_that_is_taken_ends_the_experiment() {
+    let mut seen = new(sweep(&[1], 1));
+    let mut foreign = *decide(&seen).create.unwrap();
+    foreign.metadata.owner_references = None;
+    seen.tests.push(foreign);
+    let decision = decide(&seen);
+    assert_eq!((decision.create.is_none(), decision.status.phase), (true, Phase::Failed));
+    assert!(decision.status.message.unwrap().starts_with("LoadTest \"sweep-1-01-1\" was made by somebody else"));
+}
+
+#[test]
+fn a_suspended_experiment_makes_nothing_and_goes_on_afterwards() {
+    let mut seen = new(sweep(&[1], 1));
+    seen.experiment.spec.suspend = true;
+    let suspended = decide(&seen);
+    assert_eq!((suspended.create.is_none(), suspended.status.phase), (true, Phase::Suspended));
+    let mut seen = seen.after(&suspended);
+    assert_eq!(decide(&seen).status, suspended.status, "nothing new");
+    seen.experiment.spec.suspend = false;
+    assert!(decide(&seen).create.is_some());
+}
+
+#[test]
+fn an_aborted_experiment_aborts_the_test_that_runs_and_ends_with_what_it_knows() {
+    let seen = new(sweep(&[1, 2], 1));
+    let mut seen = seen.clone().after(&decide(&seen));
+    seen.experiment.spec.abort = true;
+    let aborting = decide(&seen);
+    assert_eq!(aborting.abort.as_ref().unwrap().name_any(), "sweep-1-01-1");
+    let mut seen = seen.after(&aborting);
+    seen.test_mut("sweep-1-01-1").spec.abort = true;
+    assert!(decide(&seen).abort.is_none(), "once");
+
+    let seen = seen.with_end("sweep-1-01-1", &End::Invalid("Aborted"));
+    let ended = decide(&seen);
+    assert_eq!((ended.create.is_none(), ended.status.phase, ended.status.done), (true, Phase::Aborted, 1));
+    assert_eq!(succeeded(&seen.after(&ended)).1, "Aborted");
+
+    let mut never = new(sweep(&[1, 2], 1));
+    never.experiment.spec.abort = true;
+    assert_eq!(decide(&never).status.phase, Phase::Aborted);
+}
+
+#[test]
+fn an_end_that_was_reached_is_not_aborted() {
+    let (_, mut seen) = play(new(sweep(&[1], 1)), |_| End::P95(1_000));
+    seen.experiment.status.as_mut().unwrap().phase = Phase::Running;
+    seen.experiment.spec.abort = true;
+    assert_eq!(decide(&seen).status.phase, Phase::Succeeded);
+}
+
+fn annotated(mut seen: Observation, value: &str) -> Observation {
+    seen.experiment.annotations_mut().insert(RERUN_ANNOTATION.into(), value.into());
+    seen
+}
+
+#[test]
+fn a_new_value_of_the_annotation_begins_a_new_round_and_deletes_the_tests_of_the_last() {
+    let (_, seen) = play(new(sweep(&[1, 2], 1)), |_| End::P95(1_000));
+    let (names, seen) = play(annotated(seen, "again"), |_| End::P95(2_000));
+    assert_eq!(names, ["sweep-2-01-1", "sweep-2-02-1"]);
+    assert!(seen.tests.iter().all(|test| test.name_any().starts_with("sweep-2-")), "the first round's are deleted");
+    assert_eq!((seen.written().round, seen.written().rerun.as_deref()), (2, Some("again")));
+    let (names, seen) = play(annotated(seen, "again"), |_| End::Missed);
+    assert!(names.is_empty(), "the same value is no new one");
+    let (names, _) = play(annotated(seen, "once more"), |_| End::P95(1_000));
+    assert_eq!(names.first().map(String::as_str), Some("sweep-3-01-1"));
+}
+
+#[test]
+fn an_experiment_that_runs_can_be_begun_again() {
+    let seen = new(sweep(&[1, 2], 1));
+    let seen = annotated(seen.clone().after(&decide(&seen)), "now");
+    let decision = decide(&seen);
+    assert_eq!(decision.delete.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["sweep-1-01-1"]);
+    assert_eq!(decision.create.unwrap().name_any(), "sweep-2-01-1");
+}
+
+#[test]
+fn max_rate_finds_the_boundary_with_evidence() {
+    let (names, seen) = play(new(max_rate(20, 2_000)), at_most(234));
+    // Of two producers: 20, 40, 80, 160, 320, then bisection, then again what is next to the boundary.
+    assert_eq!(
+        seen.written().points.iter().map(|point| point.rate_per_producer.unwrap() * 2).take(6).collect::<Vec<_>>(),
+        [20, 40, 80, 160, 320, 240]
+    );
+    let found = seen.written().max_rate.clone().unwrap();
+    let (held, missed) = (found.held.unwrap(), found.missed.unwrap());
+    assert!(held <= 234 && missed > 234 && missed - held <= 22, "{found:?}");
+    assert_eq!((found.held_by.len(), found.missed_by.len()), (2, 2), "two of three runs decide");
+    assert_eq!(names.len(), seen.written().points.len() + 2);
+    let (status, reason, message) = succeeded(&seen);
+    assert_eq!((status, reason), ("True", "Found"));
+    assert_eq!(message, format!("the highest rate that keeps the SLOs is {held}/s; {missed}/s does not"));
+    let display = seen.written().display.as_ref().unwrap();
+    assert_eq!((display.best.as_deref(), display.p95.as_deref()), (Some(format!("{held}/s").as_str()), Some("20ms")));
+    assert_eq!(display.done, names.len().to_string());
+}
+
+fn searched(experiment: Experiment, end: impl Fn(&LoadTest) -> End) -> (String, String, String) {
+    let (_, seen) = play(new(experiment), end);
+    let (status, reason, message) = succeeded(&seen);
+    (status.to_owned(), reason.to_owned(), message.to_owned())
+}
+
+#[test]
+fn max_rate_says_when_its_bounds_are_the_answer() {
+    let (status, reason, message) = searched(max_rate(20, 101), at_most(1_000));
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "UpperBoundHeld"));
+    assert!(message.starts_with("100/s keeps the SLOs, and nothing higher was tried"), "{message}");
+    let (status, reason, message) = searched(max_rate(19, 100), at_most(10));
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "LowerBoundMissed"));
+    assert!(message.starts_with("20/s does not keep the SLOs, and nothing lower was tried"), "{message}");
+}
+
+#[test]
+fn max_rate_refuses_an_answer_if_the_producers_were_the_limit() {
+    for reason in ["GeneratorSaturated", "OfferedRateTooLow", "NoSamples"] {
+        let end = |test: &LoadTest| if rate(test) > 50 { End::Invalid(reason) } else { End::P95(9_000) };
+        let (status, why, message) = searched(max_rate(20, 2_000), end);
+        assert_eq!((status.as_str(), why.as_str()), ("False", "ProducersLimited"));
+        assert!(message.starts_with("at 80/s the producers were the limit and not the Pipeline"), "{message}");
+        assert!(message.ends_with(&format!("40/s held; LoadTest \"search-1-03-1\": it is {reason}")), "{message}");
+    }
+}
+
+#[test]
+fn what_kafka_did_not_take_in_time_is_a_rate_that_did_not_hold() {
+    let mut status =
+        crate::experiment::fixtures::ended(&End::Invalid("OfferedRateTooLow"), crate::experiment::fixtures::begin());
+    let outcome = crate::experiment::max_rate::outcome;
+    assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::ProducersLimited));
+    status.send_delay_micros = Some(load_test::Latency { p99: Some(1_000), ..load_test::Latency::default() });
+    assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
+    status.send_delay_micros = Some(load_test::Latency { p99: Some(1_001), ..load_test::Latency::default() });
+    assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::ProducersLimited));
+}
+
+#[test]
+fn a_rate_at_which_images_pile_up_does_not_hold_though_the_slos_were_met() {
+    let (end, now) = (End::P95(9_000), crate::experiment::fixtures::begin());
+    let mut status = crate::experiment::fixtures::ended(&end, now);
+    let outcome = crate::experiment::max_rate::outcome;
+    assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Held));
+    let unstable = load_test::Warning { reason: "Unstable".into(), message: String::new() };
+    status.warnings.push(unstable);
+    assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
+}
+
+#[test]
+fn max_rate_ends_with_a_test_that_says_nothing_about_its_rate() {
+    let end = |test: &LoadTest| if rate(test) > 50 { End::Invalid("TooFewSamples") } else { End::P95(9_000) };
+    let (status, reason, message) = searched(max_rate(20, 2_000), end);
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "TestFailed"));
+    assert!(message.starts_with("nothing can be said about the rate, since LoadTest \"search-1-03-1\""), "{message}");
+}
+
+#[test]
+fn a_load_test_that_is_refused_ends_the_experiment() {
+    let seen = new(sweep(&[1], 1));
+    let decision = refused(&seen, decide(&seen), "could not create LoadTest sweep-1-01-1: exceeded quota");
+    assert_eq!((decision.create.is_none(), decision.status.phase), (true, Phase::Failed));
+    assert_eq!(find(&decision.status.conditions, types::FINISHED).unwrap().status, "True");
+    assert!(decision.status.message.unwrap().ends_with("exceeded quota"));
+}
+
+#[test]
+fn an_experiment_that_is_being_deleted_makes_nothing() {
+    let mut seen = new(sweep(&[1], 1));
+    seen.experiment.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(seen.now));
+    let decision = decide(&seen);
+    assert!(decision.create.is_none() && decision.announcements.is_empty());
+}
