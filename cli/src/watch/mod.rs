@@ -14,7 +14,7 @@ use kube::{
     ResourceExt,
     runtime::{
         WatchStreamExt,
-        watcher::{self, Event, ExponentialBackoff},
+        watcher::{self, Event},
     },
 };
 use tailrace_crds::LoadTest;
@@ -52,7 +52,7 @@ pub async fn run(cluster: &Cluster, arguments: &Watch) -> Result<Verdict, Failur
     // What is not there, or cannot be reached at all, is said at once.
     let mut seen: LoadTest = cluster.get("LoadTest", name).await?;
     let uid = seen.uid();
-    let mut display = Display::new();
+    let display = Display::new();
     let mut changes = pin!(changes(cluster, name));
     loop {
         if seen.uid() != uid {
@@ -74,8 +74,7 @@ fn verdict(load_test: &LoadTest) -> Option<Verdict> {
 /// What becomes of a LoadTest. Errors are tried again for ever, with growing pauses.
 fn changes(cluster: &Cluster, name: &str) -> impl Stream<Item = watcher::Result<Event<LoadTest>>> {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
-    let pauses = ExponentialBackoff::new(Duration::from_millis(200), Duration::from_secs(5), 2.0, true);
-    watcher::watcher(cluster.api(), config).backoff(pauses)
+    watcher::watcher(cluster.api(), config).default_backoff()
 }
 
 /// The LoadTest after its next change.

@@ -34,8 +34,10 @@ pub struct Frame {
     pub title: String,
     /// How it was measured, line by line.
     pub subtitles: Vec<String>,
-    /// What helps to read it, then what it was measured with.
-    pub footnotes: Vec<String>,
+    /// What helps to read it.
+    pub notes: Vec<String>,
+    /// What it was measured with.
+    pub images: Vec<String>,
     /// All of it without shortening, for those who cannot see.
     pub description: String,
 }
@@ -65,9 +67,8 @@ impl Frame {
         let model = environment.model.iter().map(|model| format!("model: {} sha256:{}", model.name, model.sha256));
         let described = subtitles.iter().cloned().chain([message.to_owned()]).chain(images).chain(model);
         let description = described.collect::<Vec<_>>().join("; ");
-        let footnotes = notes.into_iter().chain([environment.in_short().join("  ·  ")]);
-        let footnotes = footnotes.filter(|note| !note.is_empty()).collect();
-        Self { title, subtitles, footnotes, description }
+        let notes = notes.into_iter().filter(|note| !note.is_empty()).collect();
+        Self { title, subtitles, notes, images: environment.in_short(), description }
     }
 
     /// Draws the texts and, in the pixels between them, what `paint` draws.
@@ -92,12 +93,12 @@ impl Frame {
     fn draw_footnotes(&self, page: &Area) -> Drawn<i32> {
         let style = letters(FOOTNOTE, MUTED, Anchor::Start);
         let room = WIDTH as i32 - 2 * EDGE;
+        let fits = |line: &str| Ok(page.estimate_text_size(line, &style)?.0 as i32 <= room);
         let mut lines = vec![];
-        for note in &self.footnotes {
-            lines.extend(wrapped(note, |line| {
-                Ok(page.estimate_text_size(line, &style)?.0 as i32 <= room)
-            })?);
+        for note in &self.notes {
+            lines.extend(wrapped(note.split(' '), " ", fits)?);
         }
+        lines.extend(wrapped(self.images.iter().map(String::as_str), "  ·  ", fits)?);
         let first = HEIGHT as i32 - 32 - FOOTNOTE_STEP * (lines.len() as i32 - 1);
         for (y, line) in (first..).step_by(FOOTNOTE_STEP as usize).zip(&lines) {
             page.draw(&Text::new(line.as_str(), (EDGE, y), style.clone()))?;
@@ -106,16 +107,18 @@ impl Frame {
     }
 }
 
-/// Breaks a text at its spaces into lines that fit.
-fn wrapped(text: &str, fits: impl Fn(&str) -> Drawn<bool>) -> Drawn<Vec<String>> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let Some(line) = lines.last_mut() else { break };
-        let longer = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
-        if line.is_empty() || fits(&longer)? {
-            *line = longer;
-        } else {
-            lines.push(word.to_owned());
+/// Joins parts to lines that fit.
+fn wrapped<'a>(
+    parts: impl Iterator<Item = &'a str>,
+    separator: &str,
+    fits: impl Fn(&str) -> Drawn<bool>,
+) -> Drawn<Vec<String>> {
+    let mut lines: Vec<String> = vec![];
+    for part in parts {
+        let longer = lines.last().map(|line| format!("{line}{separator}{part}"));
+        match (longer, lines.last_mut()) {
+            (Some(longer), Some(line)) if fits(&longer)? => *line = longer,
+            _ => lines.push(part.to_owned()),
         }
     }
     Ok(lines)
@@ -137,10 +140,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_broken_at_spaces() {
-        let lines = wrapped("one two three fourteen", |line| Ok(line.len() <= 9)).unwrap();
-        assert_eq!(lines, ["one two", "three", "fourteen"]);
-        assert_eq!(wrapped("", |_| Ok(true)).unwrap(), [""]);
+    fn texts_are_broken_between_their_parts() {
+        let lines = wrapped("one two three fourteen".split(' '), ", ", |line| Ok(line.len() <= 9)).unwrap();
+        assert_eq!(lines, ["one, two", "three", "fourteen"]);
     }
 
     #[test]

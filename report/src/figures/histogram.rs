@@ -39,7 +39,7 @@ pub fn histogram(run: &Run) -> Result<Option<Figure>, FigureError> {
     if without > 0 {
         note = format!("{note} {} without one are to the right of all others, beyond the picture.", grouped(without));
     }
-    let frame = Frame::of_run(run, "how long images took", vec![note]);
+    let frame = Frame::of_run(run, "distribution of the latency", vec![note]);
     let figure = frame.draw(|page, pixels| paint(page, pixels, run, &latencies));
     figure.map(Some)
 }
@@ -53,9 +53,8 @@ fn paint(page: &Area, pixels: Pixels, run: &Run, latencies: &[(u64, u64)]) -> Dr
     let highest = bars.iter().map(|bar| bar.2).max().unwrap_or(0) as f64;
     // The flags are above the bars.
     let room = 1.0 - f64::from(FLAG_STEP) * (flags.len() as f64 + 0.4) / f64::from(pixels.1.end - pixels.1.start);
-    let mut y = Axis::from_zero(highest, 4, "images");
+    let mut y = Axis::from_zero(highest, 3, "images");
     y.range.end = highest / room.max(0.3);
-    y.ticks.retain(|(at, _)| *at <= highest * 1.02);
 
     let plot = Plot::new(page, pixels, &Axis { grid: false, ..x }, &y)?;
     for (from, to, count) in bars {

@@ -72,9 +72,7 @@ fn paint(page: &Area, pixels: Pixels, run: &Run, slices: &[Slice]) -> Drawn {
     let height = f64::from(down.end - down.start - GAP);
     let middle = down.start + (height * SHARE_OF_LATENCY) as i32;
     let end = slices.last().map_or(1.0, |slice| slice.end);
-    let mut x = Axis::from_zero(end, 10, "");
-    x.ticks.retain(|(at, _)| *at <= end);
-    x.range.end = end;
+    let x = Axis::from_zero(end, 6, "");
     let below = Axis { title: "seconds from the beginning of the measurement".into(), ..x.clone() };
     latencies(page, (across.clone(), down.start..middle), &x, slices)?;
     rates(page, (across, middle + GAP..down.end), &below, run, slices)
@@ -82,7 +80,7 @@ fn paint(page: &Area, pixels: Pixels, run: &Run, slices: &[Slice]) -> Drawn {
 
 fn latencies(page: &Area, pixels: Pixels, x: &Axis, slices: &[Slice]) -> Drawn {
     let most = slices.iter().flat_map(|slice| [slice.latency.p50, slice.latency.p95]).flatten().max().unwrap_or(1);
-    let y = Axis::latencies(most as f64 * 1.04, 5, "latency");
+    let y = Axis::latencies(most as f64 * 1.08, 3, "latency");
     let plot = Plot::new(page, pixels, x, &y)?;
     plot.legend(&[("p50", P50), ("p95", P95)])?;
     for slice in slices.iter().filter(|slice| slice.has_images && slice.latency.p95.is_none()) {
@@ -93,28 +91,29 @@ fn latencies(page: &Area, pixels: Pixels, x: &Axis, slices: &[Slice]) -> Drawn {
         [(|latency| latency.p95, P95), (|latency| latency.p50, P50)];
     percentiles.into_iter().try_for_each(|(percentile, color)| {
         let points = slices.iter().map(|slice| Some((slice.middle, percentile(&slice.latency)? as f64)));
-        lines(&plot, &points.collect::<Vec<_>>(), color)
+        lines(&plot, &points.collect::<Vec<_>>(), color, 4)
     })
 }
 
 fn rates(page: &Area, pixels: Pixels, x: &Axis, run: &Run, slices: &[Slice]) -> Drawn {
     let most = slices.iter().flat_map(|slice| [slice.scheduled, slice.answered]).fold(1.0, f64::max);
-    let plot = Plot::new(page, pixels, x, &Axis::from_zero(most * 1.04, 3, "images/s"))?;
+    let plot = Plot::new(page, pixels, x, &Axis::from_zero(most * 1.12, 2, "images/s"))?;
     // In a closed load an image is scheduled when it is sent.
     let scheduled = if run.load.is_closed() { "sent" } else { "to be sent" };
     plot.legend(&[(scheduled, AXIS), ("answered", INK)])?;
     let points = |rate: fn(&Slice) -> f64| slices.iter().map(|slice| Some((slice.middle, rate(slice)))).collect::<Vec<_>>();
-    lines(&plot, &points(|slice| slice.scheduled), AXIS)?;
-    lines(&plot, &points(|slice| slice.answered), INK)
+    // The wider line is to be seen beneath the other.
+    lines(&plot, &points(|slice| slice.scheduled), AXIS, 10)?;
+    lines(&plot, &points(|slice| slice.answered), INK, 3)
 }
 
 /// Joins neighbours; where there is none, there is a gap. A point alone is a dot.
-fn lines(plot: &Plot, points: &[Option<(f64, f64)>], color: RGBColor) -> Drawn {
+fn lines(plot: &Plot, points: &[Option<(f64, f64)>], color: RGBColor, width: u32) -> Drawn {
     for segment in points.split(Option::is_none) {
         let segment: Vec<_> = segment.iter().flatten().copied().collect();
         match segment[..] {
             [alone] => plot.dot(alone, 4, color)?,
-            _ => plot.line(segment, color, 4)?,
+            _ => plot.line(segment, color, width)?,
         }
     }
     Ok(())

@@ -86,7 +86,7 @@ fn paint(page: &Area, pixels: Pixels, run: &Run, curve: &Curve) -> Drawn {
     };
     let most = limits(run).map(|(_, micros, _)| micros).filter(|micros| *micros <= curve.most * LIMIT_IN_VIEW);
     let most = most.fold(curve.most, f64::max) * 1.06;
-    let y = Axis::latencies(most, 6, "latency from the intended send");
+    let y = Axis::latencies(most, 4, "latency from the intended send");
     let top = y.range.end;
     let plot = Plot::new(page, pixels, &x, &y)?;
     if let Some(from) = curve.unanswered {
@@ -137,7 +137,7 @@ fn confidence(run: &Run) -> [(f64, Option<Range>); 4] {
     [(0.5, confidence.p50), (0.9, confidence.p90), (0.95, confidence.p95), (0.99, confidence.p99)]
 }
 
-/// The percentiles of the table, each with what it may have been as well.
+/// The percentiles of the table, each with what it may have been as well. Below a curve that rises there is room.
 fn mark(plot: &Plot, run: &Run, top: f64) -> Drawn {
     let Summary { p50, p90, p95, p99, .. } = run.latency.unwrap_or_default();
     let colors: [RGBColor; 4] = [P50, P90, P95, P99];
@@ -147,9 +147,9 @@ fn mark(plot: &Plot, run: &Run, top: f64) -> Drawn {
         if let Some(Range { low, high }) = range {
             plot.whisker(at, low as f64, high.map_or(top, |high| high as f64).min(top), color)?;
         }
-        plot.dot((at, micros as f64), 9, color)?;
+        plot.dot((at, micros as f64), 8, color)?;
         let (x, y) = plot.at(at, micros as f64);
-        plot.write_on_white(&display::micros(micros), (x - 20, y - 26), LABEL, color, Anchor::End)?;
+        plot.write_on_white(&display::micros(micros), (x + 18, y + 28), LABEL, color, Anchor::Start)?;
     }
     Ok(())
 }

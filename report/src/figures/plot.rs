@@ -66,7 +66,7 @@ impl<'a> Plot<'a> {
             self.write(label, (across.start - 16, y), letters(LABEL, INK, Anchor::End))?;
         }
         let middle = (down.start + down.end) / 2;
-        self.write(&axis.title, (40, middle), upwards(letters(LABEL, MUTED, Anchor::Middle)))
+        self.write(&axis.title, (across.start - 118, middle), upwards(letters(LABEL, MUTED, Anchor::Middle)))
     }
 
     /// The pixel of a point.

@@ -41,7 +41,7 @@ pub fn stages(run: &Run) -> Result<Option<Figure>, FigureError> {
 fn paint(page: &Area, pixels: Pixels, rows: &[(&str, Summary)]) -> Drawn {
     let most = rows.iter().flat_map(|(_, part)| [part.p50, part.p95]).flatten().max().unwrap_or(1) as f64;
     // Beyond the longest bar there is room for its number.
-    let x = Axis::latencies(most * 1.04, 6, "time");
+    let x = Axis::latencies(most * 1.04, 4, "time");
     let y = Axis {
         range: 0.0..rows.len() as f64,
         ticks: rows.iter().enumerate().map(|(row, (name, _))| (row as f64 + 0.5, (*name).to_owned())).collect(),

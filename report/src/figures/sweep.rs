@@ -47,7 +47,10 @@ pub fn sweep(sweep: &Sweep, runs: &[Run]) -> Result<Figure, FigureError> {
     ];
     let mut notes = vec![];
     if repetitions > 1 {
-        notes.push("Line: median of the valid repetitions; bars: the smallest and the largest of them.".to_owned());
+        notes.push(
+            "Line: median of the valid repetitions; bars: the smallest and the largest of them, to the top if unbounded."
+                .to_owned(),
+        );
     }
     let environment = runs.first().map(|run| run.environment.clone()).unwrap_or_default();
     let title = format!("{}: latency over {}", sweep.name, sweep.varies);
@@ -66,7 +69,7 @@ fn paint(page: &Area, pixels: Pixels, sweep: &Sweep) -> Drawn {
         grid: false,
     };
     let highest = sweep.points.iter().flat_map(extremes).max().unwrap_or(1);
-    let y = Axis::latencies(highest as f64 * 1.06, 6, "latency from the intended send");
+    let y = Axis::latencies(highest as f64 * 1.08, 4, "latency from the intended send");
     let top = y.range.end;
     let per_pixel = (x.range.end - x.range.start) / f64::from(pixels.0.end - pixels.0.start);
     let plot = Plot::new(page, pixels, &x, &y)?;
