@@ -120,7 +120,9 @@ mod tests {
 
     #[test]
     fn flags_may_stand_where_kubectl_users_write_them() {
-        for line in ["kubectl-tailrace -n iot report first -o out", "kubectl-tailrace report first -o out --namespace iot"] {
+        for line in
+            ["kubectl-tailrace -n iot report first -o out", "kubectl-tailrace report first -o out --namespace iot"]
+        {
             let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(arguments.connection.namespace.as_deref(), Some("iot"));
             let Command::Report(report) = arguments.command else { panic!("no report") };

@@ -45,7 +45,9 @@ async fn load_test(cluster: &Cluster, name: &str, output: &Output) -> Result<(),
 fn show(text: &str) -> Result<(), Failure> {
     let written = io::stdout().lock().write_all(text.as_bytes());
     match written {
-        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => Err(Failure::File { path: "standard output".into(), why }),
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::File { path: "standard output".into(), why })
+        }
         _ => Ok(()),
     }
 }

@@ -22,7 +22,9 @@ impl FromStr for Target {
         match kind.to_ascii_lowercase().trim_end_matches(".tailrace.dev") {
             "loadtest" | "loadtests" | "trl" => Ok(Self::LoadTest(name.to_owned())),
             "experiment" | "experiments" | "tre" => Ok(Self::Experiment(name.to_owned())),
-            _ => Err(format!("\"{kind}\" is neither loadtest nor experiment: write NAME, loadtest/NAME or experiment/NAME")),
+            _ => Err(format!(
+                "\"{kind}\" is neither loadtest nor experiment: write NAME, loadtest/NAME or experiment/NAME"
+            )),
         }
     }
 }

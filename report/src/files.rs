@@ -2,8 +2,9 @@
 
 use crate::{
     figures::{self, Figure, FigureError},
-    json, junit, table, text,
+    json, junit, table,
     table::TableError,
+    text,
     values::{Run, Sweep},
 };
 

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use tailrace_measure::{accounting::Counts, slo::Limit, summary::summarize};
 
-use crate::values::{Arrivals, Change, Comparison, ComparisonVerdict, Load, Objective, Percentiles, Point, Range, Run, Stages, Sweep, Verdict};
+use crate::values::{
+    Arrivals, Change, Comparison, ComparisonVerdict, Load, Objective, Percentiles, Point, Range, Run, Stages, Sweep,
+    Verdict,
+};
 
 /// Of the shapes of this module.
 const VERSION: u32 = 1;
@@ -72,7 +75,9 @@ pub fn of_sweep(sweep: &Sweep) -> Value {
 
 fn point(point: &Point) -> Value {
     let spread = |percentile: fn(&Percentiles) -> Option<u64>| {
-        point.spread(percentile).map(|spread| json!({ "median": spread.median, "low": spread.low, "high": spread.high }))
+        point
+            .spread(percentile)
+            .map(|spread| json!({ "median": spread.median, "low": spread.low, "high": spread.high }))
     };
     let repetitions = point.repetitions.iter().map(|repetition| {
         json!({

@@ -8,12 +8,18 @@ use quick_xml::{
     events::{BytesDecl, BytesText, Event},
 };
 
-use crate::{text, values::{ComparisonVerdict, Run}};
+use crate::{
+    text,
+    values::{ComparisonVerdict, Run},
+};
 
 /// What came of one test case.
 enum Outcome<'a> {
     Passed,
-    Failed { kind: &'a str, message: String },
+    Failed {
+        kind: &'a str,
+        message: String,
+    },
     /// What is not valid is not judged.
     Skipped(String),
 }
@@ -36,7 +42,8 @@ pub fn of_run(run: &Run) -> io::Result<String> {
 
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let counts = [("tests", tests.as_str()), ("failures", &failures), ("errors", "0"), ("skipped", &skipped), ("time", &time)];
+    let counts =
+        [("tests", tests.as_str()), ("failures", &failures), ("errors", "0"), ("skipped", &skipped), ("time", &time)];
     writer.create_element("testsuites").with_attributes(counts).write_inner_content(|writer| {
         let attributes = [("name", name.as_str()), ("timestamp", &started)].into_iter().chain(counts);
         writer.create_element("testsuite").with_attributes(attributes).write_inner_content(|writer| {
@@ -81,7 +88,8 @@ fn cases(run: &Run) -> Vec<Case<'_>> {
             ComparisonVerdict::Inconclusive => Outcome::Skipped(comparison.message.clone()),
             ComparisonVerdict::Regressed => Outcome::Failed { kind: "Regressed", message: comparison.message.clone() },
         };
-        let name = format!("not slower than {} by more than {} %", comparison.baseline, comparison.max_regression_percent);
+        let name =
+            format!("not slower than {} by more than {} %", comparison.baseline, comparison.max_regression_percent);
         Case { name, outcome: skipped().unwrap_or_else(judged) }
     }));
     cases
@@ -93,7 +101,10 @@ fn properties(writer: &mut Writer<Vec<u8>>, run: &Run) -> io::Result<()> {
     let properties = [("load".to_owned(), load.as_str()), ("pipeline".to_owned(), run.pipeline.as_str())];
     writer.create_element("properties").write_inner_content(|writer| {
         for (name, value) in properties.into_iter().chain(images) {
-            writer.create_element("property").with_attributes([("name", name.as_str()), ("value", value)]).write_empty()?;
+            writer
+                .create_element("property")
+                .with_attributes([("name", name.as_str()), ("value", value)])
+                .write_empty()?;
         }
         Ok(())
     })?;

@@ -51,7 +51,10 @@ mod tests {
         assert_eq!([millis(2_149), millis(30), millis(1_234_567)], ["2.149", "0.030", "1,234.567"]);
         assert_eq!([signed_millis(-30), signed_millis(0)], ["-0.030", "+0.000"]);
         assert_eq!(millis_or_unbounded(None, Duration::from_secs(30)), ">30s");
-        assert_eq!([grouped(0), grouped(999), grouped(1_000), grouped(12_345_678)], ["0", "999", "1,000", "12,345,678"]);
+        assert_eq!(
+            [grouped(0), grouped(999), grouped(1_000), grouped(12_345_678)],
+            ["0", "999", "1,000", "12,345,678"]
+        );
         let lengths = [60_000, 1_500, 250, 0].map(|millis| duration(Duration::from_millis(millis)));
         assert_eq!(lengths, ["60 s", "1.5 s", "250 ms", "0 s"]);
     }

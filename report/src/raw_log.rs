@@ -125,7 +125,8 @@ fn decode(encoded: &str) -> Result<Vec<Message>, RawLogError> {
 mod tests {
     use super::*;
 
-    const CSV: &str = "producer,sequence,window,intended_us,sent_us,acknowledged_us,answered_us,queue_us,compute_us,outcome
+    const CSV: &str =
+        "producer,sequence,window,intended_us,sent_us,acknowledged_us,answered_us,queue_us,compute_us,outcome
 0,0,warmup,0,12,900,2100,100,700,correct
 0,1,measurement,50000,50010,50900,52149,100,700,wrong
 0,2,measurement,100000,100010,100900,,,,lost
@@ -146,7 +147,10 @@ mod tests {
         let latencies: Vec<_> = messages.iter().map(Message::latency_us).collect();
         assert_eq!(latencies, [Some(2_100), Some(2_149), None, None], "what has no label has no finite latency");
         assert_eq!((messages[0].window, messages[1].window), (Window::Warmup, Window::Measurement));
-        assert_eq!((messages[1].queue_us, messages[2].sent_us, messages[2].answered_us), (Some(100), Some(100_010), None));
+        assert_eq!(
+            (messages[1].queue_us, messages[2].sent_us, messages[2].answered_us),
+            (Some(100), Some(100_010), None)
+        );
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! `latency_results.txt`: all numbers of a LoadTest with their units, and what they were measured with.
 
-use std::{
-    fmt::Write,
-    time::Duration,
-};
+use std::{fmt::Write, time::Duration};
 
 use jiff::Timestamp;
 use tailrace_measure::summary::Summary;
@@ -81,19 +78,21 @@ fn head(text: &mut String, run: &Run) {
 const COLUMNS: [&str; 8] = ["min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"];
 
 fn latencies(text: &mut String, run: &Run) {
-    let parts = [
-        ("latency", run.latency),
-        ("service latency", run.service_latency),
-        ("send delay", run.send_delay),
-    ];
+    let parts = [("latency", run.latency), ("service latency", run.service_latency), ("send delay", run.send_delay)];
     if run.latency.is_none() {
         section(text, "Nothing was measured.");
         return;
     }
-    section(text, "Latency in ms: from the intended send (latency) and from the actual send (service latency) to the answer");
+    section(
+        text,
+        "Latency in ms: from the intended send (latency) and from the actual send (service latency) to the answer",
+    );
     table_of(text, &parts, run.drain_timeout);
     if run.load.is_closed() {
-        line!(text, "  A closed load sends the next image after an answer: time in which it did not send is in no latency.");
+        line!(
+            text,
+            "  A closed load sends the next image after an answer: time in which it did not send is in no latency."
+        );
     }
 }
 
@@ -107,7 +106,10 @@ fn stages(text: &mut String, run: &Run) {
         ("acknowledgement", Some(stages.acknowledgement)),
     ];
     table_of(text, &parts, run.drain_timeout);
-    line!(text, "  The rest is Kafka and the network, there and back; the acknowledgement runs beside and is a part of it.");
+    line!(
+        text,
+        "  The rest is Kafka and the network, there and back; the acknowledgement runs beside and is a part of it."
+    );
 }
 
 fn table_of(text: &mut String, parts: &[(&str, Option<Summary>)], drain: Duration) {
@@ -161,7 +163,8 @@ fn counts(text: &mut String, run: &Run) {
     }
     if let Some(rate) = run.rate {
         section(text, "Rate in images/s, of all producers together");
-        let target = rate.target.map_or_else(|| "none: a closed load has no target".to_owned(), |rate| format!("{rate:>12.1}"));
+        let target =
+            rate.target.map_or_else(|| "none: a closed load has no target".to_owned(), |rate| format!("{rate:>12.1}"));
         row(text, "target", target);
         row(text, "offered", format_args!("{:>12.1}", rate.offered));
         row(text, "achieved", format_args!("{:>12.1}", rate.achieved));
@@ -170,7 +173,11 @@ fn counts(text: &mut String, run: &Run) {
         row(text, "accuracy", format_args!("{accuracy:>12.1} % of the labels are right"));
     }
     if let Some(skew) = run.start_skew_micros {
-        row(text, "start skew", format_args!("{:>12} ms between the first and the last producer", millis(skew.unsigned_abs())));
+        row(
+            text,
+            "start skew",
+            format_args!("{:>12} ms between the first and the last producer", millis(skew.unsigned_abs())),
+        );
     }
 }
 
@@ -186,7 +193,10 @@ fn objectives(text: &mut String, run: &Run) {
 
 fn compared(text: &mut String, comparison: &Comparison) {
     let Comparison { baseline, max_regression_percent, .. } = comparison;
-    section(text, &format!("Compared with LoadTest {baseline}, at most {max_regression_percent} % slower; differences in ms"));
+    section(
+        text,
+        &format!("Compared with LoadTest {baseline}, at most {max_regression_percent} % slower; differences in ms"),
+    );
     let verdict = match comparison.verdict {
         ComparisonVerdict::NotRegressed => "not regressed",
         ComparisonVerdict::Regressed => "regressed",
@@ -218,10 +228,16 @@ fn environment(text: &mut String, run: &Run) {
     let environment = &run.environment;
     section(text, "Measured with");
     environment.images.iter().for_each(|(part, image)| row(text, part, image));
-    environment.model.iter().for_each(|model| row(text, "model", format_args!("{} sha256:{}", model.name, model.sha256)));
+    environment
+        .model
+        .iter()
+        .for_each(|model| row(text, "model", format_args!("{} sha256:{}", model.name, model.sha256)));
     row(text, "producers on", names(&environment.producer_nodes));
     row(text, "shared nodes", names(&environment.shared_nodes));
-    environment.resources.iter().for_each(|(part, resources)| row(text, "resources", format_args!("{part}: {resources}")));
+    environment
+        .resources
+        .iter()
+        .for_each(|(part, resources)| row(text, "resources", format_args!("{part}: {resources}")));
     environment.client_settings.iter().for_each(|(name, value)| {
         line!(text, "  {name} = {value}");
     });
@@ -254,9 +270,10 @@ pub fn of_sweep(sweep: &Sweep) -> String {
             [|latency| latency.p50, |latency| latency.p90, |latency| latency.p95, |latency| latency.p99];
         for percentile in percentiles {
             let shown = |micros: Option<u64>| micros.map_or_else(|| "unbounded".to_owned(), millis);
-            let spread = point.spread(percentile).map_or_else(|| "-".to_owned(), |spread| {
-                format!("{} ({} to {})", shown(spread.median), shown(spread.low), shown(spread.high))
-            });
+            let spread = point.spread(percentile).map_or_else(
+                || "-".to_owned(),
+                |spread| format!("{} ({} to {})", shown(spread.median), shown(spread.low), shown(spread.high)),
+            );
             let _ = write!(text, "  {spread:<30}");
         }
         let end = text.trim_end().len();

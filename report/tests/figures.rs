@@ -69,7 +69,10 @@ fn a_closed_load_is_labelled_on_every_picture() {
     let run = support::troubled_run();
     assert!(matches!(run.load, Load::Closed { .. }));
     for (name, figure) in of_run(&run) {
-        assert!(texts(&figure).iter().any(|text| text.starts_with("Closed load, which hides waiting: 1 image")), "{name}");
+        assert!(
+            texts(&figure).iter().any(|text| text.starts_with("Closed load, which hides waiting: 1 image")),
+            "{name}"
+        );
     }
 }
 
@@ -108,7 +111,8 @@ fn every_png_has_its_size_and_is_not_blank() {
         let picture = image::load_from_memory(&png.bytes).unwrap().to_rgb8();
         assert_eq!(picture.dimensions(), (WIDTH, HEIGHT), "{}", png.name);
         // Letters and lines: a picture without its font or its plot has much less.
-        for (part, from, to, least) in [("head", 0, 150, 1_500), ("plot", 200, 850, 3_000), ("foot", 900, 1_000, 1_000)] {
+        for (part, from, to, least) in [("head", 0, 150, 1_500), ("plot", 200, 850, 3_000), ("foot", 900, 1_000, 1_000)]
+        {
             let rows = picture.enumerate_pixels().filter(|(_, y, _)| (from..to).contains(y));
             let painted = rows.filter(|(_, _, pixel)| pixel.0.iter().any(|channel| *channel < 200)).count();
             assert!(painted >= least, "{}: the {part} has only {painted} dark pixels", png.name);

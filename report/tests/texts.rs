@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use tailrace_report::{
-    json, junit,
+    files, json, junit,
     raw_log::Message,
     table, text,
     values::{Load, Run, Validity, Verdict},
@@ -35,6 +35,30 @@ fn a_closed_load_with_losses_a_regression_and_a_raw_log_reads_well() {
     let text = text::of_run(&run).unwrap();
     assert!(matches!(run.load, Load::Closed { .. }) && text.contains("closed load, which hides waiting"));
     is_golden("troubled.txt", &text);
+}
+
+#[test]
+fn a_test_that_never_started_says_so_in_every_form() {
+    let validity = Validity { valid: false, reason: "PipelineNotFound".into(), message: "there is no Pipeline".into() };
+    let run = Run {
+        verdict: Verdict::Invalid,
+        validity,
+        started: None,
+        messages: None,
+        rate: None,
+        latency: None,
+        service_latency: None,
+        send_delay: None,
+        stages: None,
+        objectives: vec![],
+        intervals: None,
+        ..support::run(u64::MAX)
+    };
+    let text = text::of_run(&run).unwrap();
+    assert!(text.contains("NOT VALID (PipelineNotFound)") && text.contains("Nothing was measured."), "{text}");
+    assert!(json::of_run(&run)["latencyMicros"].is_null());
+    let names: Vec<_> = files::of_run(&run).unwrap().into_iter().map(|file| file.name).collect();
+    assert_eq!(names, ["latency_results.txt", "results.json", "junit.xml"]);
 }
 
 #[test]

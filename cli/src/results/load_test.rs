@@ -183,10 +183,7 @@ fn warning(warning: &load_test::Warning) -> Warning {
 fn environment(environment: &load_test::Environment) -> Environment {
     Environment {
         images: environment.images.clone(),
-        model: environment
-            .model
-            .as_ref()
-            .map(|model| Model { name: model.name.clone(), sha256: model.sha256.clone() }),
+        model: environment.model.as_ref().map(|model| Model { name: model.name.clone(), sha256: model.sha256.clone() }),
         producer_nodes: environment.producer_nodes.clone(),
         shared_nodes: environment.shared_nodes.clone(),
         resources: environment.resources.clone(),

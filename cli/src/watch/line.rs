@@ -58,8 +58,12 @@ pub fn end(load_test: &LoadTest, verdict: Verdict) -> String {
         let hides = if run.load.is_closed() { " (closed load, which hides waiting)" } else { "" };
         lines.push(format!("  {}{hides}", percentiles.join(", ")));
     }
-    lines.extend(run.objectives.iter().map(|slo| format!("  SLO {}: {}, {}", slo.verdict(), slo.title(), slo.observed())));
-    lines.extend(run.comparison.iter().map(|comparison| format!("  baseline {}: {}", comparison.baseline, comparison.message)));
+    lines.extend(
+        run.objectives.iter().map(|slo| format!("  SLO {}: {}, {}", slo.verdict(), slo.title(), slo.observed())),
+    );
+    lines.extend(
+        run.comparison.iter().map(|comparison| format!("  baseline {}: {}", comparison.baseline, comparison.message)),
+    );
     lines.extend(run.warnings.iter().map(|warning| format!("  warning {}: {}", warning.reason, warning.message)));
     lines.join("\n")
 }

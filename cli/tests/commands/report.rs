@@ -93,7 +93,8 @@ async fn a_test_that_is_not_over_has_no_report() {
     let (namespace, plugin) = finished("over").await;
     load_test(&namespace, "fresh").await;
     let said = plugin.run(&["report", "fresh", "-o", "json"]).await;
-    let expected = "error: LoadTest \"fresh\" is not over (it is Queued): wait for it with kubectl tailrace watch fresh";
+    let expected =
+        "error: LoadTest \"fresh\" is not over (it is Queued): wait for it with kubectl tailrace watch fresh";
     assert_eq!(said.sentence(), expected);
     let said = plugin.run(&["report", "over", "-o", "csv"]).await;
     assert!(said.sentence().contains("csv is the table of an Experiment"), "{said:#?}");

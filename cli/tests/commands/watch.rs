@@ -31,15 +31,17 @@ fn running(sent: u64, left: u64) -> Value {
 #[tokio::test]
 async fn the_exit_code_says_what_came_of_it() {
     let (namespace, plugin) = namespace().await;
-    let valid = |valid| condition("ResultsValid", valid, if valid { "Valid" } else { "GeneratorSaturated" }, "so it is");
-    let failed = |conditions: Value, message: &str| json!({ "phase": "Failed", "conditions": conditions, "message": message });
+    let valid =
+        |valid| condition("ResultsValid", valid, if valid { "Valid" } else { "GeneratorSaturated" }, "so it is");
+    let failed =
+        |conditions: Value, message: &str| json!({ "phase": "Failed", "conditions": conditions, "message": message });
     let missed = json!([valid(true), condition("SLOsMet", false, "SLOMissed", "P95 is 31ms")]);
     let regressed = json!([valid(true), condition("Succeeded", false, "Regressed", "P95 is 42 % slower")]);
     let ends = [
         ("good", json!({}), 0, "good succeeded: 2400 images, all answered; p95 31ms"),
-        ("invalid", failed(json!([valid(false)]), "too slow"), 2, "invalid invalid: too slow"),
-        ("missed", failed(missed, "P95 is 31ms"), 3, "missed missed: P95 is 31ms"),
-        ("regressed", failed(regressed, "P95 is 42 % slower"), 3, "regressed missed: P95 is 42 % slower"),
+        ("invalid", failed(json!([valid(false)]), "too slow"), 2, "invalid not valid: too slow"),
+        ("missed", failed(missed, "P95 is 31ms"), 3, "missed objective missed: P95 is 31ms"),
+        ("regressed", failed(regressed, "P95 is 42 % slower"), 3, "regressed objective missed: P95 is 42 % slower"),
         ("aborted", json!({ "phase": "Aborted", "message": "ended by abort" }), 4, "aborted aborted: ended by abort"),
     ];
     for (name, changes, code, line) in ends {

@@ -124,7 +124,13 @@ mod tests {
     #[test]
     fn logarithmic_ticks_are_fewer_where_there_are_many_decades() {
         assert_eq!(labels(&Axis::log_latencies(900.0, 5_500.0, "latency")), ["1", "1.5", "2", "3", "4", "5"]);
-        assert_eq!(labels(&Axis::log_latencies(900.0, 250_000.0, "latency")), ["1", "2", "5", "10", "20", "50", "100", "200"]);
-        assert_eq!(labels(&Axis::log_latencies(9.0, 2_500_000.0, "latency")), ["0.01", "0.1", "1", "10", "100", "1,000"]);
+        assert_eq!(
+            labels(&Axis::log_latencies(900.0, 250_000.0, "latency")),
+            ["1", "2", "5", "10", "20", "50", "100", "200"]
+        );
+        assert_eq!(
+            labels(&Axis::log_latencies(9.0, 2_500_000.0, "latency")),
+            ["0.01", "0.1", "1", "10", "100", "1,000"]
+        );
     }
 }

@@ -1,12 +1,12 @@
 use std::sync::{Arc, Once};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use plotters::prelude::SVGBackend;
 use plotters::{
     coord::Shift,
     drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea},
     style::{FontStyle, WHITE, register_font},
 };
-use plotters::prelude::SVGBackend;
 use quick_xml::escape::escape;
 use resvg::{
     tiny_skia::{Pixmap, Transform},

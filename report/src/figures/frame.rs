@@ -130,7 +130,7 @@ pub fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// The day and time of the first of several measurements.
+/// When the first of several measurements began.
 pub fn first_date(dates: impl Iterator<Item = Timestamp>) -> String {
     dates.min().map(date).unwrap_or_default()
 }

@@ -101,7 +101,8 @@ fn rates(page: &Area, pixels: Pixels, x: &Axis, run: &Run, slices: &[Slice]) -> 
     // In a closed load an image is scheduled when it is sent.
     let scheduled = if run.load.is_closed() { "sent" } else { "to be sent" };
     plot.legend(&[(scheduled, AXIS), ("answered", INK)])?;
-    let points = |rate: fn(&Slice) -> f64| slices.iter().map(|slice| Some((slice.middle, rate(slice)))).collect::<Vec<_>>();
+    let points =
+        |rate: fn(&Slice) -> f64| slices.iter().map(|slice| Some((slice.middle, rate(slice)))).collect::<Vec<_>>();
     // The wider line is to be seen beneath the other.
     lines(&plot, &points(|slice| slice.scheduled), AXIS, 10)?;
     lines(&plot, &points(|slice| slice.answered), INK, 3)

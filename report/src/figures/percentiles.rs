@@ -37,7 +37,8 @@ pub fn percentiles(run: &Run) -> Result<Option<Figure>, FigureError> {
         notes.push("Bars: 95 % confidence interval, by block bootstrap over intervals of time.".to_owned());
     }
     let beyond: Vec<_> = limits(run).filter(|(_, micros, _)| *micros > curve.most * LIMIT_IN_VIEW).collect();
-    notes.extend(beyond.iter().map(|(slo, ..)| format!("Above this picture: SLO {} ({}).", slo.title(), slo.verdict())));
+    notes
+        .extend(beyond.iter().map(|(slo, ..)| format!("Above this picture: SLO {} ({}).", slo.title(), slo.verdict())));
     let frame = Frame::of_run(run, "percentiles of the latency", vec![notes.join(" ")]);
     let figure = frame.draw(|page, pixels| paint(page, pixels, run, &curve));
     figure.map(Some)

@@ -38,8 +38,9 @@ impl<'a> Plot<'a> {
             (across, down.end..down.start),
         ));
         let plot = Self { page: page.clone(), inner, pixels };
-        plot.draw_across(x)?;
+        // The line of the lower axis is above those of the grid.
         plot.draw_upwards(y)?;
+        plot.draw_across(x)?;
         Ok(plot)
     }
 

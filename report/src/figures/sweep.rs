@@ -36,7 +36,8 @@ const CURVES: [Curve; 2] = [
 /// A [`FigureError`] that no picture of this crate is known to have.
 pub fn sweep(sweep: &Sweep, runs: &[Run]) -> Result<Figure, FigureError> {
     let repetitions = sweep.points.iter().map(|point| point.repetitions.len()).max().unwrap_or(0);
-    let valid: usize = sweep.points.iter().map(|point| point.repetitions.iter().filter(|one| one.is_valid()).count()).sum();
+    let valid: usize =
+        sweep.points.iter().map(|point| point.repetitions.iter().filter(|one| one.is_valid()).count()).sum();
     let all: usize = sweep.points.iter().map(|point| point.repetitions.len()).sum();
     let date = first_date(runs.iter().filter_map(|run| run.started));
     let load = runs.first().map(|run| capital(&run.load.to_string())).unwrap_or_default();

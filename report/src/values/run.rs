@@ -85,8 +85,8 @@ impl Verdict {
     pub fn title(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
-            Self::Missed => "missed",
-            Self::Invalid => "invalid",
+            Self::Missed => "objective missed",
+            Self::Invalid => "not valid",
             Self::Aborted => "aborted",
         }
     }

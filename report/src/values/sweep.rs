@@ -84,7 +84,11 @@ impl Point {
         values.sort_unstable();
         let finite = |value: &u64| (*value < u64::MAX).then_some(*value);
         let median = values.get(values.len() / 2)?;
-        Some(Spread { median: finite(median), low: values.first().and_then(finite), high: values.last().and_then(finite) })
+        Some(Spread {
+            median: finite(median),
+            low: values.first().and_then(finite),
+            high: values.last().and_then(finite),
+        })
     }
 }
 
