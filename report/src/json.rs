@@ -5,7 +5,7 @@ use tailrace_measure::{accounting::Counts, slo::Limit, summary::summarize};
 
 use crate::values::{
     Arrivals, Change, Comparison, ComparisonVerdict, Load, Objective, Percentiles, Point, Range, Run, Stages, Sweep,
-    Verdict,
+    Varied, Verdict,
 };
 
 /// Of the shapes of this module.
@@ -68,7 +68,10 @@ pub fn of_sweep(sweep: &Sweep) -> Value {
         "name": sweep.name,
         "namespace": sweep.namespace,
         "message": sweep.message,
-        "varies": sweep.varies,
+        "varies": match sweep.varied {
+            Varied::Producers => "producers",
+            Varied::Rate => "imagesPerSecond",
+        },
         "points": sweep.points.iter().map(point).collect::<Vec<_>>(),
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     raw_log::Message,
-    values::{Percentiles, Repetition, Sweep},
+    values::{Percentiles, Repetition, Sweep, Varied},
 };
 
 /// A table could not be written; what is written goes to memory.
@@ -33,8 +33,11 @@ const PERCENTILES: [fn(&Percentiles) -> Option<u64>; 4] =
 /// Those of the writer, which writes to memory.
 pub fn sweep(sweep: &Sweep) -> Result<String, TableError> {
     let mut table = csv::Writer::from_writer(vec![]);
-    let varies = sweep.varies.replace("images/s", "images_per_second");
-    table.write_record(std::iter::once(varies.as_str()).chain(COLUMNS))?;
+    let varied = match sweep.varied {
+        Varied::Producers => "producers",
+        Varied::Rate => "images_per_second",
+    };
+    table.write_record(std::iter::once(varied).chain(COLUMNS))?;
     for point in &sweep.points {
         for (number, repetition) in (1u32..).zip(&point.repetitions) {
             table.write_record(row(point.value, number, repetition))?;

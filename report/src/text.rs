@@ -255,7 +255,7 @@ pub fn of_sweep(sweep: &Sweep) -> String {
     line!(text, "  {}", sweep.message);
     section(&mut text, "Latency in ms: the median of the valid repetitions (smallest to largest)");
     let columns = ["p50", "p90", "p95", "p99"];
-    let _ = write!(text, "  {:<12}{:>8}", sweep.varies, "valid");
+    let _ = write!(text, "  {:<12}{:>8}", sweep.varied.title(), "valid");
     columns.iter().for_each(|column| {
         let _ = write!(text, "  {column:<30}");
     });

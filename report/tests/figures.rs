@@ -1,5 +1,6 @@
 //! The pictures as files: what can be checked of them without eyes. They are left in the folder for temporary files of
 //! the build, for eyes.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 use std::{fs, path::Path};
 

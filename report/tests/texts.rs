@@ -1,6 +1,7 @@
 //! The texts, whole: a change of one of them is seen as what it is.
 //!
 //! `UPDATE=1 cargo test --test texts` writes them anew.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may fail it")]
 
 use std::{fs, path::Path};
 

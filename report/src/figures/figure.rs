@@ -100,6 +100,9 @@ fn register_fonts() {
 
 fn with_head(svg: &str, title: &str, description: &str) -> String {
     let (opening, rest) = svg.split_once('>').unwrap_or((svg, ""));
+    // For viewers that do not take the typeface out of the file.
+    let rest = rest
+        .replace(&format!("font-family=\"{FONT}\""), &format!("font-family=\"{FONT}, Helvetica, Arial, sans-serif\""));
     let face = |weight, bytes| {
         let font = BASE64_STANDARD.encode(bytes);
         format!(

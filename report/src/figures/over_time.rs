@@ -87,12 +87,11 @@ fn latencies(page: &Area, pixels: Pixels, x: &Axis, slices: &[Slice]) -> Drawn {
         let start = 2.0 * slice.middle - slice.end;
         plot.fill((start, 0.0), (slice.end, y.range.end), LIMIT.mix(0.15))?;
     }
-    let percentiles: [(fn(&Summary) -> Option<u64>, RGBColor); 2] =
-        [(|latency| latency.p95, P95), (|latency| latency.p50, P50)];
-    percentiles.into_iter().try_for_each(|(percentile, color)| {
-        let points = slices.iter().map(|slice| Some((slice.middle, percentile(&slice.latency)? as f64)));
-        lines(&plot, &points.collect::<Vec<_>>(), color, 4)
-    })
+    let points = |percentile: fn(&Summary) -> Option<u64>| {
+        slices.iter().map(|slice| Some((slice.middle, percentile(&slice.latency)? as f64))).collect::<Vec<_>>()
+    };
+    lines(&plot, &points(|latency| latency.p95), P95, 4)?;
+    lines(&plot, &points(|latency| latency.p50), P50, 4)
 }
 
 fn rates(page: &Area, pixels: Pixels, x: &Axis, run: &Run, slices: &[Slice]) -> Drawn {

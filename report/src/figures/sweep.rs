@@ -10,7 +10,7 @@ use super::{
     paint::{Anchor, LABEL, LIMIT, P90, P95},
     plot::{Pixels, Plot},
 };
-use crate::values::{Percentiles, Point, Run, Sweep};
+use crate::values::{Percentiles, Point, Run, Sweep, Varied};
 
 /// One percentile from point to point.
 #[derive(Clone, Copy)]
@@ -35,28 +35,36 @@ const CURVES: [Curve; 2] = [
 /// # Errors
 /// A [`FigureError`] that no picture of this crate is known to have.
 pub fn sweep(sweep: &Sweep, runs: &[Run]) -> Result<Figure, FigureError> {
-    let repetitions = sweep.points.iter().map(|point| point.repetitions.len()).max().unwrap_or(0);
-    let valid: usize =
-        sweep.points.iter().map(|point| point.repetitions.iter().filter(|one| one.is_valid()).count()).sum();
-    let all: usize = sweep.points.iter().map(|point| point.repetitions.len()).sum();
+    let title = format!("{}: latency over {}", sweep.name, sweep.varied.title());
+    let environment = runs.first().map(|run| run.environment.clone()).unwrap_or_default();
+    let frame = Frame::new(title, subtitles(sweep, runs), vec![note(sweep, runs)], &environment, &sweep.message);
+    frame.draw(|page, pixels| paint(page, pixels, sweep))
+}
+
+fn subtitles(sweep: &Sweep, runs: &[Run]) -> Vec<String> {
+    let repetitions = || sweep.points.iter().flat_map(|point| &point.repetitions);
+    let valid = repetitions().filter(|repetition| repetition.is_valid()).count();
+    let valid = format!("{valid} of {} LoadTests valid", repetitions().count());
+    let Some(first) = runs.first() else { return vec![valid] };
+    let load = match sweep.varied {
+        Varied::Producers => format!("{} from each producer", capital(&first.load.to_string())),
+        Varied::Rate => format!("Open load: images/s of {} producers together", first.producers),
+    };
     let date = first_date(runs.iter().filter_map(|run| run.started));
-    let load = runs.first().map(|run| capital(&run.load.to_string())).unwrap_or_default();
-    let pipeline = runs.first().map(|run| format!("Pipeline {}", run.pipeline)).unwrap_or_default();
-    let subtitles = vec![
-        format!("{load} from each producer"),
-        [date, pipeline, format!("{valid} of {all} LoadTests valid")].join("  ·  "),
-    ];
-    let mut notes = vec![];
-    if repetitions > 1 {
-        notes.push(
-            "Line: median of the valid repetitions; bars: the smallest and the largest of them, to the top if unbounded."
-                .to_owned(),
+    vec![load, [date, format!("Pipeline {}", first.pipeline), valid].join("  ·  ")]
+}
+
+fn note(sweep: &Sweep, runs: &[Run]) -> String {
+    let mut sentences = vec![];
+    if sweep.points.iter().any(|point| point.repetitions.len() > 1) {
+        sentences.push(
+            "Line: median of the valid repetitions; bars: the smallest and the largest of them, to the top if unbounded.",
         );
     }
-    let environment = runs.first().map(|run| run.environment.clone()).unwrap_or_default();
-    let title = format!("{}: latency over {}", sweep.name, sweep.varies);
-    let frame = Frame::new(title, subtitles, notes, &environment, &sweep.message);
-    frame.draw(|page, pixels| paint(page, pixels, sweep))
+    if runs.windows(2).any(|two| two[0].environment.images != two[1].environment.images) {
+        sentences.push("The images changed on the way: those of the first LoadTest are named.");
+    }
+    sentences.join(" ")
 }
 
 fn paint(page: &Area, pixels: Pixels, sweep: &Sweep) -> Drawn {
@@ -66,7 +74,7 @@ fn paint(page: &Area, pixels: Pixels, sweep: &Sweep) -> Drawn {
     let x = Axis {
         range: least.min(most) - margin..most + margin,
         ticks: values().map(|value| (value, value.to_string())).collect(),
-        title: sweep.varies.clone(),
+        title: sweep.varied.title().into(),
         grid: false,
     };
     let highest = sweep.points.iter().flat_map(extremes).max().unwrap_or(1);

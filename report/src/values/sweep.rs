@@ -11,10 +11,29 @@ pub struct Sweep {
     pub namespace: Option<String>,
     /// What came of it in one sentence.
     pub message: String,
-    /// What differs: `producers`, or `images/s`.
-    pub varies: String,
+    /// What differs from point to point.
+    pub varied: Varied,
     /// The values in ascending order.
     pub points: Vec<Point>,
+}
+
+/// What differs between LoadTests in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Varied {
+    /// How many producers send.
+    Producers,
+    /// At which rate all producers together send.
+    Rate,
+}
+
+impl Varied {
+    /// With its unit.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Producers => "producers",
+            Self::Rate => "images/s",
+        }
+    }
 }
 
 /// LoadTests that are alike.

@@ -14,7 +14,7 @@ use tailrace_report::{
     raw_log::Message,
     values::{
         Arrivals, Change, Comparison, ComparisonVerdict, Confidence, Environment, Load, Model, Objective, Percentiles,
-        Point, Range, Rate, Repetition, Run, Stages, Sweep, Validity, Verdict, Warning,
+        Point, Range, Rate, Repetition, Run, Stages, Sweep, Validity, Varied, Verdict, Warning,
     },
 };
 
@@ -195,7 +195,7 @@ pub fn sweep() -> Sweep {
         name: "sweep".into(),
         namespace: Some("iot".into()),
         message: "15 of 15 LoadTests succeeded".into(),
-        varies: "producers".into(),
+        varied: Varied::Producers,
         points: points.collect(),
     }
 }
