@@ -1,0 +1,215 @@
+//! Results as JSON, for programs. The shape is stable: fields are added, and `version` counts up when one changes or goes.
+
+use serde_json::{Value, json};
+use tailrace_measure::{accounting::Counts, slo::Limit, summary::summarize};
+
+use crate::values::{
+    Arrivals, Change, Comparison, ComparisonVerdict, Load, Objective, Percentiles, Point, Range, Run, Stages, Sweep,
+    Varied, Verdict,
+};
+
+/// Of the shapes of this module.
+const VERSION: u32 = 1;
+
+/// A LoadTest. Latencies are in microseconds, `null` where they fall on images without an answer; dates are RFC 3339. The
+/// fields are described in docs/results.md.
+pub fn of_run(run: &Run) -> Value {
+    json!({
+        "version": VERSION,
+        "kind": "LoadTest",
+        "name": run.name,
+        "namespace": run.namespace,
+        "pipeline": run.pipeline,
+        "verdict": verdict(run.verdict),
+        "message": run.message,
+        "validity": { "valid": run.validity.valid, "reason": run.validity.reason, "message": run.validity.message },
+        "started": run.started.map(|at| at.to_string()),
+        "finished": run.finished.map(|at| at.to_string()),
+        "load": load(&run.load),
+        "producers": run.producers,
+        "warmupSeconds": run.warmup.as_secs_f64(),
+        "durationSeconds": run.duration.as_secs_f64(),
+        "drainTimeoutSeconds": run.drain_timeout.as_secs_f64(),
+        "messages": run.messages.as_ref().map(messages),
+        "rate": run.rate.map(|rate| json!({ "target": rate.target, "offered": rate.offered, "achieved": rate.achieved })),
+        "latencyMicros": run.latency,
+        "serviceLatencyMicros": run.service_latency,
+        "sendDelayMicros": run.send_delay,
+        "confidenceMicros": {
+            "p50": run.confidence.p50.map(range),
+            "p90": run.confidence.p90.map(range),
+            "p95": run.confidence.p95.map(range),
+            "p99": run.confidence.p99.map(range),
+        },
+        "stagesMicros": run.stages.as_ref().map(stages),
+        "startSkewMicros": run.start_skew_micros,
+        "accuracyPercent": run.accuracy_percent,
+        "slos": run.objectives.iter().map(objective).collect::<Vec<_>>(),
+        "comparison": run.comparison.as_ref().map(comparison),
+        "warnings": run.warnings.iter()
+            .map(|warning| json!({ "reason": warning.reason, "message": warning.message })).collect::<Vec<_>>(),
+        "environment": {
+            "images": run.environment.images,
+            "model": run.environment.model.as_ref().map(|model| json!({ "name": model.name, "sha256": model.sha256 })),
+            "producerNodes": run.environment.producer_nodes,
+            "sharedNodes": run.environment.shared_nodes,
+            "resources": run.environment.resources,
+            "clientSettings": run.environment.client_settings,
+        },
+        "intervals": intervals(run),
+    })
+}
+
+/// An Experiment: each point with its LoadTests.
+pub fn of_sweep(sweep: &Sweep) -> Value {
+    json!({
+        "version": VERSION,
+        "kind": "Experiment",
+        "name": sweep.name,
+        "namespace": sweep.namespace,
+        "message": sweep.message,
+        "varies": match sweep.varied {
+            Varied::Producers => "producers",
+            Varied::Rate => "imagesPerSecond",
+        },
+        "points": sweep.points.iter().map(point).collect::<Vec<_>>(),
+    })
+}
+
+fn point(point: &Point) -> Value {
+    let spread = |percentile: fn(&Percentiles) -> Option<u64>| {
+        point
+            .spread(percentile)
+            .map(|spread| json!({ "median": spread.median, "low": spread.low, "high": spread.high }))
+    };
+    let repetitions = point.repetitions.iter().map(|repetition| {
+        json!({
+            "name": repetition.name,
+            "verdict": repetition.verdict.map(verdict),
+            "latencyMicros": repetition.latency,
+            "lost": repetition.lost,
+            "achievedRate": repetition.achieved_rate,
+        })
+    });
+    json!({
+        "value": point.value,
+        "repetitions": repetitions.collect::<Vec<_>>(),
+        "spreadMicros": {
+            "p50": spread(|latency| latency.p50),
+            "p90": spread(|latency| latency.p90),
+            "p95": spread(|latency| latency.p95),
+            "p99": spread(|latency| latency.p99),
+        },
+    })
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Succeeded => "Succeeded",
+        Verdict::Missed => "Missed",
+        Verdict::Invalid => "Invalid",
+        Verdict::Aborted => "Aborted",
+    }
+}
+
+fn load(load: &Load) -> Value {
+    match load {
+        Load::Open { rate_per_producer, arrivals } => {
+            let arrivals = match arrivals {
+                Arrivals::Constant => "Constant",
+                Arrivals::Poisson => "Poisson",
+            };
+            json!({ "model": "open", "ratePerProducer": rate_per_producer, "arrivals": arrivals })
+        }
+        Load::Closed { outstanding, think_time } => json!({
+            "model": "closed",
+            "outstanding": outstanding,
+            "thinkTimeSeconds": think_time.as_secs_f64(),
+            "hidesWaiting": true,
+        }),
+    }
+}
+
+fn messages(counts: &Counts) -> Value {
+    json!({
+        "scheduled": counts.scheduled,
+        "sent": counts.sent,
+        "sendErrors": counts.send_errors,
+        "received": counts.received,
+        "lost": counts.lost,
+        "duplicates": counts.duplicates,
+        "answerErrors": counts.answer_errors,
+    })
+}
+
+fn range(range: Range) -> Value {
+    json!({ "low": range.low, "high": range.high })
+}
+
+fn stages(stages: &Stages) -> Value {
+    json!({
+        "queue": stages.queue,
+        "compute": stages.compute,
+        "acknowledgement": stages.acknowledgement,
+        "rest": stages.rest,
+    })
+}
+
+fn objective(objective: &Objective) -> Value {
+    let (bound, limit) = match objective.limit {
+        Limit::AtMost(limit) => ("max", limit),
+        Limit::AtLeast(limit) => ("min", limit),
+    };
+    json!({
+        "metric": objective.metric,
+        bound: limit,
+        "unit": if objective.metric.is_percent() { "percent" } else { "microseconds" },
+        "written": objective.written,
+        "observed": objective.observed,
+        "met": objective.met,
+    })
+}
+
+fn comparison(comparison: &Comparison) -> Value {
+    let verdict = match comparison.verdict {
+        ComparisonVerdict::NotRegressed => "NotRegressed",
+        ComparisonVerdict::Regressed => "Regressed",
+        ComparisonVerdict::Inconclusive => "Inconclusive",
+    };
+    json!({
+        "baseline": comparison.baseline,
+        "maxRegressionPercent": comparison.max_regression_percent,
+        "verdict": verdict,
+        "message": comparison.message,
+        "metrics": comparison.changes.iter().map(change).collect::<Vec<_>>(),
+        "environmentDifferences": comparison.environment_differences,
+    })
+}
+
+fn change(change: &Change) -> Value {
+    json!({
+        "metric": change.metric,
+        "baselineMicros": change.baseline,
+        "observedMicros": change.observed,
+        "differenceMicros": change.difference,
+        "differenceLow": change.low,
+        "differenceHigh": change.high,
+    })
+}
+
+/// Null if they were not kept.
+fn intervals(run: &Run) -> Value {
+    let Some(intervals) = &run.intervals else { return Value::Null };
+    let length = intervals.length().as_secs();
+    let list = (0u64..).zip(intervals.list()).map(|(index, interval)| {
+        let latency = summarize(&(&interval.latency).into(), interval.scheduled);
+        json!({
+            "second": index * length,
+            "scheduled": interval.scheduled,
+            "answered": interval.answered,
+            "p50Micros": latency.p50,
+            "p95Micros": latency.p95,
+        })
+    });
+    json!({ "lengthSeconds": length, "list": list.collect::<Vec<_>>() })
+}

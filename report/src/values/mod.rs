@@ -1,0 +1,13 @@
+//! What was measured, as plain values.
+
+mod environment;
+mod load;
+mod objectives;
+mod run;
+mod sweep;
+
+pub use environment::{Environment, Model};
+pub use load::{Arrivals, Load};
+pub use objectives::{Change, Comparison, ComparisonVerdict, Objective};
+pub use run::{Confidence, Range, Rate, Run, Stages, Validity, Verdict, Warning};
+pub use sweep::{Percentiles, Point, Repetition, Spread, Sweep, Varied};
