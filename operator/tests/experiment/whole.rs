@@ -34,7 +34,7 @@ async fn a_sweep_goes_from_producers_to_its_table() {
     let over = |experiment: &Experiment| experiment.status.as_ref().is_some_and(|status| status.phase.is_final());
     let status = namespace.until::<Experiment>("whole", "over", over).await.status.unwrap();
     assert_eq!(status.phase, Phase::Failed, "the second LoadTest misses its SLO");
-    let sentence = "1 of 2 LoadTests did not succeed; LoadTest \"whole-1-02-1\" did not succeed: P95 is 9.003ms and was to \
+    let sentence = "1 of 2 LoadTests did not succeed; LoadTest \"whole-1-02-1\" did not succeed: P95 is 9.007ms and was to \
                     be at most 8ms";
     assert_eq!(status.message.as_deref(), Some(sentence));
     let phases: Vec<_> = status.points.iter().map(|point| point.runs[0].phase).collect();
