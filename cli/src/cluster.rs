@@ -1,6 +1,6 @@
 //! The cluster as kubectl would reach it.
 
-use std::{fmt::Debug, future::Future, time::Duration};
+use std::{error::Error, fmt::Debug, future::Future, time::Duration};
 
 use kube::{
     Api, Client, Config, Resource,
@@ -67,7 +67,8 @@ async fn config(connection: &Connection) -> Result<Config, Failure> {
     let Connection { context, kubeconfig, .. } = connection;
     // Without a kubeconfig it may be a pod that asks.
     if context.is_none() && kubeconfig.is_none() {
-        return Config::infer().await.map_err(|error| Failure::Kubeconfig(innermost(&error)));
+        // Its reason is that of the kubeconfig: whoever is in a pod knows that already.
+        return Config::infer().await.map_err(|error| Failure::Kubeconfig(chain(error.source().unwrap_or(&error))));
     }
     let read = match kubeconfig {
         Some(path) => Kubeconfig::read_from(path),
@@ -82,7 +83,7 @@ async fn config(connection: &Connection) -> Result<Config, Failure> {
 }
 
 /// The outermost reason names the file, the innermost what is wrong with it.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let (outer, inner) = (error.to_string(), innermost(error));
     if outer.contains(&inner) { outer } else { format!("{outer}: {inner}") }
 }

@@ -6,7 +6,7 @@ use std::{error::Error, path::PathBuf, time::Duration};
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// There is no cluster to speak to.
-    #[error("no cluster to speak to: {0}")]
+    #[error("no cluster to speak to: {0} (--kubeconfig FILE and --context NAME say which)")]
     Kubeconfig(String),
     /// It does not answer, or refuses.
     #[error("{what}: {why}")]
