@@ -8,7 +8,7 @@ use std::{
 
 use tailrace_report::{
     files::{self, File, json_text},
-    json, junit, text,
+    json, junit, table, text,
 };
 
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
 pub async fn run(cluster: &Cluster, arguments: &Report) -> Result<(), Failure> {
     match &arguments.target {
         Target::LoadTest(name) => load_test(cluster, name, &arguments.output).await,
-        Target::Experiment(_) => Err(Failure::Output("reports of Experiments are not there yet: report its LoadTests")),
+        Target::Experiment(name) => experiment(cluster, name, &arguments.output).await,
     }
 }
 
@@ -37,6 +37,22 @@ async fn load_test(cluster: &Cluster, name: &str, output: &Output) -> Result<(),
         Output::Json => show(&json_text(&json::of_run(&run)))?,
         Output::Junit => show(&junit::of_run(&run).map_err(failed)?)?,
         Output::Folder(folder) => write(folder, &files::of_run(&run).map_err(failed)?)?,
+    }
+    Ok(())
+}
+
+async fn experiment(cluster: &Cluster, name: &str, output: &Output) -> Result<(), Failure> {
+    if *output == Output::Junit {
+        return Err(Failure::Output(
+            "junit is the verdict of a LoadTest: write csv, json, or a folder, for an Experiment",
+        ));
+    }
+    let (sweep, runs) = results::of_experiment(cluster, name).await?;
+    match output {
+        Output::Text | Output::Junit => show(&text::of_sweep(&sweep))?,
+        Output::Json => show(&json_text(&json::of_sweep(&sweep)))?,
+        Output::Csv => show(&table::sweep(&sweep).map_err(failed)?)?,
+        Output::Folder(folder) => write(folder, &files::of_sweep(&sweep, &runs).map_err(failed)?)?,
     }
     Ok(())
 }

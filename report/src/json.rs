@@ -27,6 +27,7 @@ pub fn of_run(run: &Run) -> Value {
         "finished": run.finished.map(|at| at.to_string()),
         "load": load(&run.load),
         "producers": run.producers,
+        "dataset": run.dataset,
         "warmupSeconds": run.warmup.as_secs_f64(),
         "durationSeconds": run.duration.as_secs_f64(),
         "drainTimeoutSeconds": run.drain_timeout.as_secs_f64(),

@@ -70,6 +70,7 @@ fn head(text: &mut String, run: &Run) {
     row(text, "pipeline", &run.pipeline);
     row(text, "load", run.load.of(run.producers));
     row(text, "producers", run.producers);
+    row(text, "images sent", &run.dataset);
     let (warmup, measured) = (duration(run.warmup), duration(run.duration));
     row(text, "measured", format_args!("{measured}, after a warm-up of {warmup}"));
     row(text, "drain", format_args!("answers were waited for {} at most", duration(run.drain_timeout)));

@@ -9,7 +9,7 @@ use tailrace_crds::{
     LoadTest,
     conditions::types,
     duration,
-    load_test::{self, LoadTestStatus, RegressionVerdict, SloResult},
+    load_test::{self, DatasetSource, Encoding, LoadTestStatus, RegressionVerdict, SloResult},
     messages::unsigned,
 };
 use tailrace_measure::{slo::Limit, summary::Summary};
@@ -19,6 +19,9 @@ use tailrace_report::values::{
 };
 
 use super::verdict::condition;
+
+/// What the producers take where the spec says nothing.
+const JPEG_QUALITY: i32 = 75;
 
 /// The result without what lies in other objects.
 pub fn run(load_test: &LoadTest, status: &LoadTestStatus, verdict: Verdict) -> Run {
@@ -30,6 +33,7 @@ pub fn run(load_test: &LoadTest, status: &LoadTestStatus, verdict: Verdict) -> R
         pipeline: spec.pipeline_ref.name.clone(),
         load: load(&spec.load),
         producers: count(spec.producers),
+        dataset: dataset(&spec.dataset),
         warmup: spec.warmup.get(),
         duration: spec.duration.get(),
         drain_timeout: spec.drain_timeout.get(),
@@ -75,6 +79,24 @@ fn load(load: &load_test::Load) -> Load {
             Load::Closed { outstanding: count(closed.outstanding), think_time: closed.think_time.get() }
         }
     }
+}
+
+/// As it was sent, what the spec leaves to its defaults included.
+fn dataset(dataset: &load_test::Dataset) -> String {
+    let (source, as_they_are) = match (dataset.source, &dataset.volume) {
+        (DatasetSource::Cifar10Test, _) => ("CIFAR-10 test set".to_owned(), "PNG"),
+        (DatasetSource::Volume, volume) => {
+            let place = volume.as_ref().map(|volume| format!("{}/{}", volume.claim_name, volume.path));
+            (format!("volume {}", place.unwrap_or_default()), "as its files are")
+        }
+    };
+    let encoding = match dataset.encoding {
+        None => as_they_are.to_owned(),
+        Some(Encoding::Png) => "PNG".to_owned(),
+        Some(Encoding::Jpeg) => format!("JPEG of quality {}", dataset.jpeg_quality.unwrap_or(JPEG_QUALITY)),
+        Some(Encoding::Raw) => "raw pixels".to_owned(),
+    };
+    format!("{source}, {encoding}, seed {}", dataset.seed)
 }
 
 fn count(value: i32) -> u32 {

@@ -1,13 +1,14 @@
 //! From the objects of a cluster to plain results.
 
+mod experiment;
 mod intervals;
 pub mod load_test;
 mod raw_log;
 mod verdict;
 
 use kube::ResourceExt;
-use tailrace_crds::LoadTest;
-use tailrace_report::values::Run;
+use tailrace_crds::{Experiment, LoadTest};
+use tailrace_report::values::{Run, Sweep};
 
 pub use verdict::verdict;
 
@@ -33,4 +34,31 @@ pub async fn of_load_test(cluster: &Cluster, name: &str) -> Result<Run, Failure>
         run.raw_log = raw_log::read(cluster, &load_test.name_any(), load_test.spec.producers).await?;
     }
     Ok(run)
+}
+
+/// The results of an Experiment that is over, and of those of its LoadTests that still exist.
+pub async fn of_experiment(cluster: &Cluster, name: &str) -> Result<(Sweep, Vec<Run>), Failure> {
+    let experiment: Experiment = cluster.get("Experiment", name).await?;
+    let status = experiment.status.clone().unwrap_or_default();
+    if !status.phase.is_final() {
+        return Err(Failure::NotOver {
+            kind: "Experiment",
+            name: name.to_owned(),
+            phase: format!("{:?}", status.phase),
+            wait: format!("kubectl wait --for=condition=Finished experiment/{name} --timeout=24h"),
+        });
+    }
+    let sweep = experiment::sweep(&experiment, &status);
+    let mut runs = vec![];
+    for repetition in sweep.points.iter().flat_map(|point| &point.repetitions) {
+        match of_load_test(cluster, &repetition.name).await {
+            Ok(run) => runs.push(run),
+            Err(Failure::NotFound { name, .. }) => {
+                eprintln!("LoadTest \"{name}\" does not exist any more: only the table has its numbers");
+            }
+            Err(Failure::NotOver { name, .. }) => eprintln!("LoadTest \"{name}\" is not over, and is left out"),
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok((sweep, runs))
 }

@@ -19,6 +19,8 @@ pub struct Run {
     pub load: Load,
     /// How many producers sent at once.
     pub producers: u32,
+    /// The images that were sent, in words: where they are from, their encoding, and the seed of their order.
+    pub dataset: String,
     /// Load before the measurement.
     pub warmup: Duration,
     /// The length of the measurement.

@@ -86,6 +86,7 @@ pub fn run(lost: u64) -> Run {
         pipeline: "cifar".into(),
         load: Load::Open { rate_per_producer: 20, arrivals: Arrivals::Constant },
         producers: 5,
+        dataset: "CIFAR-10 test set, PNG, seed 42".into(),
         warmup: Duration::from_secs(10),
         duration: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(30),
