@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn runs_of_which_none_has_the_majority_say_that_the_senders_were_the_limit() {
-        let mixed = |rate, before| if rate == 80 { [Held, Missed, Limited][before] } else { Held };
+        let mixed = |rate, before| if rate == 80 { [Limited, Held, Missed][before] } else { Held };
         assert_eq!(searched(SEARCH, mixed).1, Answer::Limited(80));
     }
 

@@ -70,7 +70,8 @@ async fn an_experiment_that_runs_can_be_begun_again() {
     let namespace = namespace().await;
     let _operator = operator(&namespace);
     namespace.create_yaml::<Experiment>(&sweep("restart", "{producers: [1, 2]}")).await;
-    until_made(&namespace, "restart-1-01-1").await;
+    let begun = |experiment: &Experiment| experiment.status.as_ref().is_some_and(|status| status.round == 1);
+    namespace.until::<Experiment>("restart", "in its first round", begun).await;
     annotate(&namespace, "restart", "now").await;
     namespace.until_gone::<LoadTest>("restart-1-01-1").await;
     let (second, status) = play(&namespace, "restart", 2, |_| End::P95(1_000)).await;

@@ -242,12 +242,13 @@ mod tests {
     #[test]
     fn seconds_are_merged_until_the_report_has_room_for_them() {
         let mut intervals = Intervals::new(Duration::from_secs(600));
-        for second in 0..600 {
-            for step in 0..2_000u64 {
-                let (intended, latency) = (Duration::from_secs(second), Duration::from_micros(step * step + second));
-                intervals.count_scheduled(intended);
-                intervals.record(intended, intended, Some(latency));
-            }
+        let mut state = 1u64;
+        for number in 0..1_200_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (intended, latency) =
+                (Duration::from_micros(number * 500), Duration::from_micros((state >> 33) % 1_000_000));
+            intervals.count_scheduled(intended);
+            intervals.record(intended, intended, Some(latency));
         }
         let encoded = encode_intervals(intervals).unwrap();
         assert!(encoded.seconds > 1 && encoded.latency.iter().map(String::len).sum::<usize>() <= MOST_INTERVAL_BYTES);

@@ -49,14 +49,14 @@ fn at_most(limit: i32) -> impl Fn(&LoadTest) -> End {
 #[test]
 fn a_sweep_makes_its_tests_one_after_another_and_sums_them_up() {
     let p95 = |test: &LoadTest| {
-        End::P95(i64::from(10_000 * test.spec.producers) + if test.name_any().ends_with("-1") { 500 } else { 0 })
+        End::P95(i64::from(10_000 * test.spec.producers) + if test.name_any().ends_with("-1") { 600 } else { 0 })
     };
     let (names, seen) = play(new(sweep(&[2, 1], 2)), p95);
     assert_eq!(names, ["sweep-1-01-1", "sweep-1-02-1", "sweep-1-01-2", "sweep-1-02-2"]);
     assert_eq!(succeeded(&seen), ("True", "Completed", "4 of 4 LoadTests succeeded"));
     let status = seen.written();
     assert_eq!((status.phase, status.done, status.total), (Phase::Succeeded, 4, Some(4)));
-    let spread = Spread { median: Some(20_500), min: Some(20_000), max: Some(20_500), standard_deviation: None };
+    let spread = Spread { median: Some(20_600), min: Some(20_000), max: Some(20_600), standard_deviation: None };
     assert_eq!(status.points[0].latency_micros.as_ref().unwrap().p95, spread);
     let display = status.display.as_ref().unwrap();
     assert_eq!(
