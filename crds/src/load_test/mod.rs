@@ -36,6 +36,8 @@ use crate::duration::Duration;
     derive = "PartialEq",
     validation = Rule::new("self.metadata.name.size() <= 48")
         .message("the name of a LoadTest has at most 48 characters, since its Jobs are named after it: choose a shorter one"),
+    validation = Rule::new("!has(self.spec.baselineRef) || self.spec.baselineRef.name != self.metadata.name")
+        .message("a LoadTest cannot be its own baseline: write the name of another one"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Load", type_ = "string", json_path = ".status.display.load"),
     printcolumn(name = "Producers", type_ = "integer", json_path = ".spec.producers"),
@@ -105,8 +107,8 @@ pub struct LoadTestSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_ref: Option<BaselineRef>,
     /// Keeps a line for each message at the end of the log of each producer's pod, as CSV, compressed with Zstandard and
-    /// written in base64; `kubectl tailrace report` reads it. The pods are then kept as long as the LoadTest. At most
-    /// 300,000 messages a producer, warm-up included; what comes after these is not in the log, and the log says so.
+    /// written in base64; `kubectl tailrace report` reads it. The pods are then kept as long as the LoadTest. About
+    /// 250,000 messages a producer have room, warm-up included; what comes after these is not there, and the log says so.
     #[serde(default)]
     pub raw_log: bool,
     /// Keeps a test that has not started from starting; others go before it. It does nothing to one that has started.

@@ -113,6 +113,7 @@ async fn only_suspend_abort_and_the_time_to_live_can_be_changed() {
         json!({ "rawLog": true }),
         json!({ "slos": [{ "metric": "P95", "max": "1s" }] }),
         json!({ "baselineRef": { "name": "main" } }),
+        json!({ "podTemplate": { "nodeSelector": { "disk": "fast" } } }),
     ] {
         let sentence = refused(spec.clone()).await;
         assert!(sentence.contains("only suspend, abort and ttlSecondsAfterFinished"), "{spec}: {sentence}");

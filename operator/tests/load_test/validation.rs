@@ -170,3 +170,16 @@ async fn defaults_are_filled_in() {
     let closed = spec.load.closed.unwrap();
     assert_eq!((closed.outstanding, closed.think_time.to_string()), (1, "0s".into()));
 }
+
+#[tokio::test]
+async fn a_baseline_that_cannot_be_is_refused() {
+    let namespace = namespace().await;
+    let with = |baseline: &str| yaml("candidate", 1, "{closed: {}}", &format!(", baselineRef: {baseline}"));
+    for (baseline, answer) in [
+        ("{name: candidate}", "a LoadTest cannot be its own baseline: write the name of another one"),
+        ("{name: main, maxRegressionPercent: -1}", "write a number of percent from 0 to 1000"),
+    ] {
+        let message = refusal(&namespace, &with(baseline)).await;
+        assert!(message.contains(answer), "{message}");
+    }
+}

@@ -1,5 +1,6 @@
 //! One test for each way from one state to another.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde_json::json;
 use tailrace_crds::{
     conditions::types,
@@ -8,8 +9,8 @@ use tailrace_crds::{
 };
 use tailrace_measure::histogram::LatencyHistogram;
 
-use super::{super::fixtures::*, *};
-use crate::conditions::is_true;
+use super::{super::fixtures::*, running::START_AHEAD, *};
+use crate::conditions::{find, is_true};
 
 fn accepted() -> (Observation, Decision) {
     let seen = new_test().with_pipeline();

@@ -1,0 +1,93 @@
+//! The end of a test, and what is left to do after it.
+
+use std::time::Duration;
+
+use tailrace_crds::{conditions::reasons, load_test::LoadTestStatus, producer_report::ProducerResult};
+
+use super::{
+    super::{
+        observation::Observation,
+        producers::{Producer, producers},
+        queue::{holder, is_held_by},
+        result::{self, Verdict},
+        status,
+    },
+    Decision, Step, go_on,
+};
+
+pub(super) fn complete(seen: &Observation, producers: &[Producer<'_>]) -> Decision {
+    end_with(seen, &results(producers), |verdict| verdict)
+}
+
+/// Ends without success. What some producers have reported is shown all the same.
+pub fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
+    let producers = producers(seen);
+    let results = results(&producers);
+    end_with(seen, &results, |_| Verdict::invalid(reason, message))
+}
+
+/// Ends by the user's will before there was anything to measure.
+pub(super) fn end_aborted(seen: &Observation) -> Decision {
+    let nothing = || "nothing was measured before the common start".to_owned();
+    end_with(seen, &[], |_| Verdict::invalid(reasons::NO_SAMPLES, nothing()))
+}
+
+/// Writes the numbers of those who have reported. An aborted test is nothing else, however it ended.
+fn end_with(seen: &Observation, results: &[&ProducerResult], verdict: impl FnOnce(Verdict) -> Verdict) -> Decision {
+    let mut status = LoadTestStatus { messages: None, progress: None, ..seen.status() };
+    let (measured, files) = match results {
+        [] => (Verdict::invalid(reasons::NO_SAMPLES, "no producer has reported".to_owned()), None),
+        results => result::measure(seen, results, &mut status),
+    };
+    let verdict = match verdict(measured) {
+        verdict if seen.load_test.spec.abort => Verdict::aborted(format!("aborted; {}", verdict.message)),
+        verdict => verdict,
+    };
+    let steps = files.map(|files| Step::KeepHistograms(Box::new(files))).into_iter().collect();
+    // At once: the load must not go on, and the next test waits.
+    go_on(seen, steps, status::finished(seen, status, &verdict), Duration::ZERO)
+}
+
+/// After the end: no load, no lock. A failed Job stays, since the log of its pod says why, and so does one whose log has
+/// the messages.
+pub(super) fn tidy_up(seen: &Observation) -> Decision {
+    let spec = &seen.load_test.spec;
+    let there = |index| seen.job(index).is_some_and(|job| job.metadata.deletion_timestamp.is_none());
+    let stays = |producer: &Producer<'_>| match producer {
+        Producer::Failed(_) => true,
+        Producer::Done(_) => spec.raw_log,
+        _ => false,
+    };
+    let jobs: Vec<_> = (0..)
+        .zip(producers(seen))
+        .filter(|(index, producer)| there(*index) && !stays(producer))
+        .map(|(index, _)| index)
+        .collect();
+    let mut steps = vec![];
+    if !jobs.is_empty() {
+        steps.push(Step::RemoveJobs(jobs));
+    }
+    if is_held_by(seen.pipeline.as_ref().and_then(holder), &seen.load_test) {
+        steps.push(Step::ReleasePipeline);
+    }
+    let left = time_to_live(seen);
+    if left == Some(Duration::ZERO) {
+        steps.push(Step::DeleteTest);
+    }
+    Decision { steps, status: seen.status(), announcements: vec![], look_again: left.filter(|left| !left.is_zero()) }
+}
+
+/// How long a finished test stays, if not for ever.
+fn time_to_live(seen: &Observation) -> Option<Duration> {
+    let seconds = u64::try_from(seen.load_test.spec.ttl_seconds_after_finished?).unwrap_or_default();
+    let finished = seen.status().completion_time?.0;
+    Some(Duration::from_secs(seconds).saturating_sub(seen.since(finished)))
+}
+
+fn results<'a>(producers: &[Producer<'a>]) -> Vec<&'a ProducerResult> {
+    let result = |producer: &Producer<'a>| match producer {
+        Producer::Done(result) => Some(*result),
+        _ => None,
+    };
+    producers.iter().filter_map(result).collect()
+}
