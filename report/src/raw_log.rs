@@ -107,7 +107,10 @@ pub fn parse(log: &str) -> Result<Vec<Message>, RawLogError> {
         if line.trim() == END {
             return decode(&encoded);
         }
-        encoded.push_str(line.trim());
+        // Other threads log, too: the lines of base64 are those without a space.
+        if !line.trim().contains(' ') {
+            encoded.push_str(line.trim());
+        }
     }
     Err(RawLogError::CutShort)
 }
@@ -151,6 +154,12 @@ mod tests {
             (messages[1].queue_us, messages[2].sent_us, messages[2].answered_us),
             (Some(100), Some(100_010), None)
         );
+    }
+
+    #[test]
+    fn what_others_log_in_between_is_passed_over() {
+        let interrupted = log(CSV).replacen('\n', "\n2026-11-21T12:00:00Z  INFO another thread\n", 4);
+        assert_eq!(parse(&interrupted).unwrap(), parse(&log(CSV)).unwrap());
     }
 
     #[test]

@@ -21,8 +21,10 @@ def messages(folder: Path) -> list[dict]:
     rows = []
     for log in sorted(folder.glob("producer-*.log")):
         text = log.read_text()
-        body = text[text.index(FOLLOWS) + len(FOLLOWS) : text.index(END)]
-        with zstandard.ZstdDecompressor().stream_reader(base64.b64decode(body.replace("\n", ""))) as reader:
+        lines = text[text.index(FOLLOWS) + len(FOLLOWS) : text.index(END)].splitlines()
+        # Other threads log, too: the lines of base64 are those without a space.
+        compressed = base64.b64decode("".join(line for line in lines if " " not in line))
+        with zstandard.ZstdDecompressor().stream_reader(compressed) as reader:
             rows.extend(csv.DictReader(io.TextIOWrapper(reader, "utf-8")))
     return rows
 
