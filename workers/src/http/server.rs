@@ -23,6 +23,8 @@ use super::Limits;
 const HEAD_BYTES: usize = 64 << 10;
 /// How long requests that are under way may take when the process has nothing else to do any more.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How long a connection that comes while the server drains may take to ask: one that says nothing must not hold it up.
+const LATE_REQUEST: Duration = Duration::from_secs(1);
 /// The pause after a connection could not be taken, for example because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -94,12 +96,14 @@ async fn connection(
     let draining = stop.is_cancelled();
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.receive_timeout)
+        .header_read_timeout(if draining { limits.receive_timeout.min(LATE_REQUEST) } else { limits.receive_timeout })
         .max_buf_size(HEAD_BYTES)
         .keep_alive(!draining)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     let mut connection = pin!(connection);
     let ended = tokio::select! {
+        // Only a connection that was looked at once is known to be idle, and ends at once.
+        biased;
         ended = connection.as_mut() => ended,
         () = stop.cancelled(), if !draining => {
             connection.as_mut().graceful_shutdown();
