@@ -84,6 +84,7 @@ async fn a_pipeline_is_measured_archived_and_deleted() -> Result<()> {
     the_database_holds_what_the_producers_count(&cluster, &load_tests).await?;
 
     a_load_test_deleted_in_flight_leaves_no_producer(&cluster).await?;
+    deleted_load_tests_take_the_pods_with_their_raw_logs_along(&cluster).await?;
     a_deleted_pipeline_leaves_only_its_volumes(&cluster).await
 }
 
@@ -280,6 +281,16 @@ async fn a_load_test_deleted_in_flight_leaves_no_producer(cluster: &Cluster) -> 
     cluster.delete::<LoadTest>("long").await?;
     cluster.gone::<Job>("tailrace.dev/load-test=long", Duration::from_secs(60)).await?;
     cluster.gone::<Pod>("tailrace.dev/load-test=long", Duration::from_secs(60)).await
+}
+
+async fn deleted_load_tests_take_the_pods_with_their_raw_logs_along(cluster: &Cluster) -> Result<()> {
+    let of_producers = "tailrace.dev/load-test";
+    ensure!(!cluster.names::<Pod>(of_producers).await?.is_empty(), "the raw logs are kept as long as their LoadTests");
+    for name in cluster.names::<LoadTest>("").await? {
+        cluster.delete::<LoadTest>(&name).await?;
+    }
+    cluster.gone::<Pod>(of_producers, Duration::from_secs(60)).await?;
+    cluster.gone::<ConfigMap>(of_producers, Duration::from_secs(60)).await
 }
 
 async fn a_deleted_pipeline_leaves_only_its_volumes(cluster: &Cluster) -> Result<()> {
