@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loopback import program
+from loopback import program, topics
 from loopback.figures import figure
 from loopback.processes import Failed, Processes, eventually, start_kafka
 from loopback.producers import Generator, milliseconds
@@ -78,11 +78,7 @@ class Bench:
 
     def make_topics(self) -> None:
         names = [f"--images-topic={IMAGES}", f"--inferences-topic={INFERENCES}", f"--dead-letter-topic={DEAD_LETTER}"]
-        counts = [f"--images-partitions={PARTITIONS}", f"--inferences-partitions={PARTITIONS}"]
-        command = [str(self.options.worker), "topics", "--bootstrap-servers", self.kafka, *names, *counts]
-        ended = subprocess.run(command, capture_output=True, text=True)
-        if ended.returncode != 0:
-            raise Failed(f"tailrace-worker topics failed: {ended.stderr[-1000:]}")
+        topics.make(self.options.worker, self.kafka, names, PARTITIONS)
         self.tool("TopicCommand", "--bootstrap-server", self.kafka, "--create", "--topic", OF_TOOL, "--partitions", "1")
 
     def tool(self, name: str, *arguments: str) -> str:
@@ -93,8 +89,8 @@ class Bench:
         return ended.stdout
 
     def load(self, rate: int, index: int = 0, producers: int = 1) -> list[str]:
-        topics = [f"--images-topic={IMAGES}", f"--inferences-topic={INFERENCES}"]
-        return [*topics, "--rate", str(rate), "--duration", f"{DURATION}s", f"--index={index}", f"--producers={producers}"]
+        names = [f"--images-topic={IMAGES}", f"--inferences-topic={INFERENCES}"]
+        return [*names, "--rate", str(rate), "--duration", f"{DURATION}s", f"--index={index}", f"--producers={producers}"]
 
     def one(self) -> dict[str, float]:
         """One producer at the rate, whose images are answered at once."""

@@ -5,7 +5,6 @@ import argparse
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ from pathlib import Path
 import floor
 import rates
 import report
-from loopback import program
+from loopback import program, topics
 from loopback.figures import figure, without_infinity
-from loopback.processes import Failed, Processes, start_kafka
+from loopback.processes import Processes, start_kafka
 from loopback.producers import Generator
 from topologies import ROOT, TOPOLOGIES, Topics, start
 
@@ -51,16 +50,9 @@ class Bench:
     def make_topics(self) -> None:
         there, back = floor.TOPICS
         of_floor = [f"--images-topic={there}", f"--inferences-topic={back}", "--dead-letter-topic=floor-dlq"]
-        self.topics(of_floor, 1)
+        topics.make(self.options.worker, self.kafka, of_floor, 1)
         for name in self.options.topologies:
-            self.topics(Topics(name).flags(), PARTITIONS)
-
-    def topics(self, names: list[str], partitions: int) -> None:
-        command = [str(self.options.worker), "topics", "--bootstrap-servers", self.kafka, *names]
-        counts = [f"--images-partitions={partitions}", f"--inferences-partitions={partitions}"]
-        ended = subprocess.run([*command, *counts], capture_output=True, text=True)
-        if ended.returncode != 0:
-            raise Failed(f"tailrace-worker topics failed: {ended.stderr[-1000:]}")
+            topics.make(self.options.worker, self.kafka, Topics(name).flags(), PARTITIONS)
 
     def warm_up(self) -> None:
         """The first records of a broker are slow: they are not measured."""

@@ -4,6 +4,7 @@
 //! * [`accounting`]: what became of each image.
 //! * [`histogram`]: latencies, which are merged and never averaged.
 //! * [`intervals`]: the same, second by second.
+//! * [`raw_log`]: each image in a line.
 //! * [`summary`]: percentiles over all images scheduled; one without an answer has an infinite latency.
 //! * [`confidence`]: how sure these are, and whether two measurements differ.
 //! * [`validity`]: whether the numbers mean what they say.
@@ -20,6 +21,7 @@ pub mod confidence;
 pub mod display;
 pub mod histogram;
 pub mod intervals;
+pub mod raw_log;
 pub mod repetitions;
 pub mod schedule;
 pub mod search;

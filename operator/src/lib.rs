@@ -8,6 +8,7 @@
 pub mod apply;
 pub mod conditions;
 pub mod context;
+pub mod controllers;
 pub mod experiment;
 pub mod health;
 pub mod labels;

@@ -79,9 +79,7 @@ pub fn of_sweep(sweep: &Sweep) -> Value {
 
 fn point(point: &Point) -> Value {
     let spread = |percentile: fn(&Percentiles) -> Option<u64>| {
-        point
-            .spread(percentile)
-            .map(|spread| json!({ "median": spread.median, "low": spread.low, "high": spread.high }))
+        point.spread(percentile).map(|spread| json!({ "median": spread.median, "low": spread.min, "high": spread.max }))
     };
     let repetitions = point.repetitions.iter().map(|repetition| {
         json!({

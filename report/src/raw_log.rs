@@ -5,11 +5,8 @@ use std::io::Read;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
+use tailrace_measure::raw_log::{END, FOLLOWS};
 
-/// The line before the base64.
-pub const BEGIN: &str = "tailrace-raw-log: base64 of CSV.zst follows";
-/// The line after it.
-pub const END: &str = "tailrace-raw-log: end";
 /// More than any producer writes: a bomb ends here.
 const LONGEST_CSV: u64 = 1 << 30;
 
@@ -71,7 +68,7 @@ pub enum Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum RawLogError {
     /// The log has no such part.
-    #[error("the log holds no raw log: the line \"{BEGIN}\" is missing")]
+    #[error("the log holds no raw log: the line \"{FOLLOWS}\" is missing")]
     Missing,
     /// The log ends before the raw log does.
     #[error("the raw log is cut short: the line \"{END}\" is missing")]
@@ -100,7 +97,7 @@ impl Message {
 /// # Errors
 /// A [`RawLogError`] if there is no raw log in it, or one that is not whole.
 pub fn parse(log: &str) -> Result<Vec<Message>, RawLogError> {
-    let mut lines = log.lines().skip_while(|line| line.trim() != BEGIN);
+    let mut lines = log.lines().skip_while(|line| line.trim() != FOLLOWS);
     lines.next().ok_or(RawLogError::Missing)?;
     let mut encoded = String::new();
     for line in lines {
@@ -126,6 +123,13 @@ fn decode(encoded: &str) -> Result<Vec<Message>, RawLogError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tailrace_measure::{
+        accounting::{self, Record},
+        raw_log::{HEADER, line},
+    };
+
     use super::*;
 
     const CSV: &str =
@@ -139,7 +143,7 @@ mod tests {
     fn log(csv: &str) -> String {
         let encoded = BASE64_STANDARD.encode(zstd::encode_all(csv.as_bytes(), 3).unwrap());
         let lines: Vec<_> = encoded.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
-        format!("INFO ready\n{BEGIN}\n{}\n{END}\nINFO over\n", lines.join("\n"))
+        format!("INFO ready\n{FOLLOWS}\n{}\n{END}\nINFO over\n", lines.join("\n"))
     }
 
     #[test]
@@ -157,6 +161,34 @@ mod tests {
     }
 
     #[test]
+    fn what_a_producer_writes_is_read() {
+        let ms = Duration::from_millis;
+        let answer = accounting::Answer { outcome: accounting::Outcome::Unlabelled, queue: ms(1), compute: ms(2) };
+        let record = Record {
+            sequence: 7,
+            measured: true,
+            intended: ms(100),
+            sent: Some(ms(101)),
+            acknowledged: None,
+            answered: Some((ms(110), answer)),
+            lost: false,
+        };
+        let message = Message {
+            producer: 3,
+            sequence: 7,
+            window: Window::Measurement,
+            intended_us: 100_000,
+            sent_us: Some(101_000),
+            acknowledged_us: None,
+            answered_us: Some(110_000),
+            queue_us: Some(1_000),
+            compute_us: Some(2_000),
+            outcome: Outcome::Unlabelled,
+        };
+        assert_eq!(parse(&log(&format!("{HEADER}\n{}", line(3, &record)))).unwrap(), [message]);
+    }
+
+    #[test]
     fn what_others_log_in_between_is_passed_over() {
         let interrupted = log(CSV).replacen('\n', "\n2026-11-21T12:00:00Z  INFO another thread\n", 4);
         assert_eq!(parse(&interrupted).unwrap(), parse(&log(CSV)).unwrap());
@@ -167,8 +199,8 @@ mod tests {
         let refused = |log: &str| parse(log).unwrap_err().to_string();
         assert!(refused("INFO ready\n").contains("holds no raw log"));
         assert!(refused(&log(CSV).replace(END, "")).contains("cut short"));
-        assert!(refused(&format!("{BEGIN}\n!!!!\n{END}\n")).contains("not base64"));
-        assert!(refused(&format!("{BEGIN}\nAAAA\n{END}\n")).contains("cannot be decompressed"));
+        assert!(refused(&format!("{FOLLOWS}\n!!!!\n{END}\n")).contains("not base64"));
+        assert!(refused(&format!("{FOLLOWS}\nAAAA\n{END}\n")).contains("cannot be decompressed"));
         assert!(refused(&log("a,b\n1,2\n")).contains("not the CSV that was expected"));
     }
 }

@@ -273,7 +273,7 @@ pub fn of_sweep(sweep: &Sweep) -> String {
             let shown = |micros: Option<u64>| micros.map_or_else(|| "unbounded".to_owned(), millis);
             let spread = point.spread(percentile).map_or_else(
                 || "-".to_owned(),
-                |spread| format!("{} ({} to {})", shown(spread.median), shown(spread.low), shown(spread.high)),
+                |spread| format!("{} ({} to {})", shown(spread.median), shown(spread.min), shown(spread.max)),
             );
             let _ = write!(text, "  {spread:<30}");
         }

@@ -18,7 +18,7 @@ pub async fn read(cluster: &Cluster, name: &str) -> Result<Option<Intervals>, Fa
     let mut file = |key: &str| {
         data.remove(key).ok_or_else(|| Failure::Result(format!("the ConfigMap \"{name}\" has no key {key}")))
     };
-    let files = Files { histograms: file("latency.hlog")?, counts: file("intervals.csv")? };
+    let files = Files { histograms: file(Files::HISTOGRAMS)?, counts: file(Files::COUNTS)? };
     let intervals = files.read().map_err(|error| Failure::Result(format!("the ConfigMap \"{name}\": {error}")))?;
     Ok(Some(intervals))
 }

@@ -49,6 +49,11 @@ pub enum ReadError {
 }
 
 impl Files {
+    /// What the file of the histograms is called.
+    pub const HISTOGRAMS: &str = "latency.hlog";
+    /// What the file of the counts is called.
+    pub const COUNTS: &str = "intervals.csv";
+
     /// The files of a measurement that began at `start`.
     ///
     /// # Errors

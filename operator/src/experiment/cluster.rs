@@ -1,6 +1,5 @@
 //! Reads what a decision needs, and does what it says.
 
-use jiff::{Timestamp, Unit};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Resource, ResourceExt, api::ListParams, runtime::events::EventType};
 use serde_json::json;
@@ -13,6 +12,7 @@ use super::{
 use crate::{
     apply::{Error, Writer, bounded},
     context::Context,
+    controllers::now,
 };
 
 /// The field manager of this controller.
@@ -28,12 +28,6 @@ pub async fn observe(context: &Context, cached: &Experiment) -> Result<Option<Ob
     let tests = Api::<LoadTest>::namespaced(context.client.clone(), &namespace);
     let tests = bounded("list the LoadTests of", &experiment, tests.list(&ListParams::default())).await?.items;
     Ok(Some(Observation { experiment, tests, now: now() }))
-}
-
-/// To the microsecond, as the API server keeps it.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    now.round(Unit::Microsecond).unwrap_or(now)
 }
 
 /// Does what was decided, and returns it: something else if the API server refuses the LoadTest that was to be made. What

@@ -114,7 +114,7 @@ pub fn job(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i3
 
 /// The ConfigMap with the measurement of a test second by second.
 pub fn histograms(load_test: &LoadTest, files: &Files) -> ConfigMap {
-    let data = [("latency.hlog", &files.histograms), ("intervals.csv", &files.counts)];
+    let data = [(Files::HISTOGRAMS, &files.histograms), (Files::COUNTS, &files.counts)];
     ConfigMap {
         metadata: metadata(load_test, histograms_name(load_test)),
         data: Some(data.map(|(key, text)| (key.to_owned(), text.clone())).into()),
@@ -125,7 +125,7 @@ pub fn histograms(load_test: &LoadTest, files: &Files) -> ConfigMap {
 /// The files in a ConfigMap that [`histograms`] has made.
 pub fn files(histograms: &ConfigMap) -> Option<Files> {
     let data = histograms.data.as_ref()?;
-    Some(Files { histograms: data.get("latency.hlog")?.clone(), counts: data.get("intervals.csv")?.clone() })
+    Some(Files { histograms: data.get(Files::HISTOGRAMS)?.clone(), counts: data.get(Files::COUNTS)?.clone() })
 }
 
 /// The name of that ConfigMap.

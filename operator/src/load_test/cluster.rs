@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, fmt::Debug};
 
 use futures::future::{try_join, try_join4};
-use jiff::{Timestamp, Unit};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, Pod},
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     apply::{Error, Writer, bounded},
     context::Context,
+    controllers::now,
     labels::{self, Component},
 };
 
@@ -150,12 +150,6 @@ async fn refusals(
         refusals.extend(note.map(|note| (job.name_any(), note)));
     }
     Ok(refusals)
-}
-
-/// To the microsecond, as the API server keeps it.
-fn now() -> Timestamp {
-    let now = Timestamp::now();
-    now.round(Unit::Microsecond).unwrap_or(now)
 }
 
 /// Does what was decided. What has been done when an error comes is found by the next observation.

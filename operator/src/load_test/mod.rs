@@ -20,7 +20,7 @@ pub mod slos;
 pub mod status;
 pub mod sum;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -43,6 +43,7 @@ use self::{
 use crate::{
     apply::Error,
     context::Context,
+    controllers::{retry, tell},
     labels::{self, Component},
 };
 
@@ -65,13 +66,7 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         })
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, retry, context)
-        .for_each(|outcome| async move {
-            match outcome {
-                // `retry` has told of the reconciler's own errors; a test that is gone was to be expected.
-                Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
-                Err(error) => tracing::warn!("a watch of the LoadTest controller failed and starts again: {error}"),
-            }
-        })
+        .for_each(tell)
         .await;
 }
 
@@ -95,19 +90,6 @@ fn refusal(seen: &Observation, decision: &Decision, error: &Error) -> Option<Str
     let impossible = || build::why_impossible(&seen.load_test);
     let why = impossible().or_else(|| error.is_refusal().then(|| error.to_string()));
     why.filter(|_| starts)
-}
-
-/// A conflict means that what was decided on is old already, so it is decided again soon; all else is given more time.
-fn retry(load_test: Arc<LoadTest>, error: &Error, _: Arc<Context>) -> Action {
-    let millis = if error.is_conflict() { 50..200 } else { 2_000..4_000 };
-    let delay = Duration::from_millis(rand::random_range(millis));
-    let name = load_test.name_any();
-    if error.is_conflict() {
-        tracing::debug!(name, ?delay, "another writer was faster, tries again: {error}");
-    } else {
-        tracing::warn!(name, ?delay, "could not go on, tries again: {error}");
-    }
-    Action::requeue(delay)
 }
 
 /// Progress is no news: it is read on a timer, since each of many producers writes it often.

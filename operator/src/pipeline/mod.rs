@@ -22,7 +22,7 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
 };
 use kube::{
-    Resource, ResourceExt,
+    ResourceExt,
     core::PartialObjectMeta,
     runtime::{
         Controller,
@@ -31,7 +31,6 @@ use kube::{
         watcher,
     },
 };
-use rand::RngExt;
 use tailrace_crds::{Pipeline, pipeline::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +38,7 @@ use self::{attempts::Attempts, status::Jobs, validate::validate};
 use crate::{
     apply::{Error, Writer},
     context::Context,
+    controllers::{retry, tell},
     labels::{COMPONENT, Component, PIPELINE},
 };
 
@@ -66,13 +66,7 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, retry, context)
-        .for_each(|outcome| async move {
-            match outcome {
-                // `retry` has told of the reconciler's own errors; a Pipeline that is gone was to be expected.
-                Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
-                Err(error) => tracing::warn!("a watch of the Pipeline controller failed and starts again: {error}"),
-            }
-        })
+        .for_each(tell)
         .await;
 }
 
@@ -139,11 +133,4 @@ async fn report(context: &Context, writer: &Writer, pipeline: &Pipeline, status:
         }
     }
     Ok(())
-}
-
-/// Some seconds later, not at the same moment for all.
-fn retry(pipeline: Arc<Pipeline>, error: &Error, _context: Arc<Context>) -> Action {
-    let pause = Duration::from_millis(rand::rng().random_range(3_000..6_000));
-    tracing::warn!(pipeline = %pipeline.object_ref(&()).name.unwrap_or_default(), "trying again in {pause:?}: {error}");
-    Action::requeue(pause)
 }

@@ -93,7 +93,7 @@ fn paint(page: &Area, pixels: Pixels, sweep: &Sweep) -> Drawn {
 
 fn extremes(point: &Point) -> impl Iterator<Item = u64> {
     let spreads = CURVES.map(|curve| point.spread(curve.percentile));
-    spreads.into_iter().flatten().flat_map(|spread| [spread.low, spread.median, spread.high]).flatten()
+    spreads.into_iter().flatten().flat_map(|spread| [spread.min, spread.median, spread.max]).flatten()
 }
 
 /// Where a median is unbounded, or nothing was valid, the line is interrupted.
@@ -106,8 +106,8 @@ fn join(plot: &Plot, sweep: &Sweep, curve: Curve, beside: f64) -> Drawn {
 fn mark(plot: &Plot, point: &Point, curve: Curve, beside: f64, top: f64) -> Drawn {
     let Some(spread) = point.spread(curve.percentile) else { return Ok(()) };
     let at = point.value + beside;
-    if let Some(low) = spread.low.filter(|_| point.repetitions.len() > 1) {
-        plot.whisker(at, low as f64, spread.high.map_or(top, |high| high as f64), curve.color)?;
+    if let Some(low) = spread.min.filter(|_| point.repetitions.len() > 1) {
+        plot.whisker(at, low as f64, spread.max.map_or(top, |high| high as f64), curve.color)?;
     }
     let Some(median) = spread.median else {
         let (x, y) = plot.at(at, top);

@@ -10,4 +10,4 @@ pub use environment::{Environment, Model};
 pub use load::{Arrivals, Load};
 pub use objectives::{Change, Comparison, ComparisonVerdict, Objective};
 pub use run::{Confidence, Range, Rate, Run, Stages, Validity, Verdict, Warning};
-pub use sweep::{Percentiles, Point, Repetition, Spread, Sweep, Varied};
+pub use sweep::{Percentiles, Point, Repetition, Sweep, Varied};

@@ -1,4 +1,5 @@
 use serde::Serialize;
+use tailrace_measure::repetitions::{self, Spread};
 
 use super::Verdict;
 
@@ -73,17 +74,6 @@ pub struct Percentiles {
     pub p99: Option<u64>,
 }
 
-/// A percentile over repetitions. It is their median and their extremes: percentiles are never averaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spread {
-    /// The middle one (of an even number the larger of both that are), in microseconds; none if it is unbounded.
-    pub median: Option<u64>,
-    /// The smallest.
-    pub low: Option<u64>,
-    /// The largest; none if it is unbounded.
-    pub high: Option<u64>,
-}
-
 impl Repetition {
     /// Whether its numbers mean what they say.
     pub fn is_valid(&self) -> bool {
@@ -94,20 +84,9 @@ impl Repetition {
 impl Point {
     /// One percentile over the valid repetitions; none if there are none. What is unbounded is larger than all else.
     pub fn spread(&self, percentile: fn(&Percentiles) -> Option<u64>) -> Option<Spread> {
-        let mut values: Vec<u64> = self
-            .repetitions
-            .iter()
-            .filter(|repetition| repetition.is_valid())
-            .filter_map(|repetition| Some(percentile(repetition.latency.as_ref()?).unwrap_or(u64::MAX)))
-            .collect();
-        values.sort_unstable();
-        let finite = |value: &u64| (*value < u64::MAX).then_some(*value);
-        let median = values.get(values.len() / 2)?;
-        Some(Spread {
-            median: finite(median),
-            low: values.first().and_then(finite),
-            high: values.last().and_then(finite),
-        })
+        let valid = self.repetitions.iter().filter(|repetition| repetition.is_valid());
+        let values: Vec<_> = valid.filter_map(|repetition| Some(percentile(repetition.latency.as_ref()?))).collect();
+        repetitions::spread(&values)
     }
 }
 
@@ -138,13 +117,15 @@ mod tests {
             (Some(20), Verdict::Succeeded),
             (Some(1), Verdict::Invalid),
         ];
-        assert_eq!(spread(&repetitions), Some(Spread { median: Some(20), low: Some(10), high: Some(30) }));
+        let found = spread(&repetitions).unwrap();
+        assert_eq!((found.median, found.min, found.max), (Some(20), Some(10), Some(30)));
     }
 
     #[test]
     fn an_unbounded_percentile_is_larger_than_all_others() {
         let repetitions = [(None, Verdict::Missed), (Some(10), Verdict::Succeeded), (None, Verdict::Missed)];
-        assert_eq!(spread(&repetitions), Some(Spread { median: None, low: Some(10), high: None }));
+        let found = spread(&repetitions).unwrap();
+        assert_eq!((found.median, found.min, found.max), (None, Some(10), None));
     }
 
     #[test]

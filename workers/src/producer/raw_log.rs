@@ -1,19 +1,13 @@
 //! A line for each message, compressed, at the end of the log.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-};
+use std::io::{self, Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use tailrace_measure::accounting::{Outcome, Record};
+use tailrace_measure::{
+    accounting::Record,
+    raw_log::{END, FOLLOWS, HEADER, line},
+};
 
-/// The columns. Times are microseconds since the common start; one is empty where there was no such moment.
-const HEADER: &str =
-    "producer,sequence,window,intended_us,sent_us,acknowledged_us,answered_us,queue_us,compute_us,outcome";
-/// The lines around the log.
-const FOLLOWS: &str = "tailrace-raw-log: base64 of CSV.zst follows";
-const END: &str = "tailrace-raw-log: end";
 /// What is kept of a pod's log is 10 MiB by default; in base64 this takes eight of them.
 const MOST_BYTES: usize = 6 << 20;
 const LINE: usize = 4_096;
@@ -70,40 +64,11 @@ impl RawLog {
     }
 }
 
-fn line(producer: u32, record: &Record) -> String {
-    let window = if record.measured { "measurement" } else { "warmup" };
-    let mut line = format!("{producer},{},{window},{}", record.sequence, record.intended.as_micros());
-    let answer = record.answered.map(|(_, answer)| answer);
-    let moments = [
-        record.sent,
-        record.acknowledged,
-        record.answered.map(|(at, _)| at),
-        answer.map(|answer| answer.queue),
-        answer.map(|answer| answer.compute),
-    ];
-    for moment in moments {
-        line.push(',');
-        if let Some(moment) = moment {
-            // A String takes all that is written to it.
-            let _ = write!(line, "{}", moment.as_micros());
-        }
-    }
-    let outcome = match answer.map(|answer| answer.outcome) {
-        Some(Outcome::Correct) => "correct",
-        Some(Outcome::Wrong) => "wrong",
-        Some(Outcome::Unlabelled) => "unlabelled",
-        Some(Outcome::Error) => "error",
-        None if record.lost => "lost",
-        None => "send_error",
-    };
-    line + "," + outcome + "\n"
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use tailrace_measure::accounting::Answer;
+    use tailrace_measure::accounting::{Answer, Outcome};
 
     use super::*;
 
