@@ -205,10 +205,10 @@ async fn start_producers(context: &Context, writer: &Writer, seen: &Observation,
     writer.apply(&permissions.role).await?;
     writer.apply(&permissions.binding).await?;
     for &index in indices.iter().filter(|index| seen.report(**index).is_none()) {
-        writer.apply(&build::report(test, index)).await?;
+        writer.create(&build::report(test, index)).await?;
     }
     for &index in indices.iter().filter(|index| seen.job(**index).is_none()) {
-        writer.apply(&build::job(test, pipeline, &context.settings.images, index)).await?;
+        writer.create(&build::job(test, pipeline, &context.settings.images, index)).await?;
     }
     Ok(())
 }
