@@ -42,6 +42,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let cluster = Cluster::connect(&arguments.connection).await?;
     match arguments.command {
         Command::Report(arguments) => report::run(&cluster, &arguments).await.map(|()| ExitCode::SUCCESS),
-        Command::Watch(arguments) => watch::run(&cluster, &arguments).await.map(watch::exit_code),
+        Command::Watch(arguments) => {
+            watch::run(&cluster, &arguments).await.map(|verdict| ExitCode::from(verdict.exit_code()))
+        }
     }
 }

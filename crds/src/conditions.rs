@@ -100,8 +100,5 @@ pub mod reasons {
 
 /// Reasons of warnings.
 pub mod warnings {
-    /// Images still piled up at the end.
-    pub const UNSTABLE: &str = "Unstable";
-    /// The Pipeline had other images to classify, or shared a node with the producers.
-    pub const SHARED: &str = "Shared";
+    pub use tailrace_measure::warning::{SHARED, UNSTABLE};
 }

@@ -7,8 +7,10 @@
 //! * [`raw_log`]: each image in a line.
 //! * [`summary`]: percentiles over all images scheduled; one without an answer has an infinite latency.
 //! * [`confidence`]: how sure these are, and whether two measurements differ.
+//! * [`sum`]: all producers together.
 //! * [`validity`]: whether the numbers mean what they say.
 //! * [`stability`]: whether the load was one that can be kept up with.
+//! * [`warning`]: what else should be known of them.
 //! * [`slo`]: whether they are good enough.
 //! * [`repetitions`]: what several runs of the same say together.
 //! * [`search`]: the highest rate that holds.
@@ -27,5 +29,7 @@ pub mod schedule;
 pub mod search;
 pub mod slo;
 pub mod stability;
+pub mod sum;
 pub mod summary;
 pub mod validity;
+pub mod warning;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{accounting::Counts, summary::Summary, validity::Target};
+use crate::{accounting::Counts, display, summary::Summary, validity::Target};
 
 /// What a limit is on.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,28 @@ impl Metric {
             Self::P99 => 1_000,
             Self::P999 => 10_000,
             Self::Max | Self::Mean | Self::LostPercent | Self::AchievedRatePercent | Self::AccuracyPercent => 1,
+        }
+    }
+
+    /// In one sentence that fewer than [`Metric::fewest_images`] were scheduled; none if they were enough.
+    pub fn too_few_images(self, scheduled: u64) -> Option<String> {
+        let fewest = self.fewest_images();
+        (scheduled < fewest).then(|| {
+            format!(
+                "an SLO is on {self:?}, for which {fewest} images are wanted, and {scheduled} were scheduled: measure longer \
+                 or at a higher rate"
+            )
+        })
+    }
+
+    /// A number as [`Metric::observe`] gives it, with all digits, so that it can be compared with the limit: `50.431ms`,
+    /// `99.8`, or `>30s` where it is infinite. `drain` is how long answers were waited for.
+    pub fn show(self, value: f64, drain: Duration) -> String {
+        let digits = |value: f64| format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
+        match value {
+            infinite if infinite.is_infinite() => display::unbounded(drain),
+            percent if self.is_percent() => digits(percent),
+            micros => format!("{}ms", digits(micros / 1_000.0)),
         }
     }
 }

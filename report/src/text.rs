@@ -233,8 +233,11 @@ fn environment(text: &mut String, run: &Run) {
         .model
         .iter()
         .for_each(|model| row(text, "model", format_args!("{} sha256:{}", model.name, model.sha256)));
-    row(text, "producers on", names(&environment.producer_nodes));
-    row(text, "shared nodes", names(&environment.shared_nodes));
+    // Without Kubernetes there are no nodes.
+    if !environment.producer_nodes.is_empty() {
+        row(text, "producers on", names(&environment.producer_nodes));
+        row(text, "shared nodes", names(&environment.shared_nodes));
+    }
     environment
         .resources
         .iter()

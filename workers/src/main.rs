@@ -5,7 +5,8 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tailrace_worker::{
-    check, db_consumer, evaluate, inference, inference_consumer, inference_server, producer, sentence::sentence, topics,
+    check, db_consumer, evaluate, http, inference, inference_consumer, inference_server, load_test, producer, ready,
+    sentence::sentence, topics,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -36,6 +37,10 @@ enum Part {
     DbConsumer(db_consumer::Args),
     /// Sends images on a schedule and measures how long their answers take.
     Producer(producer::Args),
+    /// Measures a pipeline with several producers, and writes the results into a folder.
+    LoadTest(load_test::Args),
+    /// Asks a worker at this address whether it can do its work.
+    Ready(http::HealthArgs),
     /// Says how many images of the CIFAR-10 test set a model knows, and how many it classifies a second.
     Evaluate(evaluate::Args),
 }
@@ -49,18 +54,8 @@ enum LogFormat {
 fn main() -> ExitCode {
     let command_line = CommandLine::parse();
     start_logging(command_line.log_format);
-    let ended = match command_line.part {
-        Part::Topics(args) => topics::run(args),
-        Part::Check(args) => check::run(args),
-        Part::Inference(args) => inference::run(args),
-        Part::InferenceConsumer(args) => inference_consumer::run(args),
-        Part::InferenceServer(args) => inference_server::run(args),
-        Part::DbConsumer(args) => db_consumer::run(args),
-        Part::Producer(args) => producer::run(args),
-        Part::Evaluate(args) => evaluate::run(&args),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(command_line.part) {
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{}", sentence(&error));
             ExitCode::FAILURE
@@ -68,11 +63,28 @@ fn main() -> ExitCode {
     }
 }
 
-const DEFAULT_FILTER: &str =
-    "info,librdkafka=warn,rdkafka=warn,rdkafka::client=off,rdkafka::consumer::base_consumer=off";
+fn run(part: Part) -> anyhow::Result<ExitCode> {
+    match part {
+        Part::Topics(args) => topics::run(args),
+        Part::Check(args) => check::run(args),
+        Part::Inference(args) => inference::run(args),
+        Part::InferenceConsumer(args) => inference_consumer::run(args),
+        Part::InferenceServer(args) => inference_server::run(args),
+        Part::DbConsumer(args) => db_consumer::run(args),
+        Part::Producer(args) => producer::run(args),
+        Part::LoadTest(args) => return load_test::run(&args),
+        Part::Ready(args) => ready::run(&args),
+        Part::Evaluate(args) => evaluate::run(&args),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+const DEFAULT_FILTER: &str = "info,librdkafka=warn,rdkafka=warn,rdkafka::client=off,rdkafka::consumer::base_consumer=off,\
+    simplecss=error,tiny_skia=error";
 
 /// `RUST_LOG` chooses what is logged. Of Kafka's client, what it says itself is shown from warnings on, but not what its
-/// Rust side repeats many times a second while a broker is away, nor that a client that cannot go on cannot be closed.
+/// Rust side repeats many times a second while a broker is away, nor that a client that cannot go on cannot be closed. Who
+/// renders pictures warns of what they do not need.
 fn start_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let logging = tracing_subscriber::fmt()

@@ -5,7 +5,6 @@ mod line;
 
 use std::{
     pin::pin,
-    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -33,16 +32,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(300);
 /// The API server ends a watch after so many seconds, and a new one is begun.
 const WATCH_SECONDS: u32 = 30;
-
-/// What is said to the shell.
-pub fn exit_code(verdict: Verdict) -> ExitCode {
-    ExitCode::from(match verdict {
-        Verdict::Succeeded => 0,
-        Verdict::Invalid => 2,
-        Verdict::Missed => 3,
-        Verdict::Aborted => 4,
-    })
-}
 
 /// Follows a LoadTest until it is over, and returns what came of it.
 pub async fn run(cluster: &Cluster, arguments: &Watch) -> Result<Verdict, Failure> {

@@ -63,6 +63,18 @@ impl Stages {
 }
 
 impl Tally {
+    /// Adds all counts and values of the other.
+    pub fn add(&mut self, other: &Self) {
+        self.counts += other.counts;
+        self.correct += other.correct;
+        self.compared += other.compared;
+        self.latency.add(&other.latency);
+        self.service_latency.add(&other.service_latency);
+        self.send_delay.add(&other.send_delay);
+        self.stages.add(&other.stages);
+        self.above_range += other.above_range;
+    }
+
     pub(super) fn record_send_delay(&mut self, delay: Duration) {
         record(&mut self.send_delay, delay, &mut self.above_range);
     }

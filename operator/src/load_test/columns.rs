@@ -35,7 +35,7 @@ pub fn percentiles(seen: &Observation, latency: &Summary) -> Display {
 }
 
 /// A percentile, or that it is longer than anybody waited.
-pub fn shown(seen: &Observation, micros: Option<u64>) -> String {
+fn shown(seen: &Observation, micros: Option<u64>) -> String {
     micros.map_or_else(|| display::unbounded(seen.load_test.spec.drain_timeout.get()), display::micros)
 }
 

@@ -12,24 +12,19 @@ use tailrace_crds::{
     producer_report::ProducerResult,
 };
 use tailrace_measure::{
-    accounting::{self, Counts},
+    accounting::{self, Tally},
     confidence::{self, confidence},
     display,
     histogram::LatencyHistogram,
     intervals::{Files, Intervals},
-    slo::Results,
-    stability::{Growth, growing_backlog},
+    sum::Sum,
     summary::{Summary, summarize},
-    validity::{Evidence, Reason, Target, Validity, judge},
+    validity::{Reason, Target, Validity, judge},
+    warning,
 };
 
 use super::{
-    baseline, build, changes,
-    columns::{percentiles, shown},
-    environment::environment,
-    observation::Observation,
-    slos,
-    sum::Sum,
+    baseline, build, changes, columns::percentiles, environment::environment, observation::Observation, slos, sum::sum,
 };
 
 /// What came of a test.
@@ -80,14 +75,14 @@ pub fn measure(
     results: &[&ProducerResult],
     status: &mut LoadTestStatus,
 ) -> (Verdict, Option<Files>) {
-    let sum = match Sum::of(results) {
+    let sum = match sum(results) {
         Ok(sum) => sum,
         Err(error) => {
             let message = format!("a producer's report cannot be read: {error}");
             return (Verdict::invalid(reasons::PRODUCER_FAILED, message), None);
         }
     };
-    let latency = summarize(&sum.latency, sum.messages.scheduled);
+    let latency = sum.latency();
     write_numbers(seen, &sum, &latency, status);
     let environment = environment(seen, results);
     status.slos = judge_slos(seen, &sum, &latency);
@@ -100,24 +95,25 @@ pub fn measure(
         config_map: build::histograms_name(&seen.load_test),
         interval_seconds: *interval_seconds,
     });
-    (verdict(seen, &sum, &latency, status), files.map(|(files, _)| files))
+    (verdict(seen, &sum, status), files.map(|(files, _)| files))
 }
 
 fn write_numbers(seen: &Observation, sum: &Sum, latency: &Summary, status: &mut LoadTestStatus) {
-    status.messages = Some(sum.messages.into());
+    let Tally { counts, correct, compared, send_delay, stages: parts, .. } = &sum.tally;
+    status.messages = Some((*counts).into());
     status.warmup_messages = Some(sum.warmup.into());
     status.latency_micros = Some(micros(latency));
     status.confidence_micros = confidence(&sum.intervals).map(confidence_micros);
-    status.service_latency_micros = Some(micros(&summarize(&sum.service_latency, sum.messages.scheduled)));
-    status.send_delay_micros = Some(of_values(&sum.send_delay));
-    status.stages_micros = Some(stages(&sum.stages));
+    status.service_latency_micros = Some(micros(&sum.service_latency()));
+    status.send_delay_micros = Some(of_values(send_delay));
+    status.stages_micros = Some(stages(parts));
     status.rate = Some(Rate {
         target: wanted_per_second(seen).map(|wanted| format!("{wanted}.0")),
-        offered: display::rate(sum.messages.sent, sum.measured),
-        achieved: display::rate(sum.messages.received, sum.measured),
+        offered: display::rate(counts.sent, sum.measured),
+        achieved: display::rate(counts.received, sum.measured),
     });
     status.start_skew_micros = Some(sum.start_skew_micros);
-    status.accuracy_percent = display::percent(sum.correct, sum.compared);
+    status.accuracy_percent = display::percent(*correct, *compared);
 }
 
 /// As fine as a ConfigMap has room for, and the length of an interval in seconds.
@@ -134,46 +130,25 @@ fn files(seen: &Observation, mut intervals: Intervals) -> Option<(Files, i64)> {
 }
 
 fn warnings(seen: &Observation, sum: &Sum, environment: &Environment) -> Vec<Warning> {
-    let unstable = growing_backlog(&sum.intervals).map(|Growth { backlog, per_second }| Warning {
-        reason: warnings::UNSTABLE.into(),
-        message: format!(
-            "images piled up to the end, by {per_second:.1} a second to {backlog}: the percentiles depend on how long was measured, so lower the rate"
-        ),
-    });
-    let shared = |message| Warning { reason: warnings::SHARED.into(), message };
-    let foreign = foreign_images(sum).map(|count| {
-        shared(format!(
-            "the topic got {count} images of other sources during the run, which took their share of the Pipeline"
-        ))
-    });
+    let of_numbers = warning::warnings(sum)
+        .into_iter()
+        .map(|warning| Warning { reason: warning.reason().into(), message: warning.to_string() });
     let nodes = (!environment.shared_nodes.is_empty()).then(|| {
         let (nodes, pipeline) = (environment.shared_nodes.join(", "), &seen.load_test.spec.pipeline_ref.name);
-        shared(format!("producers and pods of Pipeline \"{pipeline}\" shared the CPUs of {nodes}"))
+        Warning {
+            reason: warnings::SHARED.into(),
+            message: format!("producers and pods of Pipeline \"{pipeline}\" shared the CPUs of {nodes}"),
+        }
     });
-    unstable.into_iter().chain(foreign).chain(nodes).collect()
-}
-
-/// Records of the topic that no producer of this test can have sent. One whose delivery failed may be there all the same.
-fn foreign_images(sum: &Sum) -> Option<u64> {
-    let own = |counts: &Counts| counts.sent + counts.send_errors;
-    let foreign = sum.topic_records?.saturating_sub(own(&sum.messages) + own(&sum.warmup));
-    (foreign > 0).then_some(foreign)
+    of_numbers.chain(nodes).collect()
 }
 
 fn judge_slos(seen: &Observation, sum: &Sum, latency: &Summary) -> Vec<SloResult> {
     let spec = &seen.load_test.spec;
-    let results = Results {
-        latency,
-        counts: &sum.messages,
-        correct: sum.correct,
-        compared: sum.compared,
-        duration: sum.measured,
-        target: target(seen),
-    };
-    slos::judge(&spec.slos, &results, spec.drain_timeout.get())
+    slos::judge(&spec.slos, &sum.results(latency, target(seen)), spec.drain_timeout.get())
 }
 
-fn verdict(seen: &Observation, sum: &Sum, latency: &Summary, status: &LoadTestStatus) -> Verdict {
+fn verdict(seen: &Observation, sum: &Sum, status: &LoadTestStatus) -> Verdict {
     if let Some((reason, message)) = defect(seen, sum) {
         return Verdict::invalid(reason, message);
     }
@@ -183,7 +158,7 @@ fn verdict(seen: &Observation, sum: &Sum, latency: &Summary, status: &LoadTestSt
     } else if let Some(comparison) = status.comparison.as_ref().filter(regressed) {
         Verdict { outcome: Outcome::Regressed, reason: reasons::REGRESSED, message: comparison.message.clone() }
     } else {
-        let message = in_a_sentence(seen, &sum.messages, latency);
+        let message = sum.in_a_sentence(seen.load_test.spec.drain_timeout.get());
         Verdict { outcome: Outcome::Success, reason: reasons::COMPLETED, message }
     }
 }
@@ -193,20 +168,11 @@ fn defect(seen: &Observation, sum: &Sum) -> Option<(&'static str, String)> {
     if let Some(message) = changes::since_start(seen) {
         return Some((reasons::PIPELINE_CHANGED, message));
     }
-    let judgement = judge(&Evidence {
-        counts: &sum.messages,
-        latency: &sum.latency,
-        service_latency: &sum.service_latency,
-        send_delay: &sum.send_delay,
-        stages: &sum.stages,
-        duration: sum.measured,
-        throttled: sum.throttled,
-        target: target(seen),
-    });
+    let judgement = judge(&sum.evidence(target(seen)));
     if let Validity::Invalid { reason, message } = judgement {
         return Some((name(reason), message));
     }
-    let too_few = slos::too_few_images(&seen.load_test.spec.slos, sum.messages.scheduled);
+    let too_few = slos::too_few_images(&seen.load_test.spec.slos, sum.tally.counts.scheduled);
     too_few.map(|message| (reasons::TOO_FEW_SAMPLES, message))
 }
 
@@ -217,19 +183,6 @@ fn name(reason: Reason) -> &'static str {
         Reason::OfferedRateTooLow => reasons::OFFERED_RATE_TOO_LOW,
         Reason::GeneratorSaturated => reasons::GENERATOR_SATURATED,
     }
-}
-
-fn in_a_sentence(seen: &Observation, messages: &Counts, latency: &Summary) -> String {
-    let Counts { scheduled, send_errors, lost, answer_errors, .. } = messages;
-    let p95 = shown(seen, latency.p95);
-    let trouble: Vec<_> =
-        [(send_errors, "could not be sent"), (lost, "were lost"), (answer_errors, "were answered with an error")]
-            .into_iter()
-            .filter(|(count, _)| **count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
-    let trouble = if trouble.is_empty() { "all were answered".to_owned() } else { trouble.join(", ") };
-    format!("{scheduled} images, of which {trouble}; p95 {p95}").replace("of which all were", "all")
 }
 
 fn target(seen: &Observation) -> Option<Target> {

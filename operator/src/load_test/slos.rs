@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use tailrace_crds::{
     duration,
-    load_test::{Metric, Slo, SloResult},
+    load_test::{Slo, SloResult},
 };
-use tailrace_measure::{
-    display,
-    slo::{Limit, Results},
-};
+use tailrace_measure::slo::{Limit, Results};
 
 /// How each SLO is kept. `drain` is how long answers were waited for.
 pub fn judge(slos: &[Slo], results: &Results<'_>, drain: Duration) -> Vec<SloResult> {
@@ -22,23 +19,14 @@ fn judge_one(slo: &Slo, results: &Results<'_>, drain: Duration) -> SloResult {
         metric: slo.metric,
         max: slo.max.clone(),
         min: slo.min.clone(),
-        observed: observed.map(|value| shown(slo.metric, value, drain)),
+        observed: observed.map(|value| slo.metric.show(value, drain)),
         met: limit(slo).is_some_and(|limit| limit.is_kept_by(observed)),
     }
 }
 
 /// The first SLO whose quantile has fewer than ten of so many images above it, in one sentence.
 pub fn too_few_images(slos: &[Slo], scheduled: u64) -> Option<String> {
-    slos.iter().find_map(|slo| {
-        let fewest = slo.metric.fewest_images();
-        (scheduled < fewest).then(|| {
-            format!(
-                "an SLO is on {:?}, for which {fewest} images are wanted, and {scheduled} were scheduled: measure longer \
-                 or at a higher rate",
-                slo.metric
-            )
-        })
-    })
+    slos.iter().find_map(|slo| slo.metric.too_few_images(scheduled))
 }
 
 /// The SLOs that are missed in one sentence, or none.
@@ -76,16 +64,6 @@ fn limit(slo: &Slo) -> Option<Limit> {
         (Some(max), None) => value(max).map(Limit::AtMost),
         (None, Some(min)) => value(min).map(Limit::AtLeast),
         _ => None,
-    }
-}
-
-/// With all digits, so that it can be compared with the limit.
-fn shown(metric: Metric, value: f64, drain: Duration) -> String {
-    let digits = |value: f64| format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
-    match value {
-        infinite if infinite.is_infinite() => display::unbounded(drain),
-        percent if metric.is_percent() => digits(percent),
-        micros => format!("{}ms", digits(micros / 1_000.0)),
     }
 }
 

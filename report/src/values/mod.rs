@@ -9,5 +9,6 @@ mod sweep;
 pub use environment::{Environment, Model};
 pub use load::{Arrivals, Load};
 pub use objectives::{Change, Comparison, ComparisonVerdict, Objective};
-pub use run::{Confidence, Range, Rate, Run, Stages, Validity, Verdict, Warning};
+pub use run::{Rate, Run, Stages, Validity, Verdict, Warning};
 pub use sweep::{Percentiles, Point, Repetition, Sweep, Varied};
+pub use tailrace_measure::confidence::{Confidence, Range};

@@ -18,11 +18,13 @@ pub struct Objective {
 impl Objective {
     /// Such as `P95 at most 50ms` or `AchievedRatePercent at least 99 %`.
     pub fn title(&self) -> String {
-        let bound = match self.limit {
-            Limit::AtMost(_) => "at most",
-            Limit::AtLeast(_) => "at least",
-        };
-        format!("{:?} {bound} {}{}", self.metric, self.written, self.unit())
+        format!("{:?} {} {}{}", self.metric, self.bound(), self.written, self.unit())
+    }
+
+    /// Such as `P95 is 50.431ms and was to be at most 50ms`.
+    pub fn sentence(&self) -> String {
+        let (observed, bound) = (self.observed(), self.bound());
+        format!("{:?} is {observed} and was to be {bound} {}{}", self.metric, self.written, self.unit())
     }
 
     /// What was observed, with its unit.
@@ -40,6 +42,13 @@ impl Objective {
         match self.limit {
             Limit::AtMost(micros) if !self.metric.is_percent() => Some(micros),
             _ => None,
+        }
+    }
+
+    fn bound(&self) -> &'static str {
+        match self.limit {
+            Limit::AtMost(_) => "at most",
+            Limit::AtLeast(_) => "at least",
         }
     }
 

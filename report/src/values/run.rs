@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tailrace_measure::{accounting::Counts, intervals::Intervals, summary::Summary};
+use tailrace_measure::{accounting::Counts, confidence::Confidence, intervals::Intervals, summary::Summary};
 
 use super::{Comparison, Environment, Load, Objective};
 use crate::raw_log::Message;
@@ -47,7 +47,7 @@ pub struct Run {
     pub service_latency: Option<Summary>,
     /// From the intended to the actual send, in microseconds.
     pub send_delay: Option<Summary>,
-    /// Of the latency.
+    /// Of the latency; an interval that could not be had is none.
     pub confidence: Confidence,
     /// Where the time went.
     pub stages: Option<Stages>,
@@ -92,6 +92,16 @@ impl Verdict {
             Self::Aborted => "aborted",
         }
     }
+
+    /// What is said to the shell: 0 only if it succeeded, and never 1, which is said of errors.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Succeeded => 0,
+            Self::Invalid => 2,
+            Self::Missed => 3,
+            Self::Aborted => 4,
+        }
+    }
 }
 
 /// Whether numbers mean what they say.
@@ -114,28 +124,6 @@ pub struct Rate {
     pub offered: f64,
     /// What was answered.
     pub achieved: f64,
-}
-
-/// 95 % confidence intervals of percentiles, by block bootstrap over intervals of time; one that could not be had is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Confidence {
-    /// Of the median.
-    pub p50: Option<Range>,
-    /// Of the 90th percentile.
-    pub p90: Option<Range>,
-    /// Of the 95th percentile.
-    pub p95: Option<Range>,
-    /// Of the 99th percentile.
-    pub p99: Option<Range>,
-}
-
-/// From the lower to the upper end, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
-    /// The lower end.
-    pub low: u64,
-    /// The upper end; none if it is unbounded.
-    pub high: Option<u64>,
 }
 
 /// Parts of the service latency, in microseconds, each measured on one clock.

@@ -18,22 +18,33 @@ use crate::kafka::Cluster;
 /// is ready, and prints the measurement.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Where Kafka is.
+    /// What all producers of a test have in common.
     #[command(flatten)]
-    pub cluster: Cluster,
+    pub test: TestArgs,
     /// Which of the producers this one is, from 0.
     #[arg(long, env = "TAILRACE_INDEX", default_value_t = 0)]
     pub index: u32,
-    /// How many producers send at the same time.
-    #[arg(long, env = "TAILRACE_PRODUCERS", default_value_t = 1)]
-    pub producers: u32,
     /// The `ce_source` of the images, never used before; by default made up at random.
     #[arg(long, env = "TAILRACE_SOURCE")]
     pub source: Option<String>,
+    /// The LoadTest that this producer belongs to.
+    #[command(flatten)]
+    pub load_test: LoadTestArgs,
+}
+
+/// What all producers of a test have in common.
+#[derive(clap::Args, Clone, Debug)]
+pub struct TestArgs {
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// How many producers send at the same time.
+    #[arg(long, env = "TAILRACE_PRODUCERS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub producers: u32,
     /// When images are sent.
     #[arg(long, env = "TAILRACE_LOAD", default_value = "open")]
     pub load: LoadModel,
-    /// Images a second of this producer; an open load needs it.
+    /// Images a second of each producer; an open load needs it.
     #[arg(long, env = "TAILRACE_RATE")]
     pub rate: Option<u32>,
     /// How the images of an open load follow each other.
@@ -63,15 +74,30 @@ pub struct Args {
     /// The images.
     #[command(flatten)]
     pub dataset: DatasetArgs,
-    /// Prints a line for each message at the end of the log, as CSV, compressed with Zstandard and written in base64.
+    /// Keeps a line for each message. A producer prints them at the end of its log, as CSV, compressed with Zstandard and
+    /// written in base64.
     #[arg(long, env = "TAILRACE_RAW_LOG")]
     pub raw_log: bool,
-    /// The classifier's consumer group: it must have nothing left to do before this producer is ready.
+    /// The classifier's consumer group: it must have nothing left to do before a producer is ready.
     #[arg(long = "group-to-watch", env = "TAILRACE_INFERENCE_GROUP")]
     pub inference_group: Option<String>,
-    /// The LoadTest that this producer belongs to.
-    #[command(flatten)]
-    pub load_test: LoadTestArgs,
+}
+
+/// One of the producers of a test.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Which one, from 0.
+    pub index: u32,
+    /// The `ce_source` of its images, never used before.
+    pub source: String,
+}
+
+impl Member {
+    /// A producer whose source is made up at random where none is given.
+    pub fn new(index: u32, source: Option<String>) -> Self {
+        let source = source.unwrap_or_else(|| format!("producer-{:016x}", rand::random::<u64>()));
+        Self { index, source }
+    }
 }
 
 /// When images are sent.
@@ -123,25 +149,25 @@ pub enum NoPlan {
     Schedule(#[from] NoSchedule),
 }
 
-impl Args {
-    /// When images are to be sent.
+impl TestArgs {
+    /// When images are to be sent by the producer with this index.
     ///
     /// # Errors
     /// [`NoPlan`] says what to write instead.
-    pub fn plan(&self) -> Result<Plan, NoPlan> {
+    pub fn plan(&self, index: u32) -> Result<Plan, NoPlan> {
         let load = match (self.load, self.rate) {
-            (LoadModel::Open, Some(rate)) => Load::Open(self.schedule(rate)?),
+            (LoadModel::Open, Some(rate)) => Load::Open(self.schedule(rate, index)?),
             (LoadModel::Open, None) => return Err(NoPlan::Rate),
             (LoadModel::Closed, _) => {
                 // Also in a closed load the index must be one of the producers'.
-                self.schedule(1)?;
+                self.schedule(1, index)?;
                 Load::Closed(Closed { outstanding: self.outstanding, think_time: self.think_time })
             }
         };
         Ok(Plan { load, warmup: self.warmup, duration: self.duration, drain: self.drain_timeout })
     }
 
-    /// What an open load is to send.
+    /// What one producer of an open load is to send.
     pub fn target(&self) -> Option<Target> {
         let rate = self.rate.filter(|_| self.load == LoadModel::Open)?;
         Some(match self.arrivals {
@@ -150,8 +176,8 @@ impl Args {
         })
     }
 
-    fn schedule(&self, rate: u32) -> Result<Schedule, NoSchedule> {
-        let Self { producers, index, seed, .. } = *self;
+    fn schedule(&self, rate: u32, index: u32) -> Result<Schedule, NoSchedule> {
+        let Self { producers, seed, .. } = *self;
         match self.arrivals {
             Arrivals::Constant => Constant::new(rate, producers, index).map(Schedule::Constant),
             Arrivals::Poisson => Poisson::new(rate, producers, index, seed).map(Schedule::Poisson),
@@ -182,16 +208,21 @@ mod tests {
         parsed.map(|line| line.args).map_err(|error| error.to_string())
     }
 
+    fn plan(line: &str) -> Result<Plan, NoPlan> {
+        let args = parsed(line).unwrap();
+        args.test.plan(args.index)
+    }
+
     #[test]
     fn an_open_load_needs_a_rate_and_a_closed_one_does_not() {
-        assert!(parsed("").unwrap().plan().unwrap_err().to_string().contains("--rate"));
-        assert!(matches!(parsed("--rate 20").unwrap().plan().unwrap().load, Load::Open(_)));
-        assert!(matches!(parsed("--load closed").unwrap().plan().unwrap().load, Load::Closed(_)));
+        assert!(plan("").unwrap_err().to_string().contains("--rate"));
+        assert!(matches!(plan("--rate 20").unwrap().load, Load::Open(_)));
+        assert!(matches!(plan("--load closed").unwrap().load, Load::Closed(_)));
     }
 
     #[test]
     fn durations_are_written_as_in_a_load_test() {
-        assert_eq!(parsed("--rate 1 --duration 1m30s").unwrap().duration, Duration::from_secs(90));
+        assert_eq!(parsed("--rate 1 --duration 1m30s").unwrap().test.duration, Duration::from_secs(90));
         assert!(parsed("--rate 1 --duration 5x").unwrap_err().contains("such as 250ms"));
     }
 
@@ -205,7 +236,7 @@ mod tests {
     #[test]
     fn an_index_beyond_the_producers_is_refused() {
         for load in ["--rate 1", "--load closed"] {
-            let refused = parsed(&format!("{load} --index 2 --producers 2")).unwrap().plan().unwrap_err();
+            let refused = plan(&format!("{load} --index 2 --producers 2")).unwrap_err();
             assert!(refused.to_string().contains("from 0 to one less"), "{refused}");
         }
     }

@@ -14,6 +14,7 @@ use tailrace_measure::{
     display,
     histogram::{EncodeError, LatencyHistogram},
     intervals::{Buckets, Intervals},
+    sum::Part,
     summary::{self, summarize},
     validity::{Evidence, Target, Validity, judge},
 };
@@ -101,6 +102,19 @@ impl Measurement {
             topic_records: Some(self.topic_records.max(0)),
             client_settings: self.client_settings.clone(),
         })
+    }
+
+    /// What it adds to a test of several producers.
+    pub fn part(&self) -> Part {
+        Part {
+            warmup: self.windows.warmup.counts,
+            tally: self.windows.measurement.clone(),
+            intervals: self.intervals(),
+            measured: self.measured,
+            throttled: self.throttled,
+            topic_records: u64::try_from(self.topic_records).ok(),
+            start_delay_micros: self.start_delay_micros,
+        }
     }
 
     /// Percentiles and the judgement.

@@ -25,9 +25,14 @@ mod replies;
 mod session;
 mod throttling;
 
-pub use arguments::{Args, LoadModel, LoadTestArgs};
+pub use arguments::{Args, Arrivals, LoadModel, LoadTestArgs, Member, TestArgs};
+pub use dataset::{DatasetArgs, DatasetSource};
 
-use coordination::{Alone, Coordination, Kubernetes};
+pub(crate) use coordination::{Coordination, Progress};
+pub(crate) use measurement::Measurement;
+pub(crate) use session::measure;
+
+use coordination::{Alone, Delivery, Kubernetes};
 
 use crate::shutdown;
 
@@ -40,17 +45,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // One thread for the API server and for signals: what is timed has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match Kubernetes::from_args(&args.load_test, args.ready_timeout).await? {
+        match Kubernetes::from_args(&args.load_test, args.test.ready_timeout).await? {
             Some(load_test) => work_for(&load_test, &args).await,
             None => work_for(&Alone, &args).await,
         }
     })
 }
 
-async fn work_for<C: Coordination>(coordination: &C, args: &Args) -> anyhow::Result<()> {
+async fn work_for<C: Delivery>(coordination: &C, args: &Args) -> anyhow::Result<()> {
     let stop = shutdown::on_signals()?;
+    let member = Member::new(args.index, args.source.clone());
     let measured = tokio::select! {
-        measured = session::measure(args, coordination, &stop) => measured,
+        measured = measure(&args.test, &member, coordination, &stop) => measured,
         () = stop.cancelled() => Err(anyhow::anyhow!("the producer was asked to stop before the end of its run")),
     };
     match measured {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     accounts::Accounts,
-    arguments::Args,
+    arguments::{Member, TestArgs},
     clock::Clock,
     connection::{Connection, Route},
     coordination::{Coordination, Progress},
@@ -31,14 +31,15 @@ const PROGRESS: Duration = Duration::from_secs(2);
 
 /// Becomes ready, waits for the common start, and runs the load.
 pub async fn measure<C: Coordination>(
-    args: &Args,
+    args: &TestArgs,
+    member: &Member,
     coordination: &C,
     stop: &CancellationToken,
 ) -> anyhow::Result<Measurement> {
-    let plan = args.plan()?;
+    let plan = args.plan(member.index)?;
     coordination.claim().await?;
     let accounts = Accounts::new(plan.warmup, plan.duration, args.raw_log);
-    let (connection, dataset) = prepare(args, &plan, &accounts, stop).await?;
+    let (connection, dataset) = prepare(args, member, &plan, &accounts, stop).await?;
     let connection = Arc::new(connection);
     let client_settings = connection.settings.clone();
     let records_before = topic_records(&connection).await?;
@@ -49,7 +50,7 @@ pub async fn measure<C: Coordination>(
     let ending = Ending { stop: stop.clone(), abort: CancellationToken::new() };
     let run = Run { plan, connection: connection.clone(), dataset, accounts: accounts.clone(), clock };
     let running = ending.clone();
-    let mut raw_log = args.raw_log.then(|| RawLog::new(args.index)).transpose()?;
+    let mut raw_log = args.raw_log.then(|| RawLog::new(member.index)).transpose()?;
     let Ran { start_delay_micros, measured } = tokio::select! {
         ran = on_thread("load", move || run.execute(start, &running)) => ran?,
         failed = accompany(coordination, &accounts, raw_log.as_mut(), &ending.abort) => {
@@ -119,19 +120,21 @@ async fn topic_records(connection: &Arc<Connection>) -> anyhow::Result<i64> {
 
 /// Encodes the images and connects to Kafka at the same time, then sees the classifier idle.
 async fn prepare(
-    args: &Args,
+    args: &TestArgs,
+    member: &Member,
     plan: &Plan,
     accounts: &Accounts,
     stop: &CancellationToken,
 ) -> anyhow::Result<(Connection, Dataset)> {
     let deadline = Instant::now() + args.ready_timeout;
-    let selection = Selection { seed: args.seed, index: args.index, producers: args.producers, wanted: plan.images() };
+    let selection =
+        Selection { seed: args.seed, index: member.index, producers: args.producers, wanted: plan.images() };
     let images = args.dataset.images()?;
     let dataset = on_thread("dataset", move || Dataset::load(&images, selection));
     let route = Route {
         cluster: args.cluster.clone(),
-        source: args.source.clone().unwrap_or_else(|| format!("producer-{:016x}", rand::random::<u64>())),
-        index: args.index,
+        source: member.source.clone(),
+        index: member.index,
         send_timeout: plan.drain,
     };
     let (accounts, limit, stopping) = (accounts.clone(), args.ready_timeout, stop.clone());

@@ -15,4 +15,5 @@ mod measured;
 mod open_load;
 mod proof;
 mod road;
+mod together;
 mod trouble;

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use tailrace_measure::{accounting::Counts, summary::summarize};
 
-use super::{super::measurement::Measurement, Coordination, Progress};
+use super::{super::measurement::Measurement, Coordination, Delivery, Progress};
 
 /// Works for nobody: starts when it is ready, and prints the measurement as JSON.
 #[derive(Debug)]
@@ -25,7 +25,9 @@ impl Coordination for Alone {
     async fn aborted(&self) {
         std::future::pending().await
     }
+}
 
+impl Delivery for Alone {
     async fn deliver(&self, measurement: &Measurement) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&measurement.summary())?);
         Ok(())

@@ -17,7 +17,7 @@ use tailrace_crds::{
 
 use super::{
     super::{arguments::LoadTestArgs, measurement::Measurement},
-    Coordination, Progress,
+    Coordination, Delivery, Progress,
 };
 use crate::backoff::Backoff;
 
@@ -228,7 +228,9 @@ impl Coordination for Kubernetes {
         }
         std::future::pending().await
     }
+}
 
+impl Delivery for Kubernetes {
     async fn deliver(&self, measurement: &Measurement) -> anyhow::Result<()> {
         let status = ProducerReportStatus { result: Some(measurement.result()?), ..self.status() };
         Ok(self.write("the result", &status, RESULT_PATIENCE).await?)

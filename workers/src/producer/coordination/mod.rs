@@ -24,7 +24,7 @@ pub struct Progress {
     pub since: Duration,
 }
 
-/// What a producer says to whom it works for. None of it is called from a thread that is timed.
+/// Whom a producer works for, while it does. None of it is called from a thread that is timed.
 pub trait Coordination {
     /// Makes sure that no other process reports in this one's place.
     async fn claim(&self) -> anyhow::Result<()>;
@@ -34,6 +34,10 @@ pub trait Coordination {
     async fn progress(&self, progress: Progress);
     /// Returns when the run is to be ended before its time, and never if it is not.
     async fn aborted(&self);
+}
+
+/// What is said at the end by a producer that has a process of its own.
+pub trait Delivery: Coordination {
     /// Delivers the measurement.
     async fn deliver(&self, measurement: &Measurement) -> anyhow::Result<()>;
     /// Says in one sentence why there will be no measurement. It may get lost.

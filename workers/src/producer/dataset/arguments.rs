@@ -11,7 +11,7 @@ use crate::{encoding::Encoding, test_set};
 const JPEG_QUALITY: u8 = 75;
 
 /// The images that are sent.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug)]
 pub struct DatasetArgs {
     /// Where the images come from.
     #[arg(long, env = "TAILRACE_DATASET_SOURCE", default_value = "cifar10-test")]
