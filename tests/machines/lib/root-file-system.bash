@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# The root file system that all machines start from: what a cloud's image of Debian 12 has, and what a container of systemd needs.
+
+root_packages=(systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 procps kmod ca-certificates)
+
+root_file_system() {
+	echo "$cache/machines/root-$(content_key "$here/lib/root-file-system.bash" "$here"/root/* <(package_sources))"
+}
+
+# The computer's own package sources, the distribution's part of them.
+# shellcheck disable=SC2016
+package_sources() {
+	apt-get indextargets --format '$(ORIGIN)|deb $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' |
+		sed -nE 's/^(Debian|Ubuntu)\|//p' | sort -u
+}
+
+ensure_root_file_system() {
+	local root log=$cache/machines/root.log codename
+	root=$(root_file_system)
+	[[ ! -d $root ]] || return 0
+	mkdir -p "$cache/machines"
+	rm -rf "$root.partial"
+	# shellcheck disable=SC1091
+	codename=$(source /etc/os-release && echo "$VERSION_CODENAME")
+	package_sources | mmdebstrap --variant=minbase --mode=root --include="$(IFS=, && echo "${root_packages[*]}")" \
+		"$codename" "$root.partial" - >"$log" 2>&1 || fail "the root file system could not be made: see $log"
+	furnish_root "$root.partial" >>"$log" 2>&1 || fail "the root file system could not be furnished: see $log"
+	mv "$root.partial" "$root"
+	find "$cache/machines" -maxdepth 1 -name 'root-????????????' ! -path "$root" -mtime +14 -exec rm -rf {} +
+}
+
+# A user who may use sudo, a short patience at shutdown, packages through the cache, and no lists of them yet: with the
+# date of this moment Ansible would not fetch any.
+furnish_root() {
+	local root=$1
+	chroot "$root" useradd --create-home --shell /bin/bash debian
+	echo 'debian ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/debian"
+	mkdir -p "$root/etc/systemd/system.conf.d"
+	printf '[Manager]\nDefaultTimeoutStopSec=10s\n' >"$root/etc/systemd/system.conf.d/stop.conf"
+	echo "Acquire::http::Proxy \"http://$switch_address:$packages_port\";" >"$root/etc/apt/apt.conf.d/90cache"
+	# Nobody answers there: names of the world do not exist in the machines.
+	echo "nameserver $switch_address" >"$root/etc/resolv.conf"
+	install -m 0755 "$here/root/own-settings" "$root/usr/local/sbin/own-settings"
+	install -m 0644 "$here/root/own-settings.service" "$root/etc/systemd/system/own-settings.service"
+	chroot "$root" systemctl enable own-settings.service
+	chroot "$root" systemctl mask systemd-networkd.service systemd-resolved.service apt-daily.timer apt-daily-upgrade.timer
+	rm -rf "$root/var/lib/apt/lists" "$root"/var/cache/apt/*.bin "$root/etc/machine-id"
+	mkdir -p "$root/var/lib/apt/lists/partial" "$root/home/debian/.ssh"
+	touch --date=@0 "$root/var/lib/apt/lists"
+	touch "$root/etc/machine-id"
+}
