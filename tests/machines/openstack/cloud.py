@@ -2,7 +2,7 @@
 """A stand-in for an OpenStack cloud: the parts of Keystone, Nova, Neutron and Glance that ansible/ speaks to, in memory.
 
 Requests and answers have the shape of the samples in the published API references (docs.openstack.org/api-ref). What has no
-sample here is answered with 404 and told on standard error, so that a test cannot pass by it.
+sample here is answered with 501 and told on standard error, so that a test cannot pass by it.
 
 Usage: cloud.py PORT_FILE ID SECRET     listens on a free loopback port, writes it to PORT_FILE; takes this application credential
 """
@@ -12,7 +12,7 @@ import json
 import sys
 import urllib.parse
 
-from resources import Cloud, Refused
+from resources import Cloud, NoSample, Refused
 
 REGION = "RegionOne"
 
@@ -46,7 +46,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             status, content, headers = self.route(method, url.path.strip("/").split("/"), query, body)
         except Refused as refused:
             status, content, headers = refused.status, {"error": {"code": refused.status, "message": str(refused)}}, {}
-            print(f"{method} {self.path} -> {refused.status} {refused}", file=sys.stderr, flush=True)
+            if isinstance(refused, NoSample):
+                print(refused, file=sys.stderr, flush=True)
         self.write(status, content, headers)
 
     def write(self, status, content, headers):
@@ -137,7 +138,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return 201, content, {"X-Subject-Token": token}
 
     def log_message(self, *_):
-        """Requests are told only where they are refused."""
+        """Requests are told only where there is no sample of them."""
 
 
 def main():

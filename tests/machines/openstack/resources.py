@@ -12,6 +12,13 @@ class Refused(Exception):
         self.status = status
 
 
+class NoSample(Refused):
+    """A request that this stand-in knows no answer to; the test fails by it."""
+
+    def __init__(self, method, service, path):
+        super().__init__(501, f"no sample of {method} {service} {'/'.join(path)}")
+
+
 class Collection:
     """Resources of one kind: made, listed by equal fields, shown, deleted."""
 
@@ -78,7 +85,7 @@ class Cloud:
                 return self.neutron(method, path, query, body)
             if service == "image" and path[:1] == ["images"] and method == "GET":
                 return self.read(self.images, path[1:], query, wrapped=False)
-            raise Refused(404, "The resource could not be found.")
+            raise NoSample(method, service, path)
 
     def read(self, collection, path, query, wrapped=True):
         if path:
@@ -88,7 +95,7 @@ class Cloud:
 
     # Nova
 
-    def compute(self, method, path, query, body):
+    def compute(self, method, path, query, body, service="compute"):
         what, rest = path[0], path[1:]
         if what == "flavors" and method == "GET":
             if rest[1:] == ["os-extra_specs"]:
@@ -98,7 +105,7 @@ class Cloud:
             return self.keypair(method, rest, body)
         if what == "servers":
             return self.server(method, rest, query, body)
-        raise Refused(404, "The resource could not be found.")
+        raise NoSample(method, service, path)
 
     def keypair(self, method, path, body):
         if method == "POST":
@@ -115,7 +122,7 @@ class Cloud:
             return 200, {"keypair": self.keypairs.get(path[0])}
         return 200, {"keypairs": [{"keypair": pair} for pair in self.keypairs.items.values()]}
 
-    def server(self, method, path, query, body):
+    def server(self, method, path, query, body, service="servers"):
         if method == "POST" and not path:
             return 202, {"server": self.add_server(body["server"])}
         if method == "DELETE" and len(path) == 1:
@@ -133,7 +140,7 @@ class Cloud:
             for server in self.servers.items.values():
                 self.advance(server)
             return self.read(self.servers, path, query)
-        raise Refused(404, "The resource could not be found.")
+        raise NoSample(method, service, path)
 
     def add_server(self, given):
         """A server is built for the time of one look at it, then active, as a real one that is waited for."""
@@ -181,13 +188,13 @@ class Cloud:
 
     # Neutron
 
-    def neutron(self, method, path, query, body):
+    def neutron(self, method, path, query, body, service="network"):
         collections = {"networks": self.networks, "subnets": self.subnets, "ports": self.ports, "security-groups": self.groups,
                        "security-group-rules": self.rules, "floatingips": self.floating}
         if path[:1] == ["extensions"]:
             return 200, {"extensions": []}
         if path[0] not in collections:
-            raise Refused(404, "The resource could not be found.")
+            raise NoSample(method, service, path)
         collection = collections[path[0]]
         if method == "GET":
             return self.read(collection, path[1:], query)
@@ -199,7 +206,7 @@ class Cloud:
             return 201, {collection.one: makers[path[0]](given)}
         if method == "PUT" and path[0] == "floatingips":
             return 200, {collection.one: self.bind(collection.get(path[1]), given)}
-        raise Refused(404, "The resource could not be found.")
+        raise NoSample(method, service, path)
 
     def remove(self, collection, item):
         if collection is self.groups:
