@@ -54,6 +54,7 @@ end_process() {
 	[[ -n ${engine_process:-} ]] || return 0
 	kill "$engine_process" 2>/dev/null || true
 	wait "$engine_process" 2>/dev/null || true
+	umount "$folder"/run/netns/* 2>/dev/null || true
 	engine_process=
 }
 

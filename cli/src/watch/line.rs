@@ -34,7 +34,10 @@ pub fn now(load_test: &LoadTest) -> String {
     if let Some(progress) = status.progress.filter(|_| sends(status.phase)) {
         parts.extend(progress.rate.map(|rate| format!("{rate} images/s")));
         parts.extend(progress.p95_micros.map(|p95| format!("p95 {}", display::micros(p95.max(0).unsigned_abs()))));
-        parts.push(format!("{} s left", progress.seconds_left.max(0)));
+        parts.push(match status.phase {
+            Phase::Draining => "waiting for the last answers".to_owned(),
+            _ => format!("{} s left", progress.seconds_left.max(0)),
+        });
     }
     if parts.is_empty() {
         parts.extend(status.message);

@@ -150,7 +150,10 @@ fn mark(plot: &Plot, run: &Run, top: f64) -> Drawn {
         }
         plot.dot((at, micros as f64), 8, color)?;
         let (x, y) = plot.at(at, micros as f64);
-        plot.write_on_white(&display::micros(micros), (x + 18, y + 28), LABEL, color, Anchor::Start)?;
+        // Not on the axis, where a limit far above makes the curve a low one.
+        let axis = plot.at(at, 0.0).1;
+        let y = if y + 40 < axis { y + 28 } else { y - 22 };
+        plot.write_on_white(&display::micros(micros), (x + 18, y), LABEL, color, Anchor::Start)?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(crate) use session::measure;
 
 use coordination::{Alone, Delivery, Kubernetes};
 
-use crate::shutdown;
+use crate::{sentence::sentence, shutdown};
 
 /// Runs the load and delivers its measurement: to the ProducerReport of a LoadTest, or to standard output.
 ///
@@ -68,7 +68,7 @@ async fn work_for<C: Delivery>(coordination: &C, args: &Args) -> anyhow::Result<
         }
         Err(failure) => {
             stop.cancel();
-            coordination.fail(&format!("{failure:#}")).await;
+            coordination.fail(&sentence(&failure)).await;
             Err(failure)
         }
     }
