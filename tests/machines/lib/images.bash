@@ -17,10 +17,10 @@ ensure_kubernetes_images() {
 	folder=$(images_folder)
 	if [[ ! -d $folder ]]; then
 		rm -rf "$folder.partial"
-		mkdir -p "$folder.partial/layers" "$folder.partial/programs"
+		mkdir -p "$folder.partial/programs"
 		make_kubernetes_archive "$folder.partial" >"$cache/machines/images.log" 2>&1 ||
 			fail "the image of Kubernetes could not be made: see $cache/machines/images.log"
-		rm -rf "$folder.partial"/{layers,programs,buildah,base.tar}
+		rm -rf "$folder.partial"/{programs,buildah,base.tar} "/run/$prefix-images"
 		mv "$folder.partial" "$folder"
 		find "$cache/machines" -maxdepth 1 -name 'images-????????????' ! -path "$folder" -mtime +14 -exec rm -rf {} +
 	fi

@@ -37,4 +37,16 @@ switch_off() {
 	wait_until 30 "the end of $name" is_off "$name"
 }
 
-is_off() { [[ ! -e $state/$1/nspawn ]]; }
+is_off() { [[ ! -e $state/$1/nspawn ]] || ! kill -0 "$(<"$state/$1/nspawn")"; }
+
+remove_control_groups() {
+	local hierarchy
+	while read -r hierarchy; do
+		[[ ! -d $hierarchy/$cgroup ]] || wait_until 30 "the removal of $hierarchy/$cgroup" remove_tree "$hierarchy/$cgroup"
+	done < <(hierarchies)
+}
+
+remove_tree() {
+	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || true
+	[[ ! -d $1 ]]
+}

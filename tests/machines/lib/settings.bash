@@ -56,3 +56,11 @@ content_key() {
 		cat "$@"
 	} | sha256sum | cut -c1-12
 }
+
+hierarchies() {
+	if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
+		echo /sys/fs/cgroup
+	else
+		awk '$3 == "cgroup" || $3 == "cgroup2" { print $2 }' /proc/mounts
+	fi
+}
