@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# Machines on and off. A machine's folder: root (its disk, over the common one), containerd and kubelet (which want a file
+# Machines on and off. A machine's folder: root (its disk, over the common one), containerd, kubelet and docker (which want a file
 # system that is no overlay), log, `on` while it shall run, `nspawn` with the process that holds it.
 
 make_machine() {
 	local name=$1 home=$state/$1/disk/home/debian/.ssh
-	mkdir -p "$state/$name"/{disk,work,root,containerd,kubelet} "$state/$name/disk/etc" "$home"
+	mkdir -p "$state/$name"/{disk,work,root,containerd,kubelet,docker} "$state/$name/disk/etc" "$home"
 	echo "$name" >"$state/$name/disk/etc/hostname"
 	printf '127.0.0.1 localhost\n%s %s\n' "$(machine_address "$name")" "$name" >"$state/$name/disk/etc/hosts"
 	cp "$state/key.pub" "$home/authorized_keys"
