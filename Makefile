@@ -3,6 +3,8 @@
 #   make demo     a cluster, a Pipeline, six LoadTests, and the table of their percentiles
 #   make test     formatting, lints, unit, API, worker and end-to-end tests
 #   make test-compose   the pipeline of compose/ on a Docker engine of its own; part of make test
+#   make test-machines  the playbooks of ansible/ on machines that are made for it
+#   make test-all       make test, all images by plain docker build, and the machines
 #   make bench    the figures of the README, from runs of its own
 #   make bench-classifier   the classifier beside ONNX Runtime (CHECK=1 fails where a bar is missed)
 #   make bench-pipeline     both topologies beside the floor of their latency, and their highest rates (CHECK=1 as above)
@@ -11,7 +13,7 @@
 #   make install  Tailrace in the local cluster
 #   make train    the model of the classifier, from the data set
 
-.PHONY: demo test test-compose bench bench-classifier bench-pipeline bench-generator bench-original up down install train
+.PHONY: demo test test-compose test-machines test-all bench bench-classifier bench-pipeline bench-generator bench-original up down install train
 
 demo:
 	@examples/demo
@@ -21,6 +23,14 @@ test:
 
 test-compose:
 	@tests/compose/run
+
+test-machines:
+	@tests/machines/run
+
+test-all: test
+	@tests/compose/run --build
+	@tests/machines/lint
+	@tests/machines/run
 
 bench:
 	@bench/run
