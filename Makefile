@@ -49,7 +49,7 @@ bench-original:
 
 up:
 	@third-party/packages
-	@third-party/build
+	@third-party/build helm kubernetes portal
 	@localcluster/up
 
 down:
