@@ -11,26 +11,7 @@ use crate::{
     validity::{Evidence, Target},
 };
 
-/// What one producer has measured.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// The images of the warm-up.
-    pub warmup: Counts,
-    /// The images of the measurement.
-    pub tally: Tally,
-    /// The measurement second by second.
-    pub intervals: Intervals,
-    /// How long was measured.
-    pub measured: Duration,
-    /// How long the producer was kept from running by a CPU limit; none if nobody says.
-    pub throttled: Option<Duration>,
-    /// How many records the topic of the images got meanwhile, from all sources; none if nobody says.
-    pub topic_records: Option<u64>,
-    /// How much later than the common start it began, by its own host's clock, in microseconds.
-    pub start_delay_micros: i64,
-}
-
-/// All producers' numbers together.
+/// The numbers of one producer, or of several together.
 #[derive(Clone, Debug)]
 pub struct Sum {
     /// The images of the warm-up.
@@ -43,10 +24,10 @@ pub struct Sum {
     pub measured: Duration,
     /// How long producers were kept from running by a CPU limit, together; none if none of them says.
     pub throttled: Option<Duration>,
-    /// How many records the topic of the images got meanwhile, from all sources.
+    /// How many records the topic of the images got meanwhile, from all sources; none if nobody says.
     pub topic_records: Option<u64>,
-    /// Between the first and the last start, in microseconds.
-    pub start_skew_micros: i64,
+    /// How much later than the common start each producer began, by its own host's clock, in microseconds.
+    pub start_delays_micros: Vec<i64>,
 }
 
 impl Sum {
@@ -54,8 +35,7 @@ impl Sum {
     ///
     /// # Errors
     /// Their intervals are not of one length.
-    pub fn of(parts: Vec<Part>) -> Result<Self, OtherIntervals> {
-        let delays = || parts.iter().map(|part| part.start_delay_micros);
+    pub fn of(parts: Vec<Self>) -> Result<Self, OtherIntervals> {
         let mut sum = Self {
             warmup: Counts::default(),
             tally: Tally::default(),
@@ -63,7 +43,7 @@ impl Sum {
             measured: parts.iter().map(|part| part.measured).min().unwrap_or_default(),
             throttled: parts.iter().filter_map(|part| part.throttled).reduce(|a, b| a + b),
             topic_records: parts.iter().filter_map(|part| part.topic_records).max(),
-            start_skew_micros: delays().max().unwrap_or(0).saturating_sub(delays().min().unwrap_or(0)),
+            start_delays_micros: parts.iter().flat_map(|part| part.start_delays_micros.clone()).collect(),
         };
         for part in &parts {
             sum.warmup += part.warmup;
@@ -71,6 +51,12 @@ impl Sum {
         }
         sum.intervals = sum_of_intervals(parts.into_iter().map(|part| part.intervals).collect())?;
         Ok(sum)
+    }
+
+    /// Between the first and the last start, in microseconds.
+    pub fn start_skew_micros(&self) -> i64 {
+        let delays = || self.start_delays_micros.iter().copied();
+        delays().max().unwrap_or(0).saturating_sub(delays().min().unwrap_or(0))
     }
 
     /// Percentiles of the latency, over all images scheduled.
@@ -145,7 +131,7 @@ mod tests {
     const TICK: Duration = Duration::from_millis(100);
 
     /// Ten images, of which the last `lost` were not answered, and the others took 10 ms.
-    fn part(lost: u32, start_delay_micros: i64) -> Part {
+    fn part(lost: u32, start_delay_micros: i64) -> Sum {
         let mut ledger = Ledger::new(Duration::ZERO, Intervals::new(TICK * 10));
         for number in 0..10 {
             let sequence = ledger.send(TICK * number, TICK * number);
@@ -156,14 +142,14 @@ mod tests {
             }
         }
         let windows = ledger.finish().0;
-        Part {
+        Sum {
             warmup: windows.warmup.counts,
             tally: windows.measurement,
             intervals: windows.intervals,
             measured: TICK * 10,
             throttled: None,
             topic_records: Some(20),
-            start_delay_micros,
+            start_delays_micros: vec![start_delay_micros],
         }
     }
 
@@ -171,7 +157,7 @@ mod tests {
     fn a_sum_has_the_counts_and_latencies_of_all_producers() {
         let sum = Sum::of(vec![part(0, 40), part(1, 10)]).unwrap();
         assert_eq!((sum.tally.counts.scheduled, sum.tally.counts.lost, sum.latency().count), (20, 1, 19));
-        assert_eq!((sum.start_skew_micros, sum.measured), (30, TICK * 10));
+        assert_eq!((sum.start_skew_micros(), sum.measured), (30, TICK * 10));
         assert_eq!(sum.intervals.total().scheduled, 20);
         assert_eq!(sum.in_a_sentence(TICK * 300), "20 images, of which 1 were lost; p95 10ms");
     }

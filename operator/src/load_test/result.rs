@@ -112,7 +112,7 @@ fn write_numbers(seen: &Observation, sum: &Sum, latency: &Summary, status: &mut 
         offered: display::rate(counts.sent, sum.measured),
         achieved: display::rate(counts.received, sum.measured),
     });
-    status.start_skew_micros = Some(sum.start_skew_micros);
+    status.start_skew_micros = Some(sum.start_skew_micros());
     status.accuracy_percent = display::percent(*correct, *compared);
 }
 

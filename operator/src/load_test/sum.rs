@@ -10,7 +10,7 @@ use tailrace_measure::{
     accounting::{Counts, Stages, Tally},
     histogram::{DecodeError, LatencyHistogram},
     intervals::{Buckets, Interval, Intervals, OtherIntervals},
-    sum::{Part, Sum},
+    sum::Sum,
 };
 
 /// The report of a producer is not one.
@@ -36,15 +36,15 @@ pub fn sum(results: &[&ProducerResult]) -> Result<Sum, Unreadable> {
     Ok(Sum::of(parts)?)
 }
 
-fn part(result: &ProducerResult) -> Result<Part, Unreadable> {
-    Ok(Part {
+fn part(result: &ProducerResult) -> Result<Sum, Unreadable> {
+    Ok(Sum {
         warmup: Counts::from(&result.warmup_messages),
         tally: tally(result)?,
         intervals: intervals(&result.intervals)?,
         measured: micros(result.measured_micros),
         throttled: result.throttled_micros.map(micros),
         topic_records: result.topic_records.map(unsigned),
-        start_delay_micros: result.start_delay_micros,
+        start_delays_micros: vec![result.start_delay_micros],
     })
 }
 

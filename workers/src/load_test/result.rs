@@ -9,7 +9,7 @@ use tailrace_measure::{
     confidence::confidence,
     display,
     histogram::LatencyHistogram,
-    sum::{Part, Sum},
+    sum::Sum,
     summary::{Summary, summarize},
     validity::{self, Target, judge},
     warning::warnings,
@@ -69,7 +69,7 @@ pub fn run(args: &Args, measured: Measured) -> anyhow::Result<Run> {
         send_delay: Some(of_values(&sum.tally.send_delay)),
         confidence: confidence(&sum.intervals).unwrap_or_default(),
         stages: Some(stages(&sum.tally.stages)),
-        start_skew_micros: Some(sum.start_skew_micros),
+        start_skew_micros: Some(sum.start_skew_micros()),
         accuracy_percent: number(display::percent(sum.tally.correct, sum.tally.compared)),
         objectives,
         comparison: None,
@@ -84,7 +84,7 @@ pub fn run(args: &Args, measured: Measured) -> anyhow::Result<Run> {
 }
 
 /// The control group is that of the process: what it says counts once, not for each producer.
-fn parts(measurements: &[Measurement]) -> Vec<Part> {
+fn parts(measurements: &[Measurement]) -> Vec<Sum> {
     let mut parts: Vec<_> = measurements.iter().map(Measurement::part).collect();
     parts.iter_mut().skip(1).for_each(|part| part.throttled = None);
     parts

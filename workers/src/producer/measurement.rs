@@ -14,7 +14,7 @@ use tailrace_measure::{
     display,
     histogram::{EncodeError, LatencyHistogram},
     intervals::{Buckets, Intervals},
-    sum::Part,
+    sum::Sum,
     summary::{self, summarize},
     validity::{Evidence, Target, Validity, judge},
 };
@@ -105,15 +105,15 @@ impl Measurement {
     }
 
     /// What it adds to a test of several producers.
-    pub fn part(&self) -> Part {
-        Part {
+    pub fn part(&self) -> Sum {
+        Sum {
             warmup: self.windows.warmup.counts,
             tally: self.windows.measurement.clone(),
             intervals: self.intervals(),
             measured: self.measured,
             throttled: self.throttled,
             topic_records: u64::try_from(self.topic_records).ok(),
-            start_delay_micros: self.start_delay_micros,
+            start_delays_micros: vec![self.start_delay_micros],
         }
     }
 
