@@ -40,7 +40,7 @@ pub mod reasons {
     pub const QUEUED: &str = "Queued";
     /// The LoadTest was accepted.
     pub const ACCEPTED: &str = "Accepted";
-    /// Producers are being started.
+    /// Producers are being started, or a round of an Experiment begins.
     pub const STARTING: &str = "Starting";
     /// Load is being sent.
     pub const RUNNING: &str = "Running";

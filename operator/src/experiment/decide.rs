@@ -47,11 +47,21 @@ pub fn decide(seen: &Observation) -> Decision {
     if seen.experiment.metadata.deletion_timestamp.is_some() {
         return Decision { delete: vec![], ..nothing(seen) };
     }
-    let status = if seen.wants_a_round() { status::begun(seen) } else { seen.status() };
+    if seen.wants_a_round() {
+        return begin(seen);
+    }
+    let status = seen.status();
     if status.phase.is_final() {
         return nothing(seen);
     }
     go_on(seen, status)
+}
+
+/// A round is written down before anything is made in it: whoever sees a LoadTest of it can ask for the next round, and
+/// is not taken for the one who asked for this.
+fn begin(seen: &Observation) -> Decision {
+    let status = status::under_way(seen, status::begun(seen), Phase::Pending, "begins a round".to_owned());
+    decision(seen, None, status, Duration::ZERO)
 }
 
 /// The end, since the API server refuses a LoadTest and would refuse it again. The table does not show it.

@@ -31,6 +31,7 @@ pub fn begun(seen: &Observation) -> ExperimentStatus {
 /// Is not over.
 pub fn under_way(seen: &Observation, status: ExperimentStatus, phase: Phase, message: String) -> ExperimentStatus {
     let reason = match phase {
+        Phase::Pending => reasons::STARTING,
         Phase::CoolingDown => reasons::COOLING_DOWN,
         Phase::Suspended => reasons::SUSPENDED,
         _ => reasons::RUNNING,

@@ -14,6 +14,13 @@ use crate::{
     experiment::fixtures::{End, max_rate, new, sweep},
 };
 
+/// An Experiment whose first round is written down.
+fn begun(experiment: Experiment) -> Observation {
+    let seen = new(experiment);
+    let first = decide(&seen);
+    seen.after(&first)
+}
+
 /// Decides, does it, and ends each LoadTest as `end` says, until nothing is to be done. Returns the names in their order.
 fn play(mut seen: Observation, end: impl Fn(&LoadTest) -> End) -> (Vec<String>, Observation) {
     let mut names = Vec::new();
@@ -66,11 +73,21 @@ fn a_sweep_makes_its_tests_one_after_another_and_sums_them_up() {
 }
 
 #[test]
-fn the_next_test_waits_for_the_end_of_the_cool_down() {
+fn a_round_is_written_down_before_its_first_test_so_that_the_next_can_be_asked_for_as_soon_as_that_is_seen() {
     let seen = new(sweep(&[1, 2], 1));
     let first = decide(&seen);
     assert_eq!(first.announcements[0].note, "begins a round of 2 LoadTests");
-    let seen = seen.after(&first).later(20);
+    assert_eq!((first.create.is_none(), first.status.phase, first.status.round), (true, Phase::Pending, 1));
+    assert_eq!(first.look_again, Some(Duration::ZERO));
+    let seen = seen.after(&first);
+    assert!(decide(&seen).create.is_some());
+    assert_eq!(decide(&annotated(seen, "again")).status.round, 2);
+}
+
+#[test]
+fn the_next_test_waits_for_the_end_of_the_cool_down() {
+    let seen = begun(sweep(&[1, 2], 1));
+    let seen = seen.clone().after(&decide(&seen)).later(20);
     let running = decide(&seen);
     assert_eq!((running.create.is_none(), running.status.phase), (true, Phase::Running), "one at a time");
     let seen = seen.after(&running).with_end("sweep-1-01-1", &End::P95(1_000)).later(2);
@@ -129,7 +146,7 @@ fn a_sweep_that_stops_on_failure_makes_no_further_test() {
 
 #[test]
 fn an_operator_killed_between_two_writes_makes_nothing_twice() {
-    let seen = new(sweep(&[1, 2], 1));
+    let seen = begun(sweep(&[1, 2], 1));
     let first = decide(&seen);
     let seen = seen.killed_after_creation(&first);
     let again = decide(&seen);
@@ -142,7 +159,7 @@ fn an_operator_killed_between_two_writes_makes_nothing_twice() {
 
 #[test]
 fn a_test_deleted_before_its_end_is_made_again_and_one_deleted_after_it_is_not() {
-    let seen = new(sweep(&[1, 2], 1));
+    let seen = begun(sweep(&[1, 2], 1));
     let mut seen = seen.clone().after(&decide(&seen));
     seen.tests.clear();
     assert_eq!(decide(&seen).create.unwrap().name_any(), "sweep-1-01-1");
@@ -155,7 +172,7 @@ fn a_test_deleted_before_its_end_is_made_again_and_one_deleted_after_it_is_not()
 
 #[test]
 fn a_name_that_is_taken_ends_the_experiment() {
-    let mut seen = new(sweep(&[1], 1));
+    let mut seen = begun(sweep(&[1], 1));
     let mut foreign = *decide(&seen).create.unwrap();
     foreign.metadata.owner_references = None;
     seen.tests.push(foreign);
@@ -166,7 +183,7 @@ fn a_name_that_is_taken_ends_the_experiment() {
 
 #[test]
 fn a_suspended_experiment_makes_nothing_and_goes_on_afterwards() {
-    let mut seen = new(sweep(&[1], 1));
+    let mut seen = begun(sweep(&[1], 1));
     seen.experiment.spec.suspend = true;
     let suspended = decide(&seen);
     assert_eq!((suspended.create.is_none(), suspended.status.phase), (true, Phase::Suspended));
@@ -178,7 +195,7 @@ fn a_suspended_experiment_makes_nothing_and_goes_on_afterwards() {
 
 #[test]
 fn an_aborted_experiment_aborts_the_test_that_runs_and_ends_with_what_it_knows() {
-    let seen = new(sweep(&[1, 2], 1));
+    let seen = begun(sweep(&[1, 2], 1));
     let mut seen = seen.clone().after(&decide(&seen));
     seen.experiment.spec.abort = true;
     let aborting = decide(&seen);
@@ -192,7 +209,7 @@ fn an_aborted_experiment_aborts_the_test_that_runs_and_ends_with_what_it_knows()
     assert_eq!((ended.create.is_none(), ended.status.phase, ended.status.done), (true, Phase::Aborted, 1));
     assert_eq!(succeeded(&seen.after(&ended)).1, "Aborted");
 
-    let mut never = new(sweep(&[1, 2], 1));
+    let mut never = begun(sweep(&[1, 2], 1));
     never.experiment.spec.abort = true;
     assert_eq!(decide(&never).status.phase, Phase::Aborted);
 }
@@ -225,11 +242,11 @@ fn a_new_value_of_the_annotation_begins_a_new_round_and_deletes_the_tests_of_the
 
 #[test]
 fn an_experiment_that_runs_can_be_begun_again() {
-    let seen = new(sweep(&[1, 2], 1));
+    let seen = begun(sweep(&[1, 2], 1));
     let seen = annotated(seen.clone().after(&decide(&seen)), "now");
-    let decision = decide(&seen);
-    assert_eq!(decision.delete.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["sweep-1-01-1"]);
-    assert_eq!(decision.create.unwrap().name_any(), "sweep-2-01-1");
+    let again = decide(&seen);
+    assert_eq!(again.delete.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["sweep-1-01-1"]);
+    assert_eq!(decide(&seen.after(&again)).create.unwrap().name_any(), "sweep-2-01-1");
 }
 
 #[test]
@@ -313,7 +330,7 @@ fn max_rate_ends_with_a_test_that_says_nothing_about_its_rate() {
 
 #[test]
 fn a_load_test_that_is_refused_ends_the_experiment() {
-    let seen = new(sweep(&[1], 1));
+    let seen = begun(sweep(&[1], 1));
     let decision = refused(&seen, decide(&seen), "could not create LoadTest sweep-1-01-1: exceeded quota");
     assert_eq!((decision.create.is_none(), decision.status.phase), (true, Phase::Failed));
     assert_eq!(find(&decision.status.conditions, types::FINISHED).unwrap().status, "True");
