@@ -29,7 +29,6 @@ test-machines:
 
 test-all: test
 	@tests/compose/run --build
-	@tests/machines/lint
 	@tests/machines/run
 
 bench:
