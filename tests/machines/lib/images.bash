@@ -34,7 +34,7 @@ ensure_kubernetes_images() {
 # A minimal Debian with iptables, which kube-proxy and flannel call, and the programs.
 make_kubernetes_archive() {
 	local folder=$1 container name
-	package_sources | mmdebstrap --variant=minbase --mode=root --include=iptables \
+	own_package_sources | mmdebstrap --variant=minbase --mode=root --include=iptables \
 		--customize-hook='rm -rf "$1"/var/cache/apt/* "$1"/var/lib/apt/lists/* "$1"/usr/share/doc "$1"/usr/share/locale' \
 		"$(source /etc/os-release && echo "$VERSION_CODENAME")" "$folder/base.tar" -
 	cp -L "$cache/bin/kubernetes" "$folder/programs/kubernetes"

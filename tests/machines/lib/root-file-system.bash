@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2034,SC2154
-# The root file system that all machines start from: what a cloud's image of Debian 12 has, and what a container of systemd needs.
+# The root file system that all machines start from: what a cloud's image has, and what a container of systemd needs.
 
 root_packages=(systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 procps kmod ca-certificates)
 
@@ -7,23 +7,50 @@ root_file_system() {
 	echo "$cache/machines/root-$(content_key "$here/lib/root-file-system.bash" "$here"/root/* <(package_sources))"
 }
 
-# The computer's own package sources, the distribution's part of them.
-# shellcheck disable=SC2016
+# Of the system that the machines are to have, its release first.
 package_sources() {
+	case ${SYSTEM:-} in
+	'') own_package_sources ;;
+	debian-13) echo 'deb http://deb.debian.org/debian trixie main' ;;
+	ubuntu-22.04) ubuntu_package_sources jammy ;;
+	ubuntu-24.04) ubuntu_package_sources noble ;;
+	*) fail "SYSTEM=$SYSTEM: write debian-13, ubuntu-22.04 or ubuntu-24.04, or leave it out for the system of this computer" ;;
+	esac
+}
+
+# The package with the keys of the distribution that is not the computer's own.
+# shellcheck disable=SC1091
+foreign_keys() {
+	case $(source /etc/os-release && echo "$ID")/${SYSTEM:-} in
+	debian/ubuntu-*) echo ubuntu-archive-keyring ;;
+	ubuntu/debian-*) echo debian-archive-keyring ;;
+	esac
+}
+
+ubuntu_package_sources() {
+	local suite
+	for suite in "$1" "$1-updates" "$1-security"; do
+		echo "deb http://archive.ubuntu.com/ubuntu $suite main universe"
+	done
+}
+
+# The distribution's part of the computer's own.
+# shellcheck disable=SC2016
+own_package_sources() {
 	apt-get indextargets --format '$(ORIGIN)|deb $(REPO_URI) $(CODENAME) $(COMPONENT)' 'Created-By: Packages' |
 		sed -nE 's/^(Debian|Ubuntu)\|//p' | sort -u
 }
 
 ensure_root_file_system() {
-	local root log=$cache/machines/root.log codename
+	local root log=$cache/machines/root.log sources release
+	sources=$(package_sources)
 	root=$(root_file_system)
 	[[ ! -d $root ]] || return 0
 	mkdir -p "$cache/machines"
 	rm -rf "$root.partial"
-	# shellcheck disable=SC1091
-	codename=$(source /etc/os-release && echo "$VERSION_CODENAME")
-	package_sources | mmdebstrap --variant=minbase --mode=root --include="$(IFS=, && echo "${root_packages[*]}")" \
-		"$codename" "$root.partial" - >"$log" 2>&1 || fail "the root file system could not be made: see $log"
+	read -r _ _ release _ <<<"$sources"
+	mmdebstrap --variant=minbase --mode=root --include="$(IFS=, && echo "${root_packages[*]}")" \
+		"$release" "$root.partial" - <<<"$sources" >"$log" 2>&1 || fail "the root file system could not be made: see $log"
 	furnish_root "$root.partial" >>"$log" 2>&1 || fail "the root file system could not be furnished: see $log"
 	mv "$root.partial" "$root"
 	find "$cache/machines" -maxdepth 1 -name 'root-????????????' ! -path "$root" -mtime +14 -exec rm -rf {} +
