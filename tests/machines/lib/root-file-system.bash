@@ -7,14 +7,28 @@ root_file_system() {
 	echo "$cache/machines/root-$(content_key "$here/lib/root-file-system.bash" "$here"/root/* <(package_sources))"
 }
 
-# Of the system that the machines are to have, its release first.
-package_sources() {
+# The name of the release that the machines are to have.
+# shellcheck disable=SC1091
+release() {
 	case ${SYSTEM:-} in
-	'') own_package_sources ;;
-	debian-13) echo 'deb http://deb.debian.org/debian trixie main' ;;
-	ubuntu-22.04) ubuntu_package_sources jammy ;;
-	ubuntu-24.04) ubuntu_package_sources noble ;;
+	'') (source /etc/os-release && echo "$VERSION_CODENAME") ;;
+	debian-13) echo trixie ;;
+	ubuntu-22.04) echo jammy ;;
+	ubuntu-24.04) echo noble ;;
 	*) fail "SYSTEM=$SYSTEM: write debian-13, ubuntu-22.04 or ubuntu-24.04, or leave it out for the system of this computer" ;;
+	esac
+}
+
+package_sources() {
+	local suite
+	case ${SYSTEM:-} in
+	debian-*) echo "deb http://deb.debian.org/debian $(release) main" ;;
+	ubuntu-*)
+		for suite in '' -updates -security; do
+			echo "deb http://archive.ubuntu.com/ubuntu $(release)$suite main universe"
+		done
+		;;
+	*) own_package_sources ;;
 	esac
 }
 
@@ -27,13 +41,6 @@ foreign_keys() {
 	esac
 }
 
-ubuntu_package_sources() {
-	local suite
-	for suite in "$1" "$1-updates" "$1-security"; do
-		echo "deb http://archive.ubuntu.com/ubuntu $suite main universe"
-	done
-}
-
 # The distribution's part of the computer's own.
 # shellcheck disable=SC2016
 own_package_sources() {
@@ -42,15 +49,14 @@ own_package_sources() {
 }
 
 ensure_root_file_system() {
-	local root log=$cache/machines/root.log sources release
-	sources=$(package_sources)
+	local root log=$cache/machines/root.log release
+	release=$(release)
 	root=$(root_file_system)
 	[[ ! -d $root ]] || return 0
 	mkdir -p "$cache/machines"
 	rm -rf "$root.partial"
-	read -r _ _ release _ <<<"$sources"
-	mmdebstrap --variant=minbase --mode=root --include="$(IFS=, && echo "${root_packages[*]}")" \
-		"$release" "$root.partial" - <<<"$sources" >"$log" 2>&1 || fail "the root file system could not be made: see $log"
+	package_sources | mmdebstrap --variant=minbase --mode=root --include="$(IFS=, && echo "${root_packages[*]}")" \
+		"$release" "$root.partial" - >"$log" 2>&1 || fail "the root file system could not be made: see $log"
 	furnish_root "$root.partial" >>"$log" 2>&1 || fail "the root file system could not be furnished: see $log"
 	mv "$root.partial" "$root"
 	find "$cache/machines" -maxdepth 1 -name 'root-????????????' ! -path "$root" -mtime +14 -exec rm -rf {} +
