@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # The root file system that all machines start from: what a cloud's image has, and what a container of systemd needs.
 
+ubuntu_keys_package=http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb
+ubuntu_keys_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8
 root_packages=(systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 procps kmod ca-certificates)
 
 root_file_system() {
@@ -32,13 +34,13 @@ package_sources() {
 	esac
 }
 
-# The package with the keys of the distribution that is not the computer's own.
-# shellcheck disable=SC1091
-foreign_keys() {
-	case $(source /etc/os-release && echo "$ID")/${SYSTEM:-} in
-	debian/ubuntu-*) echo ubuntu-archive-keyring ;;
-	ubuntu/debian-*) echo debian-archive-keyring ;;
-	esac
+# With which the packages of another distribution are signed: prints the file. Debian 12 has no package of Ubuntu's.
+ubuntu_keys() {
+	local package=$cache/machines/${ubuntu_keys_package##*/}
+	[[ -s $package ]] || curl --silent --show-error --fail --output "$package" "$ubuntu_keys_package"
+	sha256sum --check --quiet <<<"$ubuntu_keys_sha256  $package" || fail "$package is not the package it should be: delete it"
+	dpkg-deb --extract "$package" "$cache/machines/ubuntu-keyring"
+	echo "$cache/machines/ubuntu-keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg"
 }
 
 # The distribution's part of the computer's own.
@@ -49,14 +51,18 @@ own_package_sources() {
 }
 
 ensure_root_file_system() {
-	local root log=$cache/machines/root.log release
+	local root log=$cache/machines/root.log release keys options=()
 	release=$(release)
 	root=$(root_file_system)
 	[[ ! -d $root ]] || return 0
 	mkdir -p "$cache/machines"
 	rm -rf "$root.partial"
+	if [[ ${SYSTEM:-} == ubuntu-* ]]; then
+		keys=$(ubuntu_keys)
+		options=(--keyring="$keys")
+	fi
 	package_sources | mmdebstrap --variant=minbase --mode=root --include="$(IFS=, && echo "${root_packages[*]}")" \
-		"$release" "$root.partial" - >"$log" 2>&1 || fail "the root file system could not be made: see $log"
+		"${options[@]}" "$release" "$root.partial" - >"$log" 2>&1 || fail "the root file system could not be made: see $log"
 	furnish_root "$root.partial" >>"$log" 2>&1 || fail "the root file system could not be furnished: see $log"
 	mv "$root.partial" "$root"
 	find "$cache/machines" -maxdepth 1 -name 'root-????????????' ! -path "$root" -mtime +14 -exec rm -rf {} +
