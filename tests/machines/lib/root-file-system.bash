@@ -3,7 +3,7 @@
 
 ubuntu_keys_package=http://archive.ubuntu.com/ubuntu/pool/main/u/ubuntu-keyring/ubuntu-keyring_2023.11.28.1_all.deb
 ubuntu_keys_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb8a8
-root_packages=(systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 procps kmod ca-certificates)
+root_packages=(apt systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 procps kmod ca-certificates)
 
 root_file_system() {
 	echo "$cache/machines/root-$(content_key "$here/lib/root-file-system.bash" "$here"/root/* <(package_sources))"
@@ -78,6 +78,7 @@ furnish_root() {
 	printf '[Manager]\nDefaultTimeoutStopSec=10s\n' >"$root/etc/systemd/system.conf.d/stop.conf"
 	echo "Acquire::http::Proxy \"http://$switch_address:$packages_port\";" >"$root/etc/apt/apt.conf.d/90cache"
 	# Nobody answers there: names of the world do not exist in the machines.
+	rm -f "$root/etc/resolv.conf"
 	echo "nameserver $switch_address" >"$root/etc/resolv.conf"
 	install -m 0755 "$here/root/own-settings" "$root/usr/local/sbin/own-settings"
 	install -m 0644 "$here/root/own-settings.service" "$root/etc/systemd/system/own-settings.service"
