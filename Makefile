@@ -47,8 +47,6 @@ bench-original:
 	@bench/original/run
 
 up:
-	@third-party/packages
-	@third-party/build helm kubernetes portal
 	@localcluster/up
 
 down:

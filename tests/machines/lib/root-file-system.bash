@@ -6,7 +6,7 @@ ubuntu_keys_sha256=36de43b15853ccae0028e9a767613770c704833f82586f28eb262f0311adb
 root_packages=(apt systemd systemd-sysv dbus libpam-systemd openssh-server python3 python3-apt sudo iproute2 procps kmod ca-certificates)
 
 root_file_system() {
-	echo "$cache/machines/root-$(content_key "$here/lib/root-file-system.bash" "$here"/root/* <(package_sources))"
+	echo "$cache/machines/root-$(content_key "$here/lib/root-file-system.bash" "$here"/own-settings/* <(package_sources))"
 }
 
 # The name of the release that the machines are to have.
@@ -80,8 +80,8 @@ furnish_root() {
 	# Nobody answers there: names of the world do not exist in the machines.
 	rm -f "$root/etc/resolv.conf"
 	echo "nameserver $switch_address" >"$root/etc/resolv.conf"
-	install -m 0755 "$here/root/own-settings" "$root/usr/local/sbin/own-settings"
-	install -m 0644 "$here/root/own-settings.service" "$root/etc/systemd/system/own-settings.service"
+	install -m 0755 "$here/own-settings/own-settings" "$root/usr/local/sbin/own-settings"
+	install -m 0644 "$here/own-settings/own-settings.service" "$root/etc/systemd/system/own-settings.service"
 	chroot "$root" systemctl enable own-settings.service
 	chroot "$root" systemctl mask systemd-networkd.service systemd-resolved.service apt-daily.timer apt-daily-upgrade.timer
 	rm -rf "$root/var/lib/apt/lists" "$root"/var/cache/apt/*.bin "$root/etc/machine-id"
