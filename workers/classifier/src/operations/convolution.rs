@@ -1,7 +1,8 @@
 //! A convolution with its bias, its ReLU and the sum with a shortcut, as one operation of Candle.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
 
+use super::batch::Batch;
 use super::direct::Direct;
 use super::frame::Frame;
 use super::transform::{F2, F4};
@@ -44,10 +45,10 @@ pub struct Kernel {
 pub struct Images<'a> {
     pub count: usize,
     pub input: &'a [f32],
-    /// Laid out as the output, and added to it.
-    pub shortcut: Option<&'a [f32]>,
-    /// Zeros at first; the border stays so.
+    /// All but the border is written.
     pub output: &'a mut [f32],
+    /// The output holds a shortcut, to which the sums are added.
+    pub onto_shortcut: bool,
     /// What is below is cut off: zero for a ReLU, negative infinity for none.
     pub floor: f32,
 }
@@ -100,55 +101,54 @@ impl Convolution {
     }
 
     /// (images, pixels, channels) to (images, pixels, channels).
-    pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        images.apply_op1_no_bwd(self)
+    ///
+    /// # Errors
+    /// When the images are not laid out as they should be.
+    pub fn forward(&self, images: &Tensor) -> Result<Batch> {
+        let output = Batch::take(self.to, images.dim(0)?)?;
+        output.inplace_op2(images, &Forward { convolution: self, onto_shortcut: false })?;
+        Ok(output)
     }
 
-    /// The same, with a shortcut laid out as the output added before the ReLU.
-    pub fn forward_with_shortcut(&self, images: &Tensor, shortcut: &Tensor) -> Result<Tensor> {
-        images.apply_op2_no_bwd(shortcut, self)
-    }
-
-    fn compute(&self, count: usize, input: &[f32], shortcut: Option<&[f32]>) -> (CpuStorage, Shape) {
-        let mut output = vec![0.0; count * self.to.values()];
-        let images = Images { count, input, shortcut, output: &mut output, floor: self.floor };
-        match &self.method {
-            Method::Direct(direct) => direct.run(images),
-            Method::F2(winograd) => winograd.run(images),
-            Method::F4(winograd) => winograd.run(images),
-        }
-        (CpuStorage::F32(output), Shape::from((count, self.to.pixels(), self.to.channels)))
+    /// The same, added to a shortcut before the ReLU, in its place.
+    ///
+    /// # Errors
+    /// When the images or the shortcut are not laid out as they should be.
+    pub fn forward_onto(&self, shortcut: &Tensor, images: &Tensor) -> Result<()> {
+        shortcut.inplace_op2(images, &Forward { convolution: self, onto_shortcut: true })
     }
 }
 
-impl CustomOp1 for Convolution {
+/// A convolution on its way through a batch.
+struct Forward<'a> {
+    convolution: &'a Convolution,
+    onto_shortcut: bool,
+}
+
+impl InplaceOp2 for Forward<'_> {
     fn name(&self) -> &'static str {
         "convolution"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (input, count) = super::images(storage, layout, self.from)?;
-        Ok(self.compute(count, input, None))
-    }
-}
-
-impl CustomOp2 for Convolution {
-    fn name(&self) -> &'static str {
-        "convolution with a shortcut"
-    }
-
     fn cpu_fwd(
         &self,
-        storage: &CpuStorage,
-        layout: &Layout,
-        shortcut_storage: &CpuStorage,
-        shortcut_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (input, count) = super::images(storage, layout, self.from)?;
-        let (shortcut, shortcuts) = super::images(shortcut_storage, shortcut_layout, self.to)?;
-        if shortcuts != count {
-            bail!("{shortcuts} shortcuts for {count} images");
+        output: &mut CpuStorage,
+        output_layout: &Layout,
+        input: &CpuStorage,
+        input_layout: &Layout,
+    ) -> Result<()> {
+        let Convolution { method, from, to, floor } = self.convolution;
+        let (input, count) = super::images(input, input_layout, *from)?;
+        let (output, outputs) = super::images_mut(output, output_layout, *to)?;
+        if outputs != count {
+            bail!("{count} images onto {outputs}");
         }
-        Ok(self.compute(count, input, Some(shortcut)))
+        let images = Images { count, input, output, onto_shortcut: self.onto_shortcut, floor: *floor };
+        match method {
+            Method::Direct(direct) => direct.run(images),
+            Method::F2(winograd) => winograd.run(images),
+            Method::F4(winograd) => winograd.run(images),
+        }
+        Ok(())
     }
 }

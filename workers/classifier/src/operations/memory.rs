@@ -17,7 +17,7 @@ pub struct Aligned {
 impl Aligned {
     pub fn zeros(length: usize) -> Self {
         let values = vec![0.0; length + LINE_VALUES];
-        let start = values.as_ptr().align_offset(LINE).min(LINE_VALUES);
+        let start = start_of_line(&values);
         Self { values, start }
     }
 
@@ -35,6 +35,11 @@ impl Aligned {
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values[self.start..]
     }
+}
+
+/// How many numbers lie before the first that is at the start of a cache line, at most [`LINE_VALUES`].
+pub fn start_of_line(values: &[f32]) -> usize {
+    values.as_ptr().align_offset(LINE).min(LINE_VALUES)
 }
 
 /// What a convolution computes in: kept by each thread from one to the next, and never read before it is written.

@@ -1,8 +1,9 @@
 //! The shortcut of option A: every second pixel, with channels of zeros before and after its own. He et al., "Deep
 //! Residual Learning for Image Recognition" (2015), section 4.2.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
 
+use super::batch::Batch;
 use super::frame::Frame;
 
 /// Takes every second pixel.
@@ -29,29 +30,41 @@ impl Subsample {
     }
 
     /// (images, pixels, channels) to (images, pixels, channels).
-    pub fn forward(&self, images: &Tensor) -> Result<Tensor> {
-        images.apply_op1_no_bwd(self)
+    ///
+    /// # Errors
+    /// When the images are not laid out as they should be.
+    pub fn forward(&self, images: &Tensor) -> Result<Batch> {
+        let output = Batch::take(self.to, images.dim(0)?)?;
+        output.inplace_op2(images, self)?;
+        Ok(output)
     }
 }
 
-impl CustomOp1 for Subsample {
+impl InplaceOp2 for Subsample {
     fn name(&self) -> &'static str {
         "every second pixel"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (input, count) = super::images(storage, layout, self.from)?;
-        let mut output = vec![0.0; count * self.to.values()];
+    fn cpu_fwd(
+        &self,
+        output: &mut CpuStorage,
+        output_layout: &Layout,
+        input: &CpuStorage,
+        input_layout: &Layout,
+    ) -> Result<()> {
+        let (input, _) = super::images(input, input_layout, self.from)?;
+        let (output, _) = super::images_mut(output, output_layout, self.to)?;
         let images = input.chunks_exact(self.from.values()).zip(output.chunks_exact_mut(self.to.values()));
         for (image, output) in images {
             for y in 0..self.to.side {
                 for x in 0..self.to.side {
-                    let from = self.from.pixel(2 * y, 2 * x);
-                    let to = self.to.pixel(y, x) + self.zeros_before;
-                    output[to..to + self.channels].copy_from_slice(&image[from..from + self.channels]);
+                    let (from, to) = (self.from.pixel(2 * y, 2 * x), self.to.pixel(y, x));
+                    let pixel = &mut output[to..to + self.to.channels];
+                    pixel.fill(0.0);
+                    pixel[self.zeros_before..][..self.channels].copy_from_slice(&image[from..from + self.channels]);
                 }
             }
         }
-        Ok((CpuStorage::F32(output), Shape::from((count, self.to.pixels(), self.to.channels))))
+        Ok(())
     }
 }
