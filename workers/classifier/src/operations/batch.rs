@@ -6,6 +6,7 @@ use std::ops::Deref;
 use candle_core::{Device, Result, Tensor};
 
 use super::frame::Frame;
+use super::layer::{Layer, compute_into};
 use super::memory::{LINE_VALUES, start_of_line};
 
 thread_local! {
@@ -23,11 +24,18 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// So many images; what they are within their borders is not defined.
+    /// What a layer makes of these images.
     ///
     /// # Errors
-    /// When the tensors cannot be made.
-    pub fn take(frame: Frame, count: usize) -> Result<Self> {
+    /// As of [`compute_into`].
+    pub fn computed(layer: impl Layer, images: &Tensor) -> Result<Self> {
+        let batch = Self::take(layer.frames().1, images.dim(0)?)?;
+        compute_into(&batch, layer, images)?;
+        Ok(batch)
+    }
+
+    /// So many images; what they are within their borders is not defined.
+    fn take(frame: Frame, count: usize) -> Result<Self> {
         let memory = match free(frame) {
             Some(memory) if memory.dim(0)? >= count => memory,
             _ => zeros(frame, count)?,

@@ -1,10 +1,11 @@
 //! A convolution with its bias, its ReLU and the sum with a shortcut, as one operation of Candle.
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::batch::Batch;
 use super::direct::Direct;
 use super::frame::Frame;
+use super::layer::{Layer, compute_into};
 use super::transform::{F2, F4};
 use super::winograd::Winograd;
 use crate::architecture::ConvolutionWeights;
@@ -105,9 +106,7 @@ impl Convolution {
     /// # Errors
     /// When the images are not laid out as they should be.
     pub fn forward(&self, images: &Tensor) -> Result<Batch> {
-        let output = Batch::take(self.to, images.dim(0)?)?;
-        output.inplace_op2(images, &Forward { convolution: self, onto_shortcut: false })?;
-        Ok(output)
+        Batch::computed(Forward { convolution: self, onto_shortcut: false }, images)
     }
 
     /// The same, added to a shortcut before the ReLU, in its place.
@@ -115,40 +114,31 @@ impl Convolution {
     /// # Errors
     /// When the images or the shortcut are not laid out as they should be.
     pub fn forward_onto(&self, shortcut: &Tensor, images: &Tensor) -> Result<()> {
-        shortcut.inplace_op2(images, &Forward { convolution: self, onto_shortcut: true })
+        compute_into(shortcut, Forward { convolution: self, onto_shortcut: true }, images)
     }
 }
 
-/// A convolution on its way through a batch.
+/// A convolution, by itself or with a shortcut.
 struct Forward<'a> {
     convolution: &'a Convolution,
+    /// The output holds a shortcut, to which the sums are added.
     onto_shortcut: bool,
 }
 
-impl InplaceOp2 for Forward<'_> {
-    fn name(&self) -> &'static str {
-        "convolution"
+impl Layer for Forward<'_> {
+    const NAME: &'static str = "convolution";
+
+    fn frames(&self) -> (Frame, Frame) {
+        (self.convolution.from, self.convolution.to)
     }
 
-    fn cpu_fwd(
-        &self,
-        output: &mut CpuStorage,
-        output_layout: &Layout,
-        input: &CpuStorage,
-        input_layout: &Layout,
-    ) -> Result<()> {
-        let Convolution { method, from, to, floor } = self.convolution;
-        let (input, count) = super::images(input, input_layout, *from)?;
-        let (output, outputs) = super::images_mut(output, output_layout, *to)?;
-        if outputs != count {
-            bail!("{count} images onto {outputs}");
-        }
+    fn compute(&self, count: usize, input: &[f32], output: &mut [f32]) {
+        let Convolution { method, floor, .. } = self.convolution;
         let images = Images { count, input, output, onto_shortcut: self.onto_shortcut, floor: *floor };
         match method {
             Method::Direct(direct) => direct.run(images),
             Method::F2(winograd) => winograd.run(images),
             Method::F4(winograd) => winograd.run(images),
         }
-        Ok(())
     }
 }

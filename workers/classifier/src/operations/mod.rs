@@ -6,6 +6,7 @@ mod convolution;
 mod direct;
 mod finish;
 mod frame;
+mod layer;
 mod memory;
 mod register_block;
 mod scores;

@@ -1,10 +1,11 @@
 //! The shortcut of option A: every second pixel, with channels of zeros before and after its own. He et al., "Deep
 //! Residual Learning for Image Recognition" (2015), section 4.2.
 
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{Result, Tensor, bail};
 
 use super::batch::Batch;
 use super::frame::Frame;
+use super::layer::Layer;
 
 /// Takes every second pixel.
 pub struct Subsample {
@@ -34,26 +35,18 @@ impl Subsample {
     /// # Errors
     /// When the images are not laid out as they should be.
     pub fn forward(&self, images: &Tensor) -> Result<Batch> {
-        let output = Batch::take(self.to, images.dim(0)?)?;
-        output.inplace_op2(images, self)?;
-        Ok(output)
+        Batch::computed(self, images)
     }
 }
 
-impl InplaceOp2 for Subsample {
-    fn name(&self) -> &'static str {
-        "every second pixel"
+impl Layer for &Subsample {
+    const NAME: &'static str = "every second pixel";
+
+    fn frames(&self) -> (Frame, Frame) {
+        (self.from, self.to)
     }
 
-    fn cpu_fwd(
-        &self,
-        output: &mut CpuStorage,
-        output_layout: &Layout,
-        input: &CpuStorage,
-        input_layout: &Layout,
-    ) -> Result<()> {
-        let (input, _) = super::images(input, input_layout, self.from)?;
-        let (output, _) = super::images_mut(output, output_layout, self.to)?;
+    fn compute(&self, _: usize, input: &[f32], output: &mut [f32]) {
         let images = input.chunks_exact(self.from.values()).zip(output.chunks_exact_mut(self.to.values()));
         for (image, output) in images {
             for y in 0..self.to.side {
@@ -65,6 +58,5 @@ impl InplaceOp2 for Subsample {
                 }
             }
         }
-        Ok(())
     }
 }

@@ -194,3 +194,13 @@ fn what_was_computed_before_leaves_no_trace() {
         assert_eq!(convolution.found(set), of_three);
     }
 }
+
+#[test]
+fn a_shortcut_of_more_images_is_refused() {
+    let shape = Shape { side: 8, ..PLAIN };
+    let set = InstructionSet::in_use().unwrap();
+    let convolution = Convolution::new(set, &shape.weights(), shape.from(), Activation::Relu).unwrap();
+    let [one, two] = [1, 2].map(|images| bordered(&Shape { images, ..shape }.images(), shape.from()));
+    let error = convolution.forward_onto(&two, &one).unwrap_err().to_string();
+    assert!(error.contains("1 images into 2"), "{error}");
+}
