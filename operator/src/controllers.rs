@@ -12,7 +12,7 @@ use kube::{
     },
 };
 
-use crate::{apply::Error, context::Context};
+use crate::{context::Context, writer::Error};
 
 /// The time to the microsecond, as the API server keeps it.
 pub fn now() -> Timestamp {

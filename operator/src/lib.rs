@@ -2,10 +2,9 @@
 //! [`LoadTest`](tailrace_crds::LoadTest) and an [`Experiment`](tailrace_crds::Experiment) ask for, and says in their status
 //! what came of it.
 //!
-//! Each kind has a folder: validate -> build (pure) -> apply -> status. Everything is a function of what the API server
+//! Each kind has a folder: observe -> decide (pure) -> apply; whatever is made is built by pure functions. Everything is a function of what the API server
 //! holds, so an operator that is killed at any point goes on where it was.
 
-pub mod apply;
 pub mod conditions;
 pub mod context;
 pub mod controllers;
@@ -19,6 +18,7 @@ pub mod pod_security;
 pub mod pods;
 pub mod quantity;
 pub mod settings;
+pub mod writer;
 
 use std::sync::Arc;
 

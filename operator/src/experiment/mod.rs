@@ -1,14 +1,15 @@
 //! From an [`Experiment`] to its LoadTests, one after another, and to what they say together.
 //!
-//! [`cluster::observe`] reads, [`decide::decide`] decides without any I/O, [`cluster::carry_out`] does what was decided.
+//! [`observe::observe`] reads, [`decide::decide`] decides without any I/O, [`apply::apply`] does what was decided.
 
+pub mod apply;
 pub mod build;
-pub mod cluster;
 pub mod decide;
 #[cfg(test)]
 mod fixtures;
 pub mod max_rate;
 pub mod observation;
+pub mod observe;
 pub mod plan;
 pub mod status;
 pub mod sweep;
@@ -26,9 +27,9 @@ use tailrace_crds::{Experiment, LoadTest};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    apply::Error,
     context::Context,
     controllers::{retry, tell},
+    writer::Error,
 };
 
 /// How many Experiments are looked at at once.
@@ -48,9 +49,9 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
 }
 
 async fn reconcile(cached: Arc<Experiment>, context: Arc<Context>) -> Result<Action, Error> {
-    let Some(seen) = cluster::observe(&context, &cached).await? else {
+    let Some(seen) = observe::observe(&context, &cached).await? else {
         return Ok(Action::await_change());
     };
-    let decision = cluster::carry_out(&context, &seen, decide::decide(&seen)).await?;
+    let decision = apply::apply(&context, &seen, decide::decide(&seen)).await?;
     Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
 }

@@ -1,17 +1,18 @@
 //! From a [`LoadTest`] to its percentiles.
 //!
-//! [`cluster::observe`] reads, [`decide::decide`] decides without any I/O, [`cluster::carry_out`] does what was decided.
+//! [`observe::observe`] reads, [`decide::decide`] decides without any I/O, [`apply::apply`] does what was decided.
 
+pub mod apply;
 pub mod baseline;
 pub mod build;
 pub mod changes;
-pub mod cluster;
 pub mod columns;
 pub mod decide;
 pub mod environment;
 #[cfg(test)]
 mod fixtures;
 pub mod observation;
+pub mod observe;
 pub mod producers;
 pub mod progress;
 pub mod queue;
@@ -41,10 +42,10 @@ use self::{
     observation::{Observation, is_finished},
 };
 use crate::{
-    apply::Error,
     context::Context,
     controllers::{retry, tell},
     labels::{self, Component},
+    writer::Error,
 };
 
 /// How many tests are looked at at once.
@@ -71,14 +72,14 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
 }
 
 async fn reconcile(cached: Arc<LoadTest>, context: Arc<Context>) -> Result<Action, Error> {
-    let Some(seen) = cluster::observe(&context, &cached).await? else {
+    let Some(seen) = observe::observe(&context, &cached).await? else {
         return Ok(Action::await_change());
     };
     let mut decision = decide::decide(&seen);
-    if let Err(error) = cluster::carry_out(&context, &seen, &decision).await {
+    if let Err(error) = apply::apply(&context, &seen, &decision).await {
         let why = refusal(&seen, &decision, &error).ok_or(error)?;
         decision = decide::finish(&seen, reasons::PRODUCER_FAILED, why);
-        cluster::carry_out(&context, &seen, &decision).await?;
+        apply::apply(&context, &seen, &decision).await?;
     }
     Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
 }

@@ -13,8 +13,8 @@ use super::{
     observe::{Observed, is_owned_by, jobs_and_pods},
 };
 use crate::{
-    apply::{self, Writer, bounded},
     labels::PIPELINE,
+    writer::{self, Writer, bounded},
 };
 
 /// Applies everything but the Jobs, and returns what there is then. Addresses come first, since the
@@ -24,7 +24,7 @@ pub async fn workloads(
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
-) -> Result<Observed, apply::Error> {
+) -> Result<Observed, writer::Error> {
     for service in &resources.services {
         writer.apply(service).await?;
     }
@@ -45,7 +45,7 @@ pub async fn workloads(
     Ok(observed)
 }
 
-async fn optional<K>(writer: &Writer, object: Option<&K>) -> Result<Option<K>, apply::Error>
+async fn optional<K>(writer: &Writer, object: Option<&K>) -> Result<Option<K>, writer::Error>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
 {
@@ -61,7 +61,7 @@ async fn delete_what_is_not_wanted(
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
-) -> Result<(), apply::Error> {
+) -> Result<(), writer::Error> {
     let inference = resources.inference.iter().map(|(_, deployment)| deployment);
     let sets = [&resources.kafka, &resources.database].into_iter().flatten();
     tokio::try_join!(
@@ -79,7 +79,7 @@ async fn delete_others<'a, K>(
     writer: &Writer,
     pipeline: &Pipeline,
     wanted: impl Iterator<Item = &'a K>,
-) -> Result<(), apply::Error>
+) -> Result<(), writer::Error>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + 'a,
 {
@@ -103,7 +103,7 @@ pub async fn jobs(
     observed: &Observed,
     topics: &Attempts<'_>,
     check: &Attempts<'_>,
-) -> Result<(), apply::Error> {
+) -> Result<(), writer::Error> {
     let may_check = observed.is_rolled_out();
     for (template, standing, may_start) in [(&resources.topics, topics, true), (&resources.check, check, may_check)] {
         if let (Attempts::Due(number, _), true) = (standing, may_start) {
@@ -118,6 +118,6 @@ pub async fn jobs(
     Ok(())
 }
 
-async fn delete(writer: &Writer, job: &Job) -> Result<(), apply::Error> {
+async fn delete(writer: &Writer, job: &Job) -> Result<(), writer::Error> {
     if job.metadata.deletion_timestamp.is_some() { Ok(()) } else { writer.delete(job).await }
 }

@@ -36,10 +36,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::{attempts::Attempts, status::Jobs, validate::validate};
 use crate::{
-    apply::{Error, Writer},
     context::Context,
     controllers::{retry, tell},
     labels::{COMPONENT, Component, PIPELINE},
+    writer::{Error, Writer},
 };
 
 /// The field manager of all that this controller writes.

@@ -9,9 +9,9 @@ use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::ObjectMeta
 use tailrace_crds::Pipeline;
 
 use crate::{
-    apply::{self, bounded},
     labels::{COMPONENT, Component, PIPELINE},
     pods::{self, Trouble},
+    writer::{self, bounded},
 };
 
 /// The workloads as the API server returned them, and what they have made.
@@ -100,7 +100,7 @@ fn is_observed(metadata: &ObjectMeta, observed: Option<i64>) -> bool {
 }
 
 /// The Jobs and pods of a Pipeline. Jobs of an earlier Pipeline of the same name are not its own.
-pub async fn jobs_and_pods(client: &Client, pipeline: &Pipeline) -> Result<(Vec<Job>, Vec<Pod>), apply::Error> {
+pub async fn jobs_and_pods(client: &Client, pipeline: &Pipeline) -> Result<(Vec<Job>, Vec<Pod>), writer::Error> {
     let namespace = pipeline.namespace().unwrap_or_default();
     let selector = format!("{PIPELINE}={},{COMPONENT}!={}", pipeline.name_any(), Component::Producer.as_str());
     let list = ListParams::default().labels(&selector);

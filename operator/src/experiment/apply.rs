@@ -1,38 +1,25 @@
-//! Reads what a decision needs, and does what it says.
+//! Does what was decided.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Api, Resource, ResourceExt, api::ListParams, runtime::events::EventType};
+use kube::{Resource, ResourceExt, runtime::events::EventType};
 use serde_json::json;
-use tailrace_crds::{Experiment, LoadTest};
+use tailrace_crds::LoadTest;
 
 use super::{
     decide::{self, Decision},
     observation::Observation,
 };
 use crate::{
-    apply::{Error, Writer, bounded},
     context::Context,
-    controllers::now,
+    writer::{Error, Writer},
 };
 
 /// The field manager of this controller.
 const MANAGER: &str = "tailrace-experiment";
 
-/// Reads the Experiment and the LoadTests beside it, or nothing if it is gone. `cached` only says which one.
-pub async fn observe(context: &Context, cached: &Experiment) -> Result<Option<Observation>, Error> {
-    let namespace = cached.namespace().unwrap_or_default();
-    let experiments = Api::<Experiment>::namespaced(context.client.clone(), &namespace);
-    let Some(experiment) = bounded("read", cached, experiments.get_opt(&cached.name_any())).await? else {
-        return Ok(None);
-    };
-    let tests = Api::<LoadTest>::namespaced(context.client.clone(), &namespace);
-    let tests = bounded("list the LoadTests of", &experiment, tests.list(&ListParams::default())).await?.items;
-    Ok(Some(Observation { experiment, tests, now: now() }))
-}
-
 /// Does what was decided, and returns it: something else if the API server refuses the LoadTest that was to be made. What
 /// has been done when an error comes is found by the next observation.
-pub async fn carry_out(context: &Context, seen: &Observation, decision: Decision) -> Result<Decision, Error> {
+pub async fn apply(context: &Context, seen: &Observation, decision: Decision) -> Result<Decision, Error> {
     let writer = Writer::new(context.client.clone(), MANAGER);
     for test in &decision.delete {
         writer.delete(test).await?;

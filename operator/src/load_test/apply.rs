@@ -1,0 +1,87 @@
+//! Does what was decided.
+
+use kube::{ResourceExt, runtime::events::EventType};
+use serde::Serialize;
+use tailrace_crds::pipeline::ActiveLoadTest;
+
+use super::{
+    build,
+    decide::{Decision, Step},
+    observation::Observation,
+    queue::holder,
+};
+use crate::{
+    context::Context,
+    writer::{Error, Writer},
+};
+
+/// The field manager of this controller.
+const MANAGER: &str = "tailrace-load-test";
+
+/// Does what was decided. What has been done when an error comes is found by the next observation.
+pub async fn apply(context: &Context, seen: &Observation, decision: &Decision) -> Result<(), Error> {
+    let writer = Writer::new(context.client.clone(), MANAGER);
+    for step in &decision.steps {
+        match step {
+            Step::TakePipeline => name_active_test(&writer, seen, Some(this_test(seen))).await?,
+            Step::StartProducers(indices) => start_producers(context, &writer, seen, indices).await?,
+            Step::RemoveJobs(indices) => remove_jobs(&writer, seen, indices).await?,
+            Step::ReleasePipeline => name_active_test(&writer, seen, None).await?,
+            Step::KeepHistograms(files) => drop(writer.apply(&build::histograms(&seen.load_test, files)).await?),
+            Step::DeleteTest => return writer.delete(&seen.load_test).await,
+        }
+    }
+    let written = writer.apply_status(&seen.load_test, &seen.status(), &decision.status, true).await?;
+    if written {
+        tracing::debug!(phase = ?decision.status.phase, "{}", decision.status.message.as_deref().unwrap_or_default());
+    }
+    for news in &decision.announcements {
+        let type_ = if news.warning { EventType::Warning } else { EventType::Normal };
+        context.event(&seen.load_test, type_, &news.reason, &news.note).await;
+    }
+    Ok(())
+}
+
+/// The one field of a Pipeline's status that this controller writes.
+#[derive(Serialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+struct Lock {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_load_test: Option<ActiveLoadTest>,
+}
+
+fn this_test(seen: &Observation) -> ActiveLoadTest {
+    ActiveLoadTest { name: seen.load_test.name_any(), uid: seen.load_test.uid().unwrap_or_default() }
+}
+
+/// Fails with a conflict if the Pipeline has changed since it was read: another test may have it.
+async fn name_active_test(writer: &Writer, seen: &Observation, test: Option<ActiveLoadTest>) -> Result<(), Error> {
+    let Some(pipeline) = &seen.pipeline else { return Ok(()) };
+    let current = Lock { active_load_test: holder(pipeline).cloned() };
+    writer.apply_status(pipeline, &current, &Lock { active_load_test: test }, true).await?;
+    Ok(())
+}
+
+/// Permissions and reports first: a producer must find both.
+async fn start_producers(context: &Context, writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
+    let Some(pipeline) = &seen.pipeline else { return Ok(()) };
+    let test = &seen.load_test;
+    let permissions = build::permissions(test);
+    writer.apply(&permissions.account).await?;
+    writer.apply(&permissions.role).await?;
+    writer.apply(&permissions.binding).await?;
+    for &index in indices.iter().filter(|index| seen.report(**index).is_none()) {
+        writer.create(&build::report(test, index)).await?;
+    }
+    for &index in indices.iter().filter(|index| seen.job(**index).is_none()) {
+        writer.create(&build::job(test, pipeline, &context.settings.images, index)).await?;
+    }
+    Ok(())
+}
+
+async fn remove_jobs(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
+    for job in indices.iter().filter_map(|index| seen.job(*index)) {
+        writer.delete(job).await?;
+    }
+    Ok(())
+}
