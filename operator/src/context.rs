@@ -7,7 +7,7 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-use crate::settings::Settings;
+use crate::{retries::Retries, settings::Settings};
 
 /// The name under which the operator reports events.
 pub const CONTROLLER: &str = "tailrace-operator";
@@ -20,13 +20,15 @@ pub struct Context {
     pub recorder: Recorder,
     /// Images and the like.
     pub settings: Settings,
+    /// How often reconciliations have failed.
+    pub retries: Retries,
 }
 
 impl Context {
     /// A context of the operator that `settings` describe.
     pub fn new(client: Client, settings: Settings) -> Self {
         let reporter = Reporter { controller: CONTROLLER.into(), instance: Some(settings.lease.identity.clone()) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, settings }
+        Self { recorder: Recorder::new(client.clone(), reporter), client, settings, retries: Retries::default() }
     }
 
     /// The objects of one kind that the controllers watch: of one namespace, or of all.

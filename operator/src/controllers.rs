@@ -1,6 +1,6 @@
 //! What all controllers do alike.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{fmt::Debug, sync::Arc};
 
 use jiff::{Timestamp, Unit};
 use kube::{
@@ -20,13 +20,12 @@ pub fn now() -> Timestamp {
     now.round(Unit::Microsecond).unwrap_or(now)
 }
 
-/// A conflict means that what was decided on is old already, so it is decided again soon; all else is given more time.
-pub fn retry<K>(object: Arc<K>, error: &Error, _: Arc<Context>) -> Action
+/// Tries again later, and later still the more often it has failed.
+pub fn retry<K>(object: Arc<K>, error: &Error, context: Arc<Context>) -> Action
 where
     K: Resource<DynamicType = ()>,
 {
-    let millis = if error.is_conflict() { 50..200 } else { 2_000..4_000 };
-    let delay = Duration::from_millis(rand::random_range(millis));
+    let delay = context.retries.delay_after(object.as_ref(), error);
     let (kind, name) = (K::kind(&()), object.name_any());
     if error.is_conflict() {
         tracing::debug!(%kind, name, ?delay, "another writer was faster, tries again: {error}");
@@ -36,14 +35,18 @@ where
     Action::requeue(delay)
 }
 
-/// Tells of what went wrong beside the reconciliations.
-pub async fn tell<K>(outcome: Result<(ObjectRef<K>, Action), controller::Error<Error, watcher::Error>>)
+/// Logs what went wrong beside the reconciliations, and forgets the failures of what was reconciled.
+pub fn tell<K>(context: &Context, outcome: Result<(ObjectRef<K>, Action), controller::Error<Error, watcher::Error>>)
 where
     K: Resource<DynamicType = ()> + Debug,
 {
     match outcome {
-        // `retry` has told of the reconciler's own errors; an object that is gone was to be expected.
-        Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+        Ok((object, _)) => context.retries.succeeded(&object),
+        Err(controller::Error::ObjectNotFound(object)) => {
+            context.retries.succeeded(&ObjectRef::<K>::new(&object.name).within(&object.namespace.unwrap_or_default()));
+        }
+        // `retry` has logged the reconciler's own errors.
+        Err(controller::Error::ReconcilerFailed(..)) => {}
         Err(error) => tracing::warn!("a watch of the controller of {}s failed and starts again: {error}", K::kind(&())),
     }
 }

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod pod_security;
 pub mod pods;
 pub mod quantity;
+pub mod retries;
 pub mod settings;
 pub mod writer;
 

@@ -51,9 +51,21 @@ impl Error {
         matches!(self.api_status(), Some(status) if status.is_not_found())
     }
 
-    /// Whether the API server would refuse the same again: the object is wrong, or may not be written.
+    /// Whether the API server would refuse the same again: the object is wrong, too large or of an unknown kind, or may
+    /// not be written.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.api_status(), Some(status) if status.is_invalid() || status.is_forbidden())
+        self.api_status().is_some_and(|status| match status.code {
+            400 | 403 | 405 | 413 | 415 | 422 => true,
+            // Of a missing object it says the name; without one it is the kind that is unknown.
+            404 => status.details.as_ref().is_none_or(|details| details.name.is_empty()),
+            _ => status.is_invalid() || status.is_forbidden(),
+        })
+    }
+
+    /// Whether the API server could not handle the request. It may be the object: see
+    /// [`Retries::is_lasting`](crate::retries::Retries::is_lasting).
+    pub fn is_internal(&self) -> bool {
+        matches!(self.api_status(), Some(status) if status.code == 500)
     }
 
     fn api_status(&self) -> Option<&kube::core::Status> {

@@ -43,8 +43,8 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         .owns(context.watched::<LoadTest>(), watcher::Config::default())
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, retry, context)
-        .for_each(tell)
+        .run(reconcile, retry, context.clone())
+        .for_each(async |outcome| tell(&context, outcome))
         .await;
 }
 

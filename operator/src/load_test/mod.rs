@@ -66,8 +66,8 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
             tests_of_pipeline(&tests_too, pipeline.namespace().as_deref(), &pipeline.name_any())
         })
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, retry, context)
-        .for_each(tell)
+        .run(reconcile, retry, context.clone())
+        .for_each(async |outcome| tell(&context, outcome))
         .await;
 }
 

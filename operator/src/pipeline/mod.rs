@@ -65,8 +65,8 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         .watches(context.watched::<PartialObjectMeta<Pod>>(), watcher::Config::default().labels(&pods), pipeline_of)
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, retry, context)
-        .for_each(tell)
+        .run(reconcile, retry, context.clone())
+        .for_each(async |outcome| tell(&context, outcome))
         .await;
 }
 
@@ -92,7 +92,7 @@ async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Act
     };
     let outcome = bring_about(&context, &writer, &pipeline, &validated).await;
     if let Err(error) = &outcome
-        && error.is_refusal()
+        && context.retries.is_lasting(pipeline.as_ref(), error)
     {
         let status = status::refused(&pipeline, reasons::REFUSED, error.to_string(), Timestamp::now());
         report(&context, &writer, &pipeline, status).await?;

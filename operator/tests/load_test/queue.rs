@@ -5,8 +5,9 @@ use kube::ResourceExt;
 use serde_json::json;
 use tailrace_crds::{LoadTest, Pipeline, load_test::Phase};
 use tailrace_operator::load_test::{
-    cluster,
+    apply::apply,
     decide::{Step, decide},
+    observe::observe,
 };
 use tokio::time::{Duration, sleep};
 
@@ -112,16 +113,16 @@ async fn of_two_operators_that_decide_at_the_same_time_one_gets_a_conflict() {
     let (a, b) = (load_test(&namespace, "a", 1).await, load_test(&namespace, "b", 1).await);
     let context = Operator::context(&namespace);
     // The second operator looks before the first one writes; it does not know of the first test.
-    let first = cluster::observe(&context, &a).await.unwrap().unwrap();
-    let mut second = cluster::observe(&context, &b).await.unwrap().unwrap();
+    let first = observe(&context, &a).await.unwrap().unwrap();
+    let mut second = observe(&context, &b).await.unwrap().unwrap();
     second.others.clear();
     let (decided_first, decided_second) = (decide(&first), decide(&second));
     for decision in [&decided_first, &decided_second] {
         assert_eq!(decision.steps.first(), Some(&Step::TakePipeline));
     }
 
-    cluster::carry_out(&context, &first, &decided_first).await.unwrap();
-    let error = cluster::carry_out(&context, &second, &decided_second).await.unwrap_err();
+    apply(&context, &first, &decided_first).await.unwrap();
+    let error = apply(&context, &second, &decided_second).await.unwrap_err();
     assert!(error.is_conflict(), "{error}");
 
     let pipeline: Pipeline = namespace.get("cifar").await;
