@@ -4,12 +4,14 @@ mod database;
 mod kafka;
 mod status;
 mod topics;
+mod worker;
 mod workloads;
 
 pub use database::{DatabaseEngine, ExternalDatabase, ManagedDatabase, MongoDb, SecretKey};
 pub use kafka::{ExternalKafka, Kafka, ManagedKafka};
 pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus};
 pub use topics::{DeadLetterTopic, ImagesTopic, InferencesTopic, Topics};
+pub use worker::{SkippedRecords, VolumeUse, WorkerStatus};
 pub use workloads::{Archive, Inference, Topology};
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;

@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::worker::WorkerStatus;
+
 /// What the operator saw of a Pipeline.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -40,6 +42,9 @@ pub struct PipelineStatus {
     /// The LoadTest that has this Pipeline for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_load_test: Option<ActiveLoadTest>,
+    /// What the pods that read from Kafka say of themselves, by the name of the pod.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub workers: BTreeMap<String, WorkerStatus>,
 }
 
 /// Where Kafka answers.

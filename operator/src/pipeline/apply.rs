@@ -31,6 +31,9 @@ pub async fn workloads(
     for policy in &resources.network_policies {
         writer.apply(policy).await?;
     }
+    writer.apply(&resources.permissions.account).await?;
+    writer.apply(&resources.permissions.role).await?;
+    writer.apply(&resources.permissions.binding).await?;
     let mut observed = Observed {
         kafka: optional(writer, resources.kafka.as_ref()).await?,
         database: optional(writer, resources.database.as_ref()).await?,

@@ -64,9 +64,9 @@ pub fn refused(pipeline: &Pipeline, reason: &str, message: String, now: Timestam
     status
 }
 
-/// The last status, without what the reconciler of LoadTests writes there.
+/// The last status, without what the reconciler of LoadTests and the workers write there.
 pub fn previous(pipeline: &Pipeline) -> PipelineStatus {
-    PipelineStatus { active_load_test: None, ..pipeline.status.clone().unwrap_or_default() }
+    PipelineStatus { active_load_test: None, workers: BTreeMap::new(), ..pipeline.status.clone().unwrap_or_default() }
 }
 
 /// The status of a Pipeline whose objects were applied.
@@ -104,6 +104,7 @@ pub fn status(
         images: images(resources),
         checked_generation: if checked { generation } else { before.checked_generation },
         active_load_test: None,
+        workers: BTreeMap::new(),
     }
 }
 

@@ -4,6 +4,7 @@ mod database;
 mod jobs;
 mod kafka;
 mod network;
+mod permissions;
 mod pods;
 mod stateful_set;
 mod workers;
@@ -18,6 +19,8 @@ use kube::core::ObjectMeta;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use permissions::Permissions;
+
 use super::validate::{Database, Kafka, Validated};
 use crate::{
     labels::{self, Component},
@@ -31,6 +34,8 @@ pub struct Resources {
     pub services: Vec<Service>,
     /// Who may reach which pods.
     pub network_policies: Vec<NetworkPolicy>,
+    /// What the workers may do.
+    pub permissions: Permissions,
     /// The managed broker.
     pub kafka: Option<StatefulSet>,
     /// The managed database.
@@ -75,6 +80,7 @@ pub fn build(pipeline: &Validated, images: &Images) -> Resources {
     Resources {
         services: network::services(pipeline),
         network_policies: network::policies(pipeline),
+        permissions: permissions::permissions(pipeline),
         bootstrap_servers: kafka::bootstrap_servers(pipeline),
         kafka,
         database,

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 use kube::ResourceExt;
 use tailrace_crds::Pipeline;
 
-use super::{Resources, build};
+use super::{Permissions, Resources, build};
 use crate::{pipeline::validate::validate, settings::Images};
 
 fn images() -> Images {
@@ -79,7 +79,9 @@ fn every_pod_keeps_to_the_restricted_level_and_has_a_memory_limit() {
         assert_eq!(security.read_only_root_filesystem, Some(true), "{name}");
         assert_eq!(security.allow_privilege_escalation, Some(false), "{name}");
         assert_eq!(security.capabilities.as_ref().unwrap().drop, Some(vec!["ALL".into()]), "{name}");
-        assert_eq!(spec.automount_service_account_token, Some(false), "{name}");
+        let reports = ["inference", "inference-consumer", "archive"].contains(&name.as_str());
+        assert_eq!(spec.automount_service_account_token, Some(reports), "{name}");
+        assert_eq!(spec.service_account_name.as_deref(), reports.then_some("cifar-worker"), "{name}");
         assert_eq!(spec.enable_service_links, Some(false), "{name}");
         let resources = container.resources.as_ref().unwrap();
         assert!(resources.limits.as_ref().unwrap().contains_key("memory"), "{name}");
@@ -96,7 +98,9 @@ fn everything_is_owned_by_the_pipeline_and_carries_its_labels() {
     metadata.extend(resources.services.iter().map(|service| &service.metadata));
     metadata.extend(resources.network_policies.iter().map(|policy| &policy.metadata));
     metadata.extend(resources.kafka.iter().chain(&resources.database).map(|set| &set.metadata));
-    assert_eq!(metadata.len(), 10);
+    let Permissions { account, role, binding } = &resources.permissions;
+    metadata.extend([&account.metadata, &role.metadata, &binding.metadata]);
+    assert_eq!(metadata.len(), 13);
     for metadata in metadata {
         let owner = &metadata.owner_references.as_ref().unwrap()[0];
         assert_eq!((owner.kind.as_str(), owner.uid.as_str(), owner.controller), ("Pipeline", "7d3a", Some(true)));

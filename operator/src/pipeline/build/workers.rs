@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use tailrace_crds::pipeline::Topology;
 
-use super::{database, kafka, metadata, network::service_host, pods};
+use super::{database, kafka, metadata, network::service_host, permissions::let_report, pods};
 use crate::{
     labels::{self, Component},
     pipeline::validate::Validated,
@@ -45,6 +45,9 @@ fn classifier(pipeline: &Validated, images: &Images, component: Component, mut e
         pod.node_selector = (!spec.node_selector.is_empty()).then(|| spec.node_selector.clone());
         pod.tolerations = (!spec.tolerations.is_empty()).then(|| spec.tolerations.clone());
     }
+    if component == Component::Inference {
+        let_report(pipeline, &mut pod);
+    }
     deployment(pipeline, component, spec.replicas, pod)
 }
 
@@ -57,7 +60,8 @@ fn inference_consumer(pipeline: &Validated, images: &Images) -> Deployment {
     environment.push(pods::variable("TAILRACE_CONCURRENCY", concurrency(pipeline).to_string()));
     environment.push(group_of_inference(pipeline));
     let container = server(container(images, component.as_str(), environment, resources("100m", 64, 256)));
-    let pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
+    let mut pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
+    let_report(pipeline, &mut pod);
     deployment(pipeline, component, 1, pod)
 }
 
@@ -79,7 +83,8 @@ pub fn archive(pipeline: &Validated, images: &Images) -> Deployment {
     environment.extend(database::variables(pipeline));
     environment.push(pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Archive)));
     let container = server(container(images, "db-consumer", environment, resources("100m", 64, 256)));
-    let pod = pods::pod(pipeline, Component::Archive, pod_security::WORKER_USER, container);
+    let mut pod = pods::pod(pipeline, Component::Archive, pod_security::WORKER_USER, container);
+    let_report(pipeline, &mut pod);
     deployment(pipeline, Component::Archive, pipeline.archive.replicas, pod)
 }
 
