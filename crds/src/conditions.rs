@@ -14,6 +14,8 @@ pub mod types {
     pub const INFERENCE_READY: &str = "InferenceReady";
     /// Pipeline: the db-consumer is available.
     pub const ARCHIVE_READY: &str = "ArchiveReady";
+    /// Pipeline: the volumes are there, as large as the spec wants them, with room left.
+    pub const STORAGE_READY: &str = "StorageReady";
     /// LoadTest: its Pipeline exists and is ready, and nothing else runs on it.
     pub const ACCEPTED: &str = "Accepted";
     /// LoadTest and Experiment: it is over, whatever came of it; `kubectl wait --for=condition=Finished` always returns.

@@ -173,6 +173,19 @@ impl Writer {
         }
     }
 
+    /// Deletes `object` and leaves what it owns as it is; one that is gone already is as good.
+    pub async fn delete_alone<K>(&self, object: &K) -> Result<(), Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let how = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
+        match bounded("replace", object, self.api(object).delete(&object.name_any(), &how)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn api<K>(&self, object: &K) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,

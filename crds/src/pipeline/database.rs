@@ -52,8 +52,6 @@ pub struct ManagedDatabase {
     pub engine: DatabaseEngine,
     /// The volume of the database.
     #[serde(default = "database_storage")]
-    #[x_kube(validation = Rule::new("self == oldSelf")
-        .message("the volume of a managed database cannot be changed: create a new Pipeline"))]
     pub storage: Storage,
     /// CPU and memory of the database's container. Without them: requests of 100m CPU and 256Mi, a memory limit of 1Gi, no CPU limit.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -36,8 +36,6 @@ impl Default for Kafka {
 pub struct ManagedKafka {
     /// The volume of the broker. Segments and retention are bounded so that the topics cannot fill it.
     #[serde(default = "kafka_storage")]
-    #[x_kube(validation = Rule::new("self == oldSelf")
-        .message("the volume of a managed Kafka cannot be changed: create a new Pipeline"))]
     pub storage: Storage,
     /// CPU and memory of the broker's container. Without them: requests of 200m CPU and 768Mi, a memory limit of 1Gi, no CPU limit.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ mod workloads;
 
 pub use database::{DatabaseEngine, ExternalDatabase, ManagedDatabase, MongoDb, SecretKey};
 pub use kafka::{ExternalKafka, Kafka, ManagedKafka};
-pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus};
+pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus, VolumeStatus};
 pub use topics::{DeadLetterTopic, ImagesTopic, InferencesTopic, Topics};
 pub use worker::{SkippedRecords, VolumeUse, WorkerStatus};
 pub use workloads::{Archive, Inference, Topology};
@@ -58,18 +58,27 @@ pub struct PipelineSpec {
     /// The db-consumer, which writes images and answers into the database.
     #[serde(default)]
     pub archive: Archive,
-    /// What becomes of the volumes of a managed Kafka and a managed database when the Pipeline is deleted.
+    /// What becomes of the volumes of a managed Kafka and a managed database when the Pipeline is deleted. Nothing else
+    /// deletes a volume: neither `archive.enabled: false` nor any other change of the spec.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
 
 /// A persistent volume claim.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) \
+        && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
+        .message("the StorageClass of a volume cannot be changed: create a new Pipeline")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Storage {
-    /// The size of the volume, such as `2Gi`; at least 256Mi.
+    /// The size of the volume, such as `2Gi`; at least 256Mi. It can be raised where the StorageClass allows expansion,
+    /// and never lowered.
     #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('256Mi')) >= 0")
-        .message("the volume is too small: write at least 256Mi"))]
+        .message("the volume is too small: write at least 256Mi"),
+        validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0")
+        .message("a volume cannot shrink: write the present size or a larger one"))]
     pub size: Quantity,
     /// The StorageClass; the cluster's default class where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]

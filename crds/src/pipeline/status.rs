@@ -15,7 +15,7 @@ pub struct PipelineStatus {
     /// The generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady.
+    /// Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady, StorageReady.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -29,6 +29,10 @@ pub struct PipelineStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub topics: Vec<TopicStatus>,
+    /// The volumes of the managed Kafka and the managed database.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["claim".into()]))]
+    pub storage: Vec<VolumeStatus>,
     /// The model that answered the check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelStatus>,
@@ -71,6 +75,19 @@ pub struct TopicStatus {
     pub name: String,
     /// Its partitions.
     pub partitions: i32,
+}
+
+/// The volume of a managed server.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// The PersistentVolumeClaim.
+    pub claim: String,
+    /// Whose volume it is: `kafka` or `database`.
+    pub component: String,
+    /// What the volume holds; absent until the claim is bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity_bytes: Option<i64>,
 }
 
 /// The model that answers.

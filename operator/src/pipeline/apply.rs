@@ -2,28 +2,93 @@
 
 use std::fmt::Debug;
 
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{apps::v1::StatefulSet, batch::v1::Job, core::v1::PersistentVolumeClaim};
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
 use tailrace_crds::Pipeline;
 
 use super::{
     attempts::{self, Attempts},
-    build::Resources,
+    build::{
+        Resources,
+        claims::{SERVERS, claim_name},
+    },
     observe::{Observed, is_owned_by, jobs_and_pods},
+    validate::Validated,
+    volumes::{self, Standing, Volume},
 };
 use crate::{
-    labels::PIPELINE,
+    labels::{Component, PIPELINE},
     writer::{self, Writer, bounded},
 };
 
-/// Applies everything but the Jobs, and returns what there is then. Addresses come first, since the
-/// pods look for them when they start; all pods start at once and wait for each other themselves.
+/// Makes the claims of the volumes what they should be, those `found` of servers that are not wanted at present included.
+pub async fn claims(
+    writer: &Writer,
+    pipeline: &Validated,
+    resources: &Resources,
+    found: &[PersistentVolumeClaim],
+) -> Result<Vec<Volume>, writer::Error> {
+    let mut volumes = vec![];
+    for component in SERVERS {
+        let name = claim_name(&pipeline.name, component);
+        let found = found.iter().find(|claim| claim.name_any() == name);
+        let wanted = resources.claims.iter().find(|(server, _)| *server == component).map(|(_, claim)| claim);
+        if let Some((claim, owners)) = found.and_then(|claim| Some((claim, volumes::owners(claim, pipeline)?))) {
+            let version = claim.resource_version();
+            let change = json!({ "metadata": { "ownerReferences": owners, "resourceVersion": version } });
+            writer.merge(claim, change).await?;
+        }
+        if let Some(wanted) = wanted {
+            volumes.push(volume(writer, pipeline, component, found, wanted).await?);
+        }
+    }
+    Ok(volumes)
+}
+
+async fn volume(
+    writer: &Writer,
+    pipeline: &Validated,
+    component: Component,
+    found: Option<&PersistentVolumeClaim>,
+    wanted: &PersistentVolumeClaim,
+) -> Result<Volume, writer::Error> {
+    let name = wanted.name_any();
+    let Some(claim) = found else {
+        return match writer.create(wanted).await {
+            Ok(claim) => Ok(Volume { component, name, claim: Some(claim), standing: Standing::Good }),
+            Err(error) if error.is_conflict() => {
+                let standing = volumes::somebody_elses(&name, &pipeline.name);
+                Ok(Volume { component, name, claim: None, standing })
+            }
+            Err(error) => Err(error),
+        };
+    };
+    let standing = match (volumes::why_unusable(claim, pipeline), volumes::growth(claim, wanted)) {
+        (Some(why), _) => Standing::Unusable(why),
+        (None, None) => volumes::standing(claim),
+        (None, Some(size)) => {
+            let change = json!({ "spec": { "resources": { "requests": { "storage": size } } } });
+            match writer.merge(claim, change).await {
+                Ok(()) => volumes::standing(claim),
+                Err(error) if error.is_refusal() => volumes::cannot_grow(claim, size, &error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    Ok(Volume { component, name, claim: Some(claim.clone()), standing })
+}
+
+/// Applies the other objects but the Jobs, and returns what there is then. Addresses come first, since the pods look for
+/// them when they start; all pods start at once and wait for each other themselves. No server starts on a volume that
+/// cannot be used.
 pub async fn workloads(
     client: &Client,
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
+    volumes: Vec<Volume>,
 ) -> Result<Observed, writer::Error> {
     for service in &resources.services {
         writer.apply(service).await?;
@@ -34,18 +99,47 @@ pub async fn workloads(
     writer.apply(&resources.permissions.account).await?;
     writer.apply(&resources.permissions.role).await?;
     writer.apply(&resources.permissions.binding).await?;
-    let mut observed = Observed {
-        kafka: optional(writer, resources.kafka.as_ref()).await?,
-        database: optional(writer, resources.database.as_ref()).await?,
-        archive: optional(writer, resources.archive.as_ref()).await?,
-        ..Observed::default()
-    };
+    let mut observed = Observed { volumes, ..Observed::default() };
+    observed.kafka = server(client, writer, &observed, Component::Kafka, resources.kafka.as_ref()).await?;
+    observed.database = server(client, writer, &observed, Component::Database, resources.database.as_ref()).await?;
+    observed.archive = optional(writer, resources.archive.as_ref()).await?;
     for (component, deployment) in &resources.inference {
         observed.inference.push((*component, writer.apply(deployment).await?));
     }
     delete_what_is_not_wanted(client, writer, pipeline, resources).await?;
     (observed.jobs, observed.pods) = jobs_and_pods(client, pipeline).await?;
     Ok(observed)
+}
+
+/// The StatefulSet of a server whose volume can be used. A set that has a claim template cannot lose it: it is replaced
+/// by one without, and its pod and its claim stay.
+async fn server(
+    client: &Client,
+    writer: &Writer,
+    observed: &Observed,
+    component: Component,
+    wanted: Option<&StatefulSet>,
+) -> Result<Option<StatefulSet>, writer::Error> {
+    let Some(wanted) = wanted.filter(|_| observed.volume(component).is_none_or(|v| v.why_unusable().is_none())) else {
+        return Ok(None);
+    };
+    let has_template = |set: &StatefulSet| {
+        set.spec.as_ref().is_some_and(|spec| spec.volume_claim_templates.iter().flatten().next().is_some())
+    };
+    let (before, error) = match writer.apply(wanted).await {
+        Ok(set) if has_template(&set) => (Some(set), None),
+        Ok(set) => return Ok(Some(set)),
+        Err(error) if error.is_refusal() => {
+            let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
+            (bounded("read", wanted, sets.get_opt(&wanted.name_any())).await?.filter(has_template), Some(error))
+        }
+        Err(error) => return Err(error),
+    };
+    match (before, error) {
+        (Some(set), _) if set.metadata.deletion_timestamp.is_some() => Ok(None),
+        (Some(set), _) => writer.delete_alone(&set).await.map(|()| None),
+        (None, error) => error.map_or(Ok(None), Err),
+    }
 }
 
 async fn optional<K>(writer: &Writer, object: Option<&K>) -> Result<Option<K>, writer::Error>

@@ -10,6 +10,7 @@ mod observe;
 mod reasons;
 mod status;
 pub mod validate;
+mod volumes;
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{Pod, Service},
+    core::v1::{PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
 };
 use kube::{
@@ -34,7 +35,7 @@ use kube::{
 use tailrace_crds::{Pipeline, pipeline::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
-use self::{attempts::Attempts, status::Jobs, validate::validate};
+use self::{attempts::Attempts, build::claims, status::Jobs, validate::validate};
 use crate::{
     context::Context,
     controllers::{retry, tell},
@@ -55,6 +56,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// Runs the controller of Pipelines until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
     let made_here = || watcher::Config::default().labels("app.kubernetes.io/managed-by=tailrace-operator");
+    let with_label = || watcher::Config::default().labels(PIPELINE);
     let pods = format!("{PIPELINE},{COMPONENT}!={}", Component::Producer.as_str());
     Controller::new(context.watched::<Pipeline>(), watcher::Config::default())
         .owns(context.watched::<Service>(), made_here())
@@ -63,6 +65,7 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         .owns(context.watched::<Deployment>(), made_here())
         .owns(context.watched::<Job>(), made_here())
         .watches(context.watched::<PartialObjectMeta<Pod>>(), watcher::Config::default().labels(&pods), pipeline_of)
+        .watches(context.watched::<PartialObjectMeta<PersistentVolumeClaim>>(), with_label(), pipeline_of)
         .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.cancelled_owned())
         .run(reconcile, retry, context.clone())
@@ -70,10 +73,10 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         .await;
 }
 
-/// The Pipeline that a pod is part of.
-fn pipeline_of(pod: PartialObjectMeta<Pod>) -> Option<ObjectRef<Pipeline>> {
-    let name = pod.labels().get(PIPELINE)?;
-    Some(ObjectRef::new(name).within(&pod.namespace()?))
+/// The Pipeline that a pod or a claim is part of.
+fn pipeline_of<K>(object: PartialObjectMeta<K>) -> Option<ObjectRef<Pipeline>> {
+    let name = object.metadata.labels.as_ref()?.get(PIPELINE)?;
+    Some(ObjectRef::new(name).within(object.metadata.namespace.as_ref()?))
 }
 
 async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {
@@ -82,15 +85,17 @@ async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Act
         return Ok(Action::await_change());
     }
     let writer = Writer::new(context.client.clone(), MANAGER);
-    let validated = match validate(&pipeline) {
-        Ok(validated) => validated,
-        Err(invalid) => {
-            let status = status::refused(&pipeline, reasons::INVALID_SPEC, invalid.to_string(), Timestamp::now());
-            report(&context, &writer, &pipeline, status).await?;
-            return Ok(Action::await_change());
-        }
-    };
-    let outcome = bring_about(&context, &writer, &pipeline, &validated).await;
+    let found = observe::claims(&context.client, &pipeline).await?;
+    let validated =
+        match validate(&pipeline).and_then(|validated| validated.on_volume(volumes::of_broker(&found, &pipeline))) {
+            Ok(validated) => validated,
+            Err(invalid) => {
+                let status = status::refused(&pipeline, reasons::INVALID_SPEC, invalid.to_string(), Timestamp::now());
+                report(&context, &writer, &pipeline, status).await?;
+                return Ok(Action::await_change());
+            }
+        };
+    let outcome = bring_about(&context, &writer, &pipeline, &validated, &found).await;
     if let Err(error) = &outcome
         && context.retries.is_lasting(pipeline.as_ref(), error)
     {
@@ -105,9 +110,13 @@ async fn bring_about(
     writer: &Writer,
     pipeline: &Pipeline,
     validated: &validate::Validated,
+    found: &[PersistentVolumeClaim],
 ) -> Result<Action, Error> {
-    let resources = build::build(validated, &context.settings.images);
-    let observed = apply::workloads(&context.client, writer, pipeline, &resources).await?;
+    let mut resources = build::build(validated, &context.settings.images);
+    let volumes = apply::claims(writer, validated, &resources, found).await?;
+    let observed = apply::workloads(&context.client, writer, pipeline, &resources, volumes).await?;
+    let (topics, check) = (observed.uids(&[Component::Kafka]), observed.uids(&claims::SERVERS));
+    resources.name_jobs_after(validated, &topics, &check);
 
     let now = Timestamp::now();
     let topics = Attempts::of(&resources.topics.name_any(), &observed, now);

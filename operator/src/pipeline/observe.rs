@@ -3,11 +3,12 @@
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::Pod,
+    core::v1::{PersistentVolumeClaim, Pod},
 };
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::ObjectMeta};
 use tailrace_crds::Pipeline;
 
+use super::volumes::Volume;
 use crate::{
     labels::{COMPONENT, Component, PIPELINE},
     pods::{self, Trouble},
@@ -17,6 +18,8 @@ use crate::{
 /// The workloads as the API server returned them, and what they have made.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
+    /// The volumes of the managed servers.
+    pub volumes: Vec<Volume>,
     /// The managed broker.
     pub kafka: Option<StatefulSet>,
     /// The managed database.
@@ -32,6 +35,20 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// The volume of a managed server.
+    pub fn volume(&self, component: Component) -> Option<&Volume> {
+        self.volumes.iter().find(|volume| volume.component == component)
+    }
+
+    /// The UIDs of the StatefulSets and of the claims of those servers: others mean other topics and other documents.
+    pub fn uids(&self, servers: &[Component]) -> Vec<String> {
+        let sets = [(Component::Kafka, &self.kafka), (Component::Database, &self.database)];
+        let sets = sets.into_iter().filter_map(|(component, set)| Some((component, set.as_ref()?.uid()?)));
+        let claims = self.volumes.iter().filter_map(|volume| Some((volume.component, volume.claim.as_ref()?.uid()?)));
+        let all = sets.chain(claims).filter(|(component, _)| servers.contains(component));
+        all.map(|(_, uid)| uid).collect()
+    }
+
     /// What keeps a pod of `component` from running.
     pub fn trouble(&self, component: Component) -> Option<Trouble> {
         self.pods_of(component).find_map(pods::trouble)
@@ -90,13 +107,21 @@ impl Observed {
             let status = deployment.status.clone().unwrap_or_default();
             is_observed(&deployment.metadata, status.observed_generation) && status.replicas == status.updated_replicas
         });
-        none_of_another_topology && sets && deployments
+        let volumes = self.volumes.iter().all(|volume| volume.why_unusable().is_none());
+        none_of_another_topology && sets && deployments && volumes
     }
 }
 
 /// Whether the status is of this generation. The first has no older pods, whatever the status says.
 fn is_observed(metadata: &ObjectMeta, observed: Option<i64>) -> bool {
     metadata.generation == Some(1) || metadata.generation == observed
+}
+
+/// The claims of the Pipeline, by label: those that are kept have no owner.
+pub async fn claims(client: &Client, pipeline: &Pipeline) -> Result<Vec<PersistentVolumeClaim>, writer::Error> {
+    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
+    let labelled = ListParams::default().labels(&format!("{PIPELINE}={}", pipeline.name_any()));
+    Ok(bounded("list the claims of", pipeline, claims.list(&labelled)).await?.items)
 }
 
 /// The Jobs and pods of a Pipeline. Jobs of an earlier Pipeline of the same name are not its own.

@@ -28,6 +28,15 @@ pub const CONNECTING: &str = "Connecting";
 /// The spec does not want it.
 pub const DISABLED: &str = "Disabled";
 
+/// All volumes are as the spec wants them.
+pub const BOUND: &str = "Bound";
+/// A volume is being expanded.
+pub const EXPANDING: &str = "Expanding";
+/// A volume is smaller than the spec wants it and cannot grow.
+pub const TOO_SMALL: &str = "TooSmall";
+/// No server can start on a volume.
+pub const UNUSABLE: &str = "Unusable";
+
 /// The reason of Ready while the condition `type_` of a part does not hold, such as `KafkaNotReady`.
 pub fn not_ready(type_: &str) -> String {
     format!("{}NotReady", type_.trim_end_matches("Ready"))
@@ -35,6 +44,7 @@ pub fn not_ready(type_: &str) -> String {
 
 /// Whether a condition with this reason is part of a normal start and needs nobody's attention.
 pub fn is_calm(reason: &str) -> bool {
-    const CALM: [&str; 8] = [CHECKED, CHECKING, AVAILABLE, STARTING, TOPICS_EXIST, ANSWERED, CONNECTING, DISABLED];
+    const CALM: [&str; 10] =
+        [CHECKED, CHECKING, AVAILABLE, STARTING, TOPICS_EXIST, ANSWERED, CONNECTING, DISABLED, BOUND, EXPANDING];
     CALM.contains(&reason) || reason.ends_with("NotReady")
 }

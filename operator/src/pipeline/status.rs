@@ -20,6 +20,7 @@ use super::{
     observe::Observed,
     reasons,
     validate::{Database, Kafka, Validated},
+    volumes::{self, Standing, Volume},
 };
 use crate::{
     conditions::{Conditions, Status},
@@ -86,6 +87,7 @@ pub fn status(
         (types::DATABASE_READY, database(validated, observed, jobs)),
         (types::INFERENCE_READY, inference(observed)),
         (types::ARCHIVE_READY, archive(validated, observed)),
+        (types::STORAGE_READY, storage(observed)),
     ];
     let ready = ready(&findings, observed, jobs);
     let mut conditions = Conditions::new(&before.conditions, generation, now);
@@ -100,6 +102,7 @@ pub fn status(
         kafka: Some(KafkaStatus { bootstrap_servers: resources.bootstrap_servers.clone() }),
         database: Some(DatabaseStatus { engine: engine(&validated.database) }),
         topics: reported::<TopicsReport>(observed, &jobs.topics).map_or(before.topics, |report| report.topics),
+        storage: observed.volumes.iter().map(Volume::status).collect(),
         model: reported::<CheckReport>(observed, &jobs.check).map(|report| report.model).or(before.model),
         images: images(resources),
         checked_generation: if checked { generation } else { before.checked_generation },
@@ -167,6 +170,39 @@ fn archive(validated: &Validated, observed: &Observed) -> Finding {
     }
 }
 
+/// A Pipeline works on volumes that are too small, as long as it can.
+fn storage(observed: &Observed) -> Finding {
+    if observed.volumes.is_empty() {
+        return Finding::disabled("neither Kafka nor the database has a volume of this Pipeline");
+    }
+    let troubles = observed.volumes.iter().filter_map(|volume| match &volume.standing {
+        Standing::Good => None,
+        Standing::Unusable(why) => Some((0, reasons::UNUSABLE, why)),
+        Standing::TooSmall(why) => Some((1, reasons::TOO_SMALL, why)),
+        Standing::Expanding(how) => Some((2, reasons::EXPANDING, how)),
+    });
+    let finding = match troubles.min() {
+        Some((_, reason, message)) => Finding::new(false, reason, message),
+        None => bound(&observed.volumes),
+    };
+    Finding { optional: true, ..finding }
+}
+
+fn bound(volumes: &[Volume]) -> Finding {
+    let capacity = |volume: &Volume| Some(volumes::capacity(volume.claim.as_ref()?)?.0.clone());
+    match volumes.iter().find(|volume| capacity(volume).is_none()) {
+        Some(volume) => {
+            let message = format!("PersistentVolumeClaim {} is not bound to a volume yet", volume.name);
+            Finding::new(false, reasons::STARTING, message)
+        }
+        None => {
+            let sizes = volumes.iter().filter_map(|volume| Some((volume.component.as_str(), capacity(volume)?)));
+            let sizes: Vec<_> = sizes.map(|(component, size)| format!("{component} has {size}")).collect();
+            Finding::new(true, reasons::BOUND, sizes.join(", "))
+        }
+    }
+}
+
 /// A server that is not ours has answered when the Job that needs it has succeeded.
 fn external(observed: &Observed, attempts: &Attempts<'_>, component: Component, name: &str) -> Finding {
     match attempts {
@@ -179,6 +215,9 @@ fn external(observed: &Observed, attempts: &Attempts<'_>, component: Component, 
 }
 
 fn stateful_set(observed: &Observed, set: Option<&StatefulSet>, component: Component) -> Finding {
+    if let Some(why) = observed.volume(component).and_then(Volume::why_unusable) {
+        return Finding::new(false, reasons::UNUSABLE, why);
+    }
     let wanted = set.and_then(|set| set.spec.as_ref()?.replicas).unwrap_or(1);
     let status = set.and_then(|set| set.status.clone()).unwrap_or_default();
     let current = set.is_some_and(|set| status.observed_generation == set.metadata.generation);

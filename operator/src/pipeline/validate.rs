@@ -104,7 +104,7 @@ pub enum Invalid {
     },
     /// Too many partitions for the volume.
     #[error(
-        "spec.topics: {partitions} partitions need a volume of at least {needed_mebibytes}Mi, and spec.kafka.managed.storage.size is {size}: write fewer partitions or create a Pipeline with a larger volume"
+        "spec.topics: {partitions} partitions need a volume of at least {needed_mebibytes}Mi, and that of Kafka holds {size}: write fewer partitions or a larger spec.kafka.managed.storage.size"
     )]
     VolumeTooSmall {
         /// Of all topics.
@@ -137,6 +137,20 @@ pub fn validate(pipeline: &Pipeline) -> Result<Validated, Invalid> {
         archive: spec.archive.clone(),
         deletion_policy: spec.deletion_policy,
     })
+}
+
+impl Validated {
+    /// Shares what the broker's volume really holds, where that is less than the spec says: one that an earlier Pipeline
+    /// left, or that has not grown yet.
+    pub fn on_volume(mut self, capacity: Option<&Quantity>) -> Result<Self, Invalid> {
+        if let (Kafka::Managed { storage, disk, .. }, Some(capacity)) = (&mut self.kafka, capacity) {
+            let smaller = matches!((quantity::bytes(capacity), quantity::bytes(&storage.size)), (Ok(real), Ok(wanted)) if real < wanted);
+            if smaller {
+                *disk = disk::share(capacity, &self.topics)?;
+            }
+        }
+        Ok(self)
+    }
 }
 
 fn kafka(pipeline: &Pipeline) -> Result<Kafka, Invalid> {

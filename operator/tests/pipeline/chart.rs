@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     batch::v1::Job,
-    core::v1::{Secret, ServiceAccount},
+    core::v1::{PersistentVolumeClaim, Secret, ServiceAccount},
 };
 use kube::{
     Api,
@@ -18,7 +18,7 @@ use tailrace_crds::{Experiment, LoadTest, Pipeline};
 use tailrace_operator::run_controllers;
 
 use crate::{
-    cluster::{becomes_ready, namespace, pipeline, until_event},
+    cluster::{becomes_ready, everything_runs, namespace, pipeline, until_event, until_ready},
     support::{Namespace, Operator, api_server, program},
 };
 
@@ -101,6 +101,13 @@ async fn makes_a_pipeline_ready_and_starts_a_load_test(values: &str) {
     pipeline(&namespace, "{}").await;
     becomes_ready(&namespace).await;
     until_event(&namespace, "Normal Checked").await;
+
+    let policy = Patch::Merge(json!({ "spec": { "deletionPolicy": "Delete" } }));
+    namespace.api::<Pipeline>().patch("cifar", &PatchParams::default(), &policy).await.unwrap();
+    let is_owned = |claim: &PersistentVolumeClaim| claim.metadata.owner_references.is_some();
+    namespace.until("data-cifar-kafka-0", "owned by the Pipeline", is_owned).await;
+    everything_runs(&namespace).await;
+    until_ready(&namespace).await;
 
     let load_test = "{apiVersion: tailrace.dev/v1alpha1, kind: LoadTest, metadata: {name: closed},
         spec: {pipelineRef: {name: cifar}, producers: 1, load: {closed: {}}}}";

@@ -9,5 +9,6 @@ mod chart;
 mod cluster;
 mod objects;
 mod readiness;
+mod storage;
 mod trouble;
 mod validation;

@@ -181,7 +181,8 @@ fn start_controllers(folder: &Path) -> Process {
     let kubeconfig = folder.join("kubeconfig");
     let arguments = [
         format!("--kubeconfig={}", kubeconfig.display()),
-        "--controllers=garbage-collector-controller,job-controller".into(),
+        // A claim that no pod uses can be deleted.
+        "--controllers=garbage-collector-controller,job-controller,persistentvolumeclaim-protection-controller".into(),
         "--bind-address=127.0.0.1".into(),
         format!("--secure-port={port}"),
         format!("--cert-dir={}", folder.join("controllers").display()),

@@ -94,7 +94,7 @@ pub fn server(
         ..Container::default()
     };
     let pod = pods::pod(pipeline, Component::Database, engine.user, container);
-    stateful_set(pipeline, Component::Database, pod, &database.storage)
+    stateful_set(pipeline, Component::Database, pod)
 }
 
 /// How the workers find the database: its connection string and its name. The managed database has no credentials yet,

@@ -6,7 +6,6 @@ use k8s_openapi::api::{
     core::v1::{Container, ContainerPort, Probe, ResourceRequirements},
 };
 use sha2::{Digest, Sha256};
-use tailrace_crds::pipeline::Storage;
 
 use super::{
     network::service_host,
@@ -116,7 +115,6 @@ log.cleaner.dedupe.buffer.size=4194304
 pub fn broker(
     pipeline: &Validated,
     images: &Images,
-    storage: &Storage,
     disk: &TopicDisk,
     heap: u64,
     resources: &ResourceRequirements,
@@ -149,7 +147,7 @@ pub fn broker(
     if let Some(spec) = &mut pod.spec {
         spec.volumes.get_or_insert_default().push(pods::scratch("logs", "64Mi"));
     }
-    stateful_set(pipeline, Component::Kafka, pod, storage)
+    stateful_set(pipeline, Component::Kafka, pod)
 }
 
 /// The id that the volume is formatted with: the same for a Pipeline made anew, so that it opens the volume it left.

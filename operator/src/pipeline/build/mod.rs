@@ -1,5 +1,6 @@
 //! From a validated Pipeline to the objects that make it up: pure functions, no client.
 
+pub mod claims;
 mod database;
 mod jobs;
 mod kafka;
@@ -12,10 +13,10 @@ mod workers;
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
-    core::v1::{PodTemplateSpec, Service},
+    core::v1::{PersistentVolumeClaim, PodTemplateSpec, Service},
     networking::v1::NetworkPolicy,
 };
-use kube::core::ObjectMeta;
+use kube::{ResourceExt, core::ObjectMeta};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -36,6 +37,8 @@ pub struct Resources {
     pub network_policies: Vec<NetworkPolicy>,
     /// What the workers may do.
     pub permissions: Permissions,
+    /// The claims of the volumes of the managed servers.
+    pub claims: Vec<(Component, PersistentVolumeClaim)>,
     /// The managed broker.
     pub kafka: Option<StatefulSet>,
     /// The managed database.
@@ -56,9 +59,7 @@ pub struct Resources {
 /// Builds all objects of a Pipeline.
 pub fn build(pipeline: &Validated, images: &Images) -> Resources {
     let kafka = match &pipeline.kafka {
-        Kafka::Managed { storage, disk, heap, resources } => {
-            Some(kafka::broker(pipeline, images, storage, disk, *heap, resources))
-        }
+        Kafka::Managed { disk, heap, resources, .. } => Some(kafka::broker(pipeline, images, disk, *heap, resources)),
         Kafka::External { .. } => None,
     };
     let database = match &pipeline.database {
@@ -82,12 +83,26 @@ pub fn build(pipeline: &Validated, images: &Images) -> Resources {
         network_policies: network::policies(pipeline),
         permissions: permissions::permissions(pipeline),
         bootstrap_servers: kafka::bootstrap_servers(pipeline),
+        claims: claims::claims(pipeline),
         kafka,
         database,
         inference,
         archive,
         topics,
         check,
+    }
+}
+
+impl Resources {
+    /// Names the Jobs after what they depend on besides the spec, such as the UIDs of the volumes that `topics` and `check`
+    /// are about: on a new one they run again.
+    pub fn name_jobs_after(&mut self, pipeline: &Validated, topics: &[String], check: &[String]) {
+        for (component, job, uids) in
+            [(Component::Topics, &mut self.topics, topics), (Component::Check, &mut self.check, check)]
+        {
+            let content = hash(&(job.name_any(), uids));
+            job.metadata.name = Some(format!("{}-{content}", name_of(&pipeline.name, component)));
+        }
     }
 }
 

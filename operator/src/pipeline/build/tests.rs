@@ -236,13 +236,41 @@ fn the_names_of_jobs_fit_into_a_label() {
 }
 
 #[test]
-fn volumes_stay_or_go_as_the_policy_says() {
-    let policy = |spec| {
-        let set = built(spec).kafka.unwrap().spec.unwrap();
-        set.persistent_volume_claim_retention_policy.unwrap().when_deleted.unwrap()
+fn volumes_stay_or_go_with_the_pipeline_as_the_policy_says() {
+    let owners = |spec: &str| -> Vec<_> {
+        let claims = built(spec).claims.into_iter();
+        claims.map(|(_, claim)| claim.metadata.owner_references.unwrap_or_default().len()).collect()
     };
-    assert_eq!(policy("{}"), "Retain");
-    assert_eq!(policy("{deletionPolicy: Delete}"), "Delete");
+    assert_eq!(owners("{}"), [0, 0]);
+    assert_eq!(owners("{deletionPolicy: Delete}"), [1, 1]);
+    assert_eq!(owners("{archive: {enabled: false}}"), [0]);
+}
+
+#[test]
+fn a_server_mounts_the_claim_that_bears_its_name() {
+    let resources = built("{}");
+    for (set, (_, claim)) in [resources.kafka, resources.database].into_iter().zip(&resources.claims) {
+        let set = set.unwrap().spec.unwrap();
+        let volumes = set.template.spec.unwrap().volumes.unwrap();
+        let data = volumes.iter().find(|volume| volume.name == "data").unwrap();
+        let mounted = &data.persistent_volume_claim.as_ref().unwrap().claim_name;
+        assert_eq!((mounted, set.volume_claim_templates), (&claim.name_any(), None));
+    }
+}
+
+#[test]
+fn jobs_are_named_after_the_volumes_they_are_about() {
+    let names = |topics: &[&str], check: &[&str]| {
+        let owned = |uids: &[&str]| uids.iter().map(|&uid| uid.to_owned()).collect::<Vec<_>>();
+        let validated = validate(&pipeline("{}")).unwrap();
+        let mut resources = build(&validated, &images());
+        resources.name_jobs_after(&validated, &owned(topics), &owned(check));
+        (resources.topics.name_any(), resources.check.name_any())
+    };
+    let (topics, check) = names(&["kafka-1"], &["kafka-1", "database-1"]);
+    assert_eq!(names(&["kafka-1"], &["kafka-1", "database-2"]).0, topics);
+    assert_ne!(names(&["kafka-1"], &["kafka-1", "database-2"]).1, check);
+    assert_ne!(names(&["kafka-2"], &["kafka-2", "database-1"]).0, topics);
 }
 
 #[test]
