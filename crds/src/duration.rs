@@ -1,11 +1,29 @@
-//! Durations as users write them: `30s`, `5m`, `1h30m`, `250ms`.
+//! Durations as users and their programs write them: `30s`, `5m`, `1h30m`, `250ms`, `33.333333333333336ms`.
 
 use std::{borrow::Cow, str::FromStr, time};
 
+use kube::core::Rule;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-/// A non-negative duration in Go's notation with the units `ms`, `s`, `m` and `h`; serialised as the string that the user wrote.
+/// What a duration looks like, for the API server and for [`Duration`]'s parser alike. The digits are bounded so that no
+/// text of [`LONGEST_TEXT`] characters overflows a [`time::Duration`], or the 64-bit nanoseconds of the API server.
+const PATTERN: &str = "^([0-9]{1,9}([.][0-9]{1,24})?(ns|us|µs|μs|ms|s)|[0-9]{1,5}([.][0-9]{1,24})?(m|h))+$";
+const LONGEST_TEXT: usize = 32;
+const ADVICE: &str = "not a duration: write a number with a unit, such as 250ms, 30s, 5m or 1h30m";
+/// The units of Go, in nanoseconds. The two characters of micro look alike: U+00B5 and U+03BC.
+const UNITS: [(&str, u128, usize); 8] = [
+    ("ns", 1, 9),
+    ("us", 1_000, 9),
+    ("µs", 1_000, 9),
+    ("μs", 1_000, 9),
+    ("ms", 1_000_000, 9),
+    ("s", 1_000_000_000, 9),
+    ("m", 60_000_000_000, 5),
+    ("h", 3_600_000_000_000, 5),
+];
+
+/// A non-negative duration in Go's notation, rounded to whole nanoseconds; serialised as the text that the user wrote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duration {
     text: String,
@@ -14,7 +32,7 @@ pub struct Duration {
 
 /// Why a text is not a [`Duration`].
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("\"{0}\" is not a duration: write a number with a unit, such as 250ms, 30s, 5m or 1h30m")]
+#[error("\"{0}\" is {ADVICE}")]
 pub struct NotADuration(String);
 
 impl Duration {
@@ -29,22 +47,67 @@ impl Duration {
     }
 }
 
+/// That a text is a duration.
+fn is_duration(text: &str) -> String {
+    format!("{text}.matches('{PATTERN}')")
+}
+
+/// That a field which is a [`Duration`] is at most so long; `message` says what is too long and what to write.
+pub fn at_most(longest: &str, message: &str) -> Rule {
+    Rule::new(format!("!{} || duration(self) <= duration('{longest}')", is_duration("self"))).message(message)
+}
+
+/// That a field which is a [`Duration`] has a length between the two; `message` says what is wrong and what to write.
+pub fn between(shortest: &str, longest: &str, message: &str) -> Rule {
+    Rule::new(format!(
+        "!{} || (duration(self) >= duration('{shortest}') && duration(self) <= duration('{longest}'))",
+        is_duration("self")
+    ))
+    .message(message)
+}
+
+/// That the value of a CEL expression is a duration if `unless` does not hold.
+pub fn is_duration_unless(unless: &str, text: &str, message: &str) -> Rule {
+    Rule::new(format!("{unless} || {}", is_duration(text))).message(message)
+}
+
 impl FromStr for Duration {
     type Err = NotADuration;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refused = || NotADuration(text.to_owned());
-        // Nothing at all is zero for the parser, and numbers beyond all use overflow it.
-        let numbers = text.split(|c: char| !c.is_ascii_digit());
-        if !text.ends_with(['s', 'm', 'h']) || numbers.into_iter().any(|digits| digits.len() > 9) {
+        if text.is_empty() || text.chars().count() > LONGEST_TEXT {
             return Err(refused());
         }
-        let parsed = kube::core::Duration::from_str(text).map_err(|_| refused())?;
-        if parsed.is_negative() {
-            return Err(refused());
+        let (mut rest, mut nanoseconds) = (text, 0);
+        while !rest.is_empty() {
+            let (part, behind) = first_part(rest).ok_or_else(refused)?;
+            nanoseconds += part;
+            rest = behind;
         }
-        Ok(Self { text: text.to_owned(), value: parsed.into() })
+        let nanoseconds = u64::try_from(nanoseconds).map_err(|_| refused())?;
+        Ok(Self { text: text.to_owned(), value: time::Duration::from_nanos(nanoseconds) })
     }
+}
+
+/// The nanoseconds of the first number with its unit, and the text behind it.
+fn first_part(text: &str) -> Option<(u128, &str)> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, behind) = text.split_at(unit_at);
+    let unit_end = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+    let (unit, behind) = behind.split_at(unit_end);
+    let (_, nanoseconds, digits) = UNITS.iter().find(|(name, ..)| *name == unit)?;
+    let (whole, fraction) = match number.split_once('.') {
+        Some((whole, fraction)) if (1..=24).contains(&fraction.len()) => (whole, fraction),
+        Some(_) => return None,
+        None => (number, "0"),
+    };
+    if !(1..=*digits).contains(&whole.len()) {
+        return None;
+    }
+    let (whole, scale) = (whole.parse::<u128>().ok()?, 10_u128.pow(u32::try_from(fraction.len()).ok()?));
+    let of_fraction = (fraction.parse::<u128>().ok()? * nanoseconds + scale / 2) / scale;
+    Some((whole * nanoseconds + of_fraction, behind))
 }
 
 impl std::fmt::Display for Duration {
@@ -78,11 +141,8 @@ impl JsonSchema for Duration {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "maxLength": 20,
-            "x-kubernetes-validations": [{
-                "rule": "self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",
-                "message": "not a duration: write a number with a unit, such as 250ms, 30s, 5m or 1h30m",
-            }],
+            "maxLength": LONGEST_TEXT,
+            "x-kubernetes-validations": [{ "rule": is_duration("self"), "message": ADVICE }],
         })
     }
 }
@@ -92,19 +152,57 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_read_as_users_write_them() {
-        for (text, millis) in [("250ms", 250), ("30s", 30_000), ("1h30m", 5_400_000), ("1.5s", 1_500)] {
+    fn durations_are_read_as_users_and_programs_write_them() {
+        for (text, nanos) in [
+            ("250ms", 250_000_000),
+            ("30s", 30_000_000_000),
+            ("1h30m", 5_400_000_000_000),
+            ("1.5s", 1_500_000_000),
+            ("0s", 0),
+            ("33.333333333333336ms", 33_333_333),
+            ("0.0333333333333333333s", 33_333_333),
+            ("66.66666666666667ms", 66_666_667),
+            ("1.9999999999s", 2_000_000_000),
+            ("100us", 100_000),
+            ("100µs", 100_000),
+            ("100μs", 100_000),
+            ("1m0.000000001s", 60_000_000_001),
+            ("7ns", 7),
+        ] {
             let duration: Duration = text.parse().unwrap();
-            assert_eq!(duration.get(), time::Duration::from_millis(millis));
+            assert_eq!(duration.get(), time::Duration::from_nanos(nanos), "{text}");
             assert_eq!(duration.to_string(), text);
         }
     }
 
     #[test]
     fn what_is_no_duration_is_refused_with_what_to_write_instead() {
-        for text in ["5x", "", "-1s", "ten seconds", "5", "9999999999999999999h"] {
+        for text in [
+            "5x",
+            "",
+            "-1s",
+            "ten seconds",
+            "5",
+            "9999999999999999999h",
+            "1.s",
+            ".5s",
+            "1e3s",
+            "1 s",
+            "1S",
+            "+1s",
+            "1..5s",
+        ] {
             let message = text.parse::<Duration>().unwrap_err().to_string();
             assert!(message.contains("such as 250ms"), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_longest_duration_that_can_be_written_overflows_nothing() {
+        for unit in ["999999999s", "99999h", "99999m", "999999999ms"] {
+            let text = unit.repeat(LONGEST_TEXT / unit.len());
+            let nanoseconds = text.parse::<Duration>().unwrap().get().as_nanos();
+            assert!(i64::try_from(nanoseconds).is_ok(), "{text}");
         }
     }
 }

@@ -17,6 +17,8 @@ pub mod load_test;
 pub mod messages;
 pub mod pipeline;
 pub mod producer_report;
+mod rules;
+mod schema;
 
 pub use experiment::Experiment;
 pub use load_test::LoadTest;
@@ -31,10 +33,13 @@ pub const MANIFEST_FOLDERS: [&str; 2] = ["crds/manifests", "charts/tailrace/defi
 /// The four custom resource definitions, by file name stem.
 pub fn definitions()
 -> Vec<(&'static str, k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition)> {
-    vec![
+    [
         ("pipelines", Pipeline::crd()),
         ("loadtests", LoadTest::crd()),
         ("experiments", Experiment::crd()),
         ("producerreports", ProducerReport::crd()),
     ]
+    .into_iter()
+    .map(|(name, definition)| (name, schema::complete(definition)))
+    .collect()
 }

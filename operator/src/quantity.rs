@@ -1,19 +1,43 @@
 //! Quantities of memory and storage, as bytes.
 
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::resource::Quantity};
 
 /// Why a quantity is not a number of bytes.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("\"{0}\" is not a size: write a number with a unit, such as 512Mi or 2Gi")]
 pub struct NotASize(String);
 
-/// The bytes that a quantity such as `512Mi`, `1.5Gi` or `2e9` stands for, rounded down.
+/// A quantity among resources that is none.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{part}.{name} is \"{text}\": write a number with a unit and without spaces, such as 500m or 512Mi")]
+pub struct NotAQuantity {
+    part: &'static str,
+    name: String,
+    text: String,
+}
+
+/// That all requests and limits are quantities. The API server says so too, but not so that it can be told from a failure
+/// of its own.
+pub fn check(resources: &ResourceRequirements) -> Result<(), NotAQuantity> {
+    let parts = [("requests", &resources.requests), ("limits", &resources.limits)];
+    for (part, quantities) in parts {
+        for (name, quantity) in quantities.iter().flatten() {
+            if bytes(quantity).is_err() {
+                return Err(NotAQuantity { part, name: name.clone(), text: quantity.0.clone() });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The bytes that a quantity such as `512Mi`, `1.5Gi` or `2e9` stands for, rounded down. As in the API server, what is
+/// larger than a signed integer of 64 bits is the largest of these.
 ///
 /// The notation is that of the
 /// [Kubernetes API](https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/).
 pub fn bytes(quantity: &Quantity) -> Result<u64, NotASize> {
     let refused = || NotASize(quantity.0.clone());
-    let text = quantity.0.trim();
+    let text = quantity.0.as_str();
     let unit_at = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-' | 'e' | 'E')).unwrap_or(text.len());
     let (number, unit) = match &text[unit_at..] {
         // `E` is the unit exa at the end of a number and an exponent within.
@@ -23,10 +47,10 @@ pub fn bytes(quantity: &Quantity) -> Result<u64, NotASize> {
     };
     let number: f64 = number.parse().map_err(|_| refused())?;
     let value = number * factor(unit).ok_or_else(refused)?;
-    if !(0.0..=i64::MAX as f64).contains(&value) {
+    if value.is_nan() || value < 0.0 {
         return Err(refused());
     }
-    Ok(value as u64)
+    Ok(value.min(i64::MAX as f64) as u64)
 }
 
 fn factor(unit: &str) -> Option<f64> {
@@ -68,6 +92,10 @@ mod tests {
             ("3000000u", 3),
             ("2000000000n", 2),
             ("4096", 4096),
+            ("1.", 1),
+            (".5Ki", 512),
+            ("+1Ki", 1024),
+            ("9e99", i64::MAX.unsigned_abs() + 1),
         ];
         for (text, expected) in sizes {
             assert_eq!(bytes(&Quantity(text.into())), Ok(expected), "{text}");
@@ -76,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "Gi", "2 GB", "-1Gi", "many", "9e99"] {
+        for text in ["", "Gi", "2 GB", "-1Gi", "many", " 2Gi", "1.2.3", "1e", "inf", "NaN", "."] {
             let message = bytes(&Quantity(text.into())).unwrap_err().to_string();
             assert!(message.contains("such as 512Mi"), "{message}");
         }

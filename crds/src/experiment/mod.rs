@@ -14,7 +14,10 @@ pub use sweep::{Order, Sweep};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::{duration::Duration, load_test::LoadTestSpec};
+use crate::{
+    duration::{self, Duration},
+    load_test::LoadTestSpec,
+};
 
 /// The annotation by which an Experiment is run again: any new value begins a new round.
 pub const RERUN_ANNOTATION: &str = "tailrace.dev/rerun";
@@ -66,8 +69,7 @@ pub struct ExperimentSpec {
     pub max_rate: Option<MaxRate>,
     /// How long the Pipeline is left alone between the end of one LoadTest and the next, at most 24h. By default 10s.
     #[serde(default = "ten_seconds")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
-        .message("the cool-down is too long: write a duration of at most 24h"))]
+    #[x_kube(validation = duration::at_most("24h", "the cool-down is too long: write a duration of at most 24h"))]
     pub cool_down: Duration,
     /// Makes no further LoadTests while it is true; one that runs goes on to its end. May be changed at any time.
     #[serde(default)]

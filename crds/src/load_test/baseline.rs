@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Metric;
+use crate::rules;
 
 /// A finished LoadTest with a valid result, in the same namespace.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -12,6 +13,7 @@ use super::Metric;
 pub struct BaselineRef {
     /// The name of the LoadTest.
     #[schemars(length(min = 1, max = 48))]
+    #[x_kube(validation = rules::name_of("LoadTest"))]
     pub name: String,
     /// By how many percent p50, p95 and p99 may be slower, from 0 to 1000. The test fails if one of them is slower for
     /// sure, that is, if its whole 95 % interval of confidence lies above this. By default 10.

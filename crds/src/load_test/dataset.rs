@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// The images that are sent. All of them are read, checked and encoded before the start.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
@@ -65,14 +67,14 @@ pub struct DatasetVolume {
     /// The name of the PersistentVolumeClaim. Where producers run on several nodes, all of them must be able to mount it:
     /// ReadOnlyMany or ReadWriteMany. The files must be readable by everybody, or by the user 65532.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::name_of("PersistentVolumeClaim"))]
     pub claim_name: String,
     /// The folder with the images inside the volume, such as `photos/test`; by default the whole volume. The first folder
     /// below it is the label of an image, such as `cat` of `cat/001.png`; images at the top have no label, and the answers
     /// to them do not count for the accuracy. At most 100,000 images; encoded they may take half of the producer's memory limit.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new("!self.startsWith('/') && !('/' + self + '/').contains('/../')")
-        .message("not a folder inside the volume: write a path without a / at the beginning and without .., such as photos/test"))]
+    #[x_kube(validation = rules::path_inside_a_volume())]
     pub path: String,
 }
 

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::duration::Duration;
+use crate::duration::{self, Duration};
 
 /// Exactly one of `open` and `closed`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -54,8 +54,7 @@ pub struct ClosedLoad {
     pub outstanding: i32,
     /// How long a producer waits from an answer to the image that follows it, at most 1h. By default 0s.
     #[serde(default = "no_time")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('1h')")
-        .message("the think time is too long: write a duration of at most 1h"))]
+    #[x_kube(validation = duration::at_most("1h", "the think time is too long: write a duration of at most 1h"))]
     pub think_time: Duration,
 }
 

@@ -20,7 +20,10 @@ pub use status::{
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::duration::Duration;
+use crate::{
+    duration::{self, Duration},
+    rules,
+};
 
 /// One measurement: so many producers send images through a Pipeline for so long; the status holds the percentiles of the latency.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -72,29 +75,24 @@ pub struct LoadTestSpec {
     pub load: Load,
     /// Load before the measurement, at most 24h; these images are counted apart. By default 10s; 0s is none.
     #[serde(default = "ten_seconds")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
-        .message("the warm-up is too long: write a duration of at most 24h"))]
+    #[x_kube(validation = duration::at_most("24h", "the warm-up is too long: write a duration of at most 24h"))]
     pub warmup: Duration,
     /// The length of the measurement, from 1s to 24h. By default 60s.
     #[serde(default = "one_minute")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('1s') && duration(self) <= duration('24h'))")
-        .message("the measurement is too short or too long: write a duration from 1s to 24h"))]
+    #[x_kube(validation = duration::between("1s", "24h", "the measurement is too short or too long: write a duration from 1s to 24h"))]
     pub duration: Duration,
     /// How long answers are waited for after the last image; what has not come by then is lost. From 1s to 10m; by default 30s.
     #[serde(default = "half_a_minute")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || (duration(self) >= duration('1s') && duration(self) <= duration('10m'))")
-        .message("the drain time is too short or too long: write a duration from 1s to 10m"))]
+    #[x_kube(validation = duration::between("1s", "10m", "the drain time is too short or too long: write a duration from 1s to 10m"))]
     pub drain_timeout: Duration,
     /// How long the Pipeline may take to exist and be Ready; time in the queue behind other LoadTests is not counted.
     /// At most 24h; by default 10m.
     #[serde(default = "ten_minutes")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
-        .message("the start timeout is too long: write a duration of at most 24h"))]
+    #[x_kube(validation = duration::at_most("24h", "the start timeout is too long: write a duration of at most 24h"))]
     pub start_timeout: Duration,
     /// How long the producers may take to be ready. At most 24h; by default 5m.
     #[serde(default = "five_minutes")]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') || duration(self) <= duration('24h')")
-        .message("the ready timeout is too long: write a duration of at most 24h"))]
+    #[x_kube(validation = duration::at_most("24h", "the ready timeout is too long: write a duration of at most 24h"))]
     pub ready_timeout: Duration,
     /// The images that are sent.
     #[serde(default)]
@@ -167,6 +165,7 @@ fn ten_minutes() -> Duration {
 #[serde(rename_all = "camelCase")]
 pub struct PipelineRef {
     /// The name of the Pipeline.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 40))]
+    #[x_kube(validation = rules::name_of_pipeline())]
     pub name: String,
 }

@@ -6,6 +6,8 @@ use k8s_openapi::api::core::v1::{ResourceRequirements, Toleration, TopologySprea
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// What the pods of the producers have beyond the defaults.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -14,12 +16,11 @@ pub struct PodTemplate {
     /// CPU limit. What is written here takes the place of all of these, but there always is a memory limit. A CPU limit
     /// may throttle a producer, which then sends late: that is measured as send delay and can make the result invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("!has(self.claims)")
-        .message("a producer has no devices to claim: leave claims out, and write requests and limits"))]
     pub resources: Option<ResourceRequirements>,
     /// Labels of the nodes on which the producers may run.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 50))]
+    #[x_kube(validation = rules::keys_of_labels("a label of nodes"), validation = rules::values_of_labels())]
     pub node_selector: BTreeMap<String, String>,
     /// Taints that the producers tolerate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Storage;
+use crate::rules;
 
 /// Exactly one of `managed` and `external`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -26,8 +27,12 @@ pub struct MongoDb {
     /// The database with the collections `images` and `inferences`.
     #[serde(default = "database_name")]
     #[schemars(length(min = 1, max = 63))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z][a-zA-Z0-9_-]*$')")
-        .message("not a database name: begin with a letter, go on with letters, digits, underscores and hyphens"))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-zA-Z][a-zA-Z0-9_-]*$')")
+            .message("not a database name: begin with a letter, go on with letters, digits, underscores and hyphens"),
+        validation = Rule::new("!(self in ['admin', 'config', 'local'])")
+            .message("MongoDB keeps admin, config and local for itself: write another database name, such as iot")
+    )]
     pub database: String,
 }
 
@@ -88,9 +93,11 @@ pub struct ExternalDatabase {
 pub struct SecretKey {
     /// The name of the Secret.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::name_of("Secret"))]
     pub name: String,
     /// The key within the Secret.
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rules::key_of_secret())]
     pub key: String,
 }
 

@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Storage;
+use crate::rules;
 
 /// Exactly one of `managed` and `external`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -56,9 +57,9 @@ fn kafka_storage() -> Storage {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalKafka {
-    /// Comma-separated `host:port` addresses that the pods of this namespace can reach.
-    #[schemars(length(max = 1024))]
-    #[x_kube(validation = Rule::new("self.matches('^[^:,[:space:]]+:[0-9]+(,[^:,[:space:]]+:[0-9]+)*$')")
-        .message("not a list of brokers: write host:port, separated by commas, such as kafka-0.example:9092,kafka-1.example:9092"))]
+    /// Comma-separated `host:port` addresses that the pods of this namespace can reach; an IPv6 address stands in brackets,
+    /// `[2001:db8::1]:9092`.
+    #[schemars(length(min = 1, max = 1024))]
+    #[x_kube(validation = rules::addresses_of_brokers())]
     pub bootstrap_servers: String,
 }

@@ -19,6 +19,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// A running image-inference system: images from Kafka through a classifier and back, archived in a database.
 /// `spec: {}` is valid: a managed Kafka, a managed MongoDB, one classifier.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -34,6 +36,7 @@ use serde::{Deserialize, Serialize};
     derive = "PartialEq",
     validation = Rule::new("self.metadata.name.size() <= 40")
         .message("the name of a Pipeline has at most 40 characters, since pods and Services are named after it: choose a shorter one"),
+    validation = crate::rules::names_services("Pipeline"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Kafka", type_ = "string", json_path = ".status.kafka.bootstrapServers"),
@@ -75,13 +78,19 @@ pub struct PipelineSpec {
 pub struct Storage {
     /// The size of the volume, such as `2Gi`; at least 256Mi. It can be raised where the StorageClass allows expansion,
     /// and never lowered.
-    #[x_kube(validation = Rule::new("quantity(string(self)).compareTo(quantity('256Mi')) >= 0")
-        .message("the volume is too small: write at least 256Mi"),
-        validation = Rule::new("quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0")
-        .message("a volume cannot shrink: write the present size or a larger one"))]
+    #[x_kube(
+        validation = Rule::new("isQuantity(string(self))")
+            .message("not a size: write a number with a unit and without spaces, such as 2Gi"),
+        validation = Rule::new("!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity('256Mi')) >= 0")
+            .message("the volume is too small: write at least 256Mi"),
+        validation = Rule::new("!isQuantity(string(self)) || quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0")
+            .message("a volume cannot shrink: write the present size or a larger one")
+    )]
     pub size: Quantity,
     /// The StorageClass; the cluster's default class where it is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = rules::name_or_nothing_of("StorageClass"))]
     pub storage_class_name: Option<String>,
 }
 

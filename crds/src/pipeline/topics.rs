@@ -3,10 +3,11 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rules;
+
 /// The topics of a Pipeline.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[x_kube(validation = Rule::new("self.images.name != self.inferences.name && self.images.name != self.deadLetter.name && self.inferences.name != self.deadLetter.name")
-    .message("the three topics need three different names"))]
+#[x_kube(validation = rules::different_topics())]
 #[serde(rename_all = "camelCase")]
 pub struct Topics {
     /// Images on their way to the classifier; by default `iot_images` with 12 partitions.
@@ -47,8 +48,7 @@ macro_rules! topic_with_partitions {
             /// The name of the topic.
             #[serde(default = $default_fn)]
             #[schemars(length(min = 1, max = 249))]
-            #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9._-]+$')")
-                .message("not a topic name: use letters, digits, dots, underscores and hyphens"))]
+            #[x_kube(validation = rules::name_of_topic())]
             pub name: String,
             /// The number of partitions, from 1 to 1000.
             #[serde(default = "twelve")]
@@ -84,8 +84,7 @@ pub struct DeadLetterTopic {
     /// The name of the topic.
     #[serde(default = "dead_letter_topic")]
     #[schemars(length(min = 1, max = 249))]
-    #[x_kube(validation = Rule::new("self.matches('^[a-zA-Z0-9._-]+$')")
-        .message("not a topic name: use letters, digits, dots, underscores and hyphens"))]
+    #[x_kube(validation = rules::name_of_topic())]
     pub name: String,
 }
 

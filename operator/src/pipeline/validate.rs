@@ -11,7 +11,7 @@ use tailrace_crds::{
 };
 
 use super::disk::{self, TopicDisk};
-use crate::quantity::{self, NotASize};
+use crate::quantity::{self, NotAQuantity, NotASize};
 
 /// The heap of a broker whose memory limit allows it, in MiB.
 const LARGEST_HEAP: u64 = 512;
@@ -101,6 +101,14 @@ pub enum Invalid {
         field: &'static str,
         /// Why.
         source: NotASize,
+    },
+    /// Resources with a quantity that cannot be read.
+    #[error("spec.{field}.{source}")]
+    Resources {
+        /// The field.
+        field: &'static str,
+        /// Why.
+        source: NotAQuantity,
     },
     /// Too many partitions for the volume.
     #[error(
@@ -200,8 +208,8 @@ fn resources(
     let mut resources = wanted.cloned().unwrap_or_else(default);
     let requested = wanted.and_then(|wanted| wanted.requests.as_ref()?.get("memory").cloned());
     let limits = resources.limits.get_or_insert_default();
-    let limit = limits.entry("memory".into()).or_insert(requested.unwrap_or(quantity::mebibytes(limit)));
-    quantity::bytes(limit).map_err(|source| Invalid::Size { field, source })?;
+    limits.entry("memory".into()).or_insert(requested.unwrap_or(quantity::mebibytes(limit)));
+    quantity::check(&resources).map_err(|source| Invalid::Resources { field, source })?;
     Ok(resources)
 }
 

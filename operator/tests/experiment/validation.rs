@@ -78,6 +78,12 @@ async fn a_template_has_the_rules_of_a_load_test() {
     is_refused(&template("{}", ""), "exactly one of open and closed is wanted").await;
     is_refused(&template("{closed: {}}", ", duration: 5x"), "write a number with a unit, such as 250ms").await;
     is_refused(&template("{closed: {}}", ", slos: [{metric: P95}]"), "exactly one of max and min is wanted").await;
+    let resources = ", podTemplate: {resources: {requests: {cpu: 2 cores}}}";
+    is_refused(&template("{closed: {}}", resources), "not a quantity").await;
+    for name in ["team-a/cifar", "Cifar Pipeline", "resnet.v2", &"x".repeat(70)] {
+        let named = template("{closed: {}}", "").replace("name: cifar", &format!("name: '{name}'"));
+        is_refused(&named, "spec.template.pipelineRef.name").await;
+    }
     let rate = ", slos: [{metric: AchievedRatePercent, min: '99'}]";
     is_refused(&template("{closed: {}}", rate), "leave AchievedRatePercent out, or write an open load").await;
 }

@@ -77,6 +77,7 @@ async fn images_that_cannot_be_are_refused_with_those_that_can() {
         ("{encoding: Webp}", "Raw"),
         ("{source: Imagenet}", "Cifar10Test"),
         ("{source: Volume, volume: {claimName: ''}}", "claimName"),
+        ("{source: Volume, volume: {claimName: my photos}}", "write the name of a PersistentVolumeClaim"),
         ("{source: Volume, volume: {claimName: a, path: /b}}", "write a path without a / at the beginning"),
         ("{source: Volume, volume: {claimName: a, path: b/../../c}}", "write a path without a / at the beginning"),
         ("{source: Volume, volume: {claimName: a, path: ..}}", "write a path without a / at the beginning"),
@@ -102,12 +103,39 @@ async fn a_pod_template_that_cannot_be_is_refused_with_what_to_write() {
     let namespace = namespace().await;
     for (template, answer) in [
         ("{resources: {claims: [{name: gpu}]}}", "leave claims out, and write requests and limits"),
+        ("{resources: {requests: {cpu: 2 cores}}}", "not a quantity"),
+        ("{resources: {requests: {cpu: 2}, limits: {cpu: 1500m}}}", "a request is larger than its limit"),
+        ("{nodeSelector: {a b: c}}", "not the key of a label of nodes"),
+        ("{tolerations: [{effect: NoSchedule}]}", "write operator: Exists for that, or the key of a taint"),
+        ("{topologySpreadConstraints: [{maxSkew: 0, topologyKey: a, whenUnsatisfiable: DoNotSchedule}]}", "maxSkew"),
+        ("{topologySpreadConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: Never}]}", "ScheduleAnyway"),
         ("{tolerations: all}", "tolerations"),
         ("{topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone}]}", "whenUnsatisfiable"),
     ] {
         let more = format!(", podTemplate: {template}");
         let message = refusal(&namespace, &yaml("pods", 1, "{closed: {}}", &more)).await;
         assert!(message.contains("spec.podTemplate") && message.contains(answer), "{template}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_no_pipeline_can_have_is_refused() {
+    let namespace = namespace().await;
+    for name in ["team-a/cifar", "Cifar Pipeline", "resnet.v2", "3d-cams", "", &"x".repeat(70)] {
+        let named = yaml("ref", 1, "{closed: {}}", "").replace("name: cifar", &format!("name: '{name}'"));
+        let message = refusal(&namespace, &named).await;
+        assert!(message.contains("spec.pipelineRef.name"), "{name}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn durations_as_programs_print_them_are_accepted() {
+    let namespace = namespace().await;
+    for (number, time) in ["33.333333333333336ms", "0.03333333333333333s", "66666us", "100µs", "7ns"].iter().enumerate()
+    {
+        let load = format!("{{closed: {{thinkTime: {time}}}}}");
+        let test = namespace.create_yaml::<LoadTest>(&yaml(&format!("t{number}"), 1, &load, "")).await;
+        assert_eq!(test.spec.load.closed.unwrap().think_time.to_string(), *time);
     }
 }
 
@@ -177,6 +205,7 @@ async fn a_baseline_that_cannot_be_is_refused() {
     let with = |baseline: &str| yaml("candidate", 1, "{closed: {}}", &format!(", baselineRef: {baseline}"));
     for (baseline, answer) in [
         ("{name: candidate}", "a LoadTest cannot be its own baseline: write the name of another one"),
+        ("{name: 'team-a/main'}", "write the name of a LoadTest"),
         ("{name: main, maxRegressionPercent: -1}", "write a number of percent from 0 to 1000"),
     ] {
         let message = refusal(&namespace, &with(baseline)).await;

@@ -51,6 +51,26 @@ async fn wrong_values_are_refused_with_what_to_write() {
         ("{inference: {replicas: 0}}", "write a number of replicas from 1 to 100"),
         ("{inference: {maxBatch: 257}}", "write a batch size from 1 to 256"),
         ("{mongodb: {managed: {}, database: 1st}}", "begin with a letter"),
+        ("{mongodb: {managed: {}, database: local}}", "write another database name"),
+        ("{mongodb: {external: {uriSecretRef: {name: my_secret, key: uri}}}}", "write the name of a Secret"),
+        ("{mongodb: {external: {uriSecretRef: {name: a, key: 'the uri'}}}}", "not a key of a Secret"),
+        (
+            "{mongodb: {managed: {storage: {size: 5Gi, storageClassName: Fast SSD}}}}",
+            "write the name of a StorageClass",
+        ),
+        ("{kafka: {managed: {storage: {size: 2 Gi}}}}", "write a number with a unit and without spaces, such as 2Gi"),
+        ("{kafka: {managed: {storage: {size: many}}}}", "write a number with a unit and without spaces, such as 2Gi"),
+        ("{kafka: {external: {bootstrapServers: 'k:99999'}}}", "write host:port, separated by commas"),
+        ("{kafka: {external: {bootstrapServers: '2001:db8::1:9092'}}}", "[2001:db8::1]:9092"),
+        ("{kafka: {external: {bootstrapServers: '[2001:db8:::1]:9092'}}}", "[2001:db8::1]:9092"),
+        ("{topics: {images: {name: ..}}}", "not a topic name"),
+        ("{topics: {images: {name: __consumer_offsets}}}", "are for Kafka's own topics"),
+        ("{topics: {images: {name: a.b}, inferences: {name: a_b}}}", "differ in more than a dot for an underscore"),
+        ("{inference: {nodeSelector: {'disk type': ssd}}}", "not the key of a label of nodes"),
+        ("{inference: {nodeSelector: {disk: 'very fast'}}}", "not the value of a label"),
+        ("{inference: {tolerations: [{key: gpu, operator: In}]}}", "write Exists or Equal"),
+        ("{inference: {tolerations: [{key: gpu, effect: Never}]}}", "write NoSchedule, PreferNoSchedule or NoExecute"),
+        ("{inference: {tolerations: [{value: gpu}]}}", "write operator: Exists for that, or the key of a taint"),
     ];
     for (spec, expected) in cases {
         let message = refusal(&namespace, spec).await;
@@ -64,6 +84,36 @@ async fn a_name_too_long_for_its_pods_is_refused() {
     let named = yaml("{}").replace("cifar", &"x".repeat(41));
     let message = namespace.try_create_yaml::<Pipeline>(&named).await.expect_err("it was accepted");
     assert!(message.contains("at most 40 characters"), "{message}");
+}
+
+#[tokio::test]
+async fn resources_that_no_pod_can_have_are_refused_for_every_part() {
+    let namespace = namespace().await;
+    for part in ["{inference: RESOURCES}", "{kafka: {managed: RESOURCES}}", "{mongodb: {managed: RESOURCES}}"] {
+        for (resources, expected) in [
+            ("{requests: {cpu: 2 cores}}", "not a quantity: write a number with a unit and without spaces"),
+            ("{limits: {memory: 1GB}}", "not a quantity: write a number with a unit and without spaces"),
+            ("{limits: {memory: -1Gi}}", "not a quantity: write a number with a unit and without spaces"),
+            ("{requests: {cpu: 3}, limits: {cpu: '2'}}", "a request is larger than its limit"),
+            ("{requests: {memory: 1Gi}, limits: {memory: 1G}}", "a request is larger than its limit"),
+            ("{requests: {cpus: 3}}", "write cpu, memory, ephemeral-storage or the whole name of a device"),
+            ("{claims: [{name: gpu}]}", "leave claims out"),
+        ] {
+            let spec = part.replace("RESOURCES", &format!("{{resources: {resources}}}"));
+            let message = refusal(&namespace, &spec).await;
+            assert!(message.contains(expected), "{spec}: {message}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_no_service_can_have_is_refused() {
+    let namespace = namespace().await;
+    for name in ["resnet.v2", "3d-cams", "2"] {
+        let named = yaml("{}").replace("cifar", &format!("'{name}'"));
+        let message = namespace.try_create_yaml::<Pipeline>(&named).await.expect_err("it was accepted");
+        assert!(message.contains("its name begins with a letter and has no dots"), "{name}: {message}");
+    }
 }
 
 #[tokio::test]

@@ -42,15 +42,7 @@ pub fn resources(template: &PodTemplate) -> ResourceRequirements {
 /// its own.
 pub fn why_impossible(load_test: &LoadTest) -> Option<String> {
     let resources = load_test.spec.pod_template.as_ref()?.resources.as_ref()?;
-    let parts = [("requests", resources.requests.as_ref()), ("limits", resources.limits.as_ref())];
-    let mut quantities =
-        parts.into_iter().flat_map(|(part, all)| all.into_iter().flatten().map(move |one| (part, one)));
-    quantities.find(|(_, (_, quantity))| quantity::bytes(quantity).is_err()).map(|(part, (name, quantity))| {
-        format!(
-            "spec.podTemplate.resources.{part}.{name} is \"{}\": write a number with a unit, such as 500m or 512Mi",
-            quantity.0
-        )
-    })
+    quantity::check(resources).err().map(|error| format!("spec.podTemplate.resources.{error}"))
 }
 
 /// What the images may take, in bytes: half of the memory limit. Kafka's client and the decoder of a large picture need
