@@ -16,6 +16,10 @@ pub mod types {
     pub const ARCHIVE_READY: &str = "ArchiveReady";
     /// Pipeline: the volumes are there, as large as the spec wants them, with room left.
     pub const STORAGE_READY: &str = "StorageReady";
+    /// Pipeline: Kafka deleted nothing within the last hour that had still to be read.
+    pub const RECORDS_KEPT: &str = "RecordsKept";
+    /// Pipeline: no other Pipeline that the operator knows uses these topics of these brokers.
+    pub const TOPICS_EXCLUSIVE: &str = "TopicsExclusive";
     /// LoadTest: its Pipeline exists and is ready, and nothing else runs on it.
     pub const ACCEPTED: &str = "Accepted";
     /// LoadTest and Experiment: it is over, whatever came of it; `kubectl wait --for=condition=Finished` always returns.

@@ -160,6 +160,21 @@ impl Writer {
         Ok(true)
     }
 
+    /// Merges `change` into the status of `object`; one that is gone needs no change.
+    pub async fn merge_status<K>(&self, object: &K, change: serde_json::Value) -> Result<(), Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let how = PatchParams { field_manager: Some(self.manager.into()), ..PatchParams::default() };
+        let (api, name) = (self.api(object), object.name_any());
+        let change = Patch::Merge(json!({ "metadata": { "uid": object.uid() }, "status": change }));
+        match bounded("change the status of", object, api.patch_status(&name, &how, &change)).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Deletes `object`, and what it owns in the background; one that is gone already is as good.
     pub async fn delete<K>(&self, object: &K) -> Result<(), Error>
     where

@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Storage;
-use crate::rules;
+use crate::{
+    duration::{self, Duration},
+    rules,
+};
 
 /// Exactly one of `managed` and `external`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -34,6 +37,11 @@ pub struct MongoDb {
             .message("MongoDB keeps admin, config and local for itself: write another database name, such as iot")
     )]
     pub database: String,
+    /// How long documents are kept, such as `168h` for a week; for ever where it is left out. From 1m to 87600h. Older ones are
+    /// deleted by the database itself (MongoDB) or by the db-consumer (FerretDB).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = duration::between("1m", "87600h", "documents are kept from 1m to 87600h, which are ten years: write such a duration, such as 168h"))]
+    pub retention: Option<Duration>,
 }
 
 fn database_name() -> String {
@@ -42,7 +50,7 @@ fn database_name() -> String {
 
 impl Default for MongoDb {
     fn default() -> Self {
-        Self { managed: Some(ManagedDatabase::default()), external: None, database: database_name() }
+        Self { managed: Some(ManagedDatabase::default()), external: None, database: database_name(), retention: None }
     }
 }
 
@@ -72,7 +80,7 @@ impl Default for ManagedDatabase {
 /// The server behind a managed database.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DatabaseEngine {
-    /// MongoDB 8.
+    /// MongoDB 8.0.
     #[default]
     MongoDB,
     /// FerretDB 1.24 on SQLite.

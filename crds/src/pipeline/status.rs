@@ -15,7 +15,7 @@ pub struct PipelineStatus {
     /// The generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady, StorageReady.
+    /// Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady, StorageReady, RecordsKept, TopicsExclusive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -36,7 +36,7 @@ pub struct PipelineStatus {
     /// The model that answered the check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelStatus>,
-    /// The images of the pods, by part: `kafka`, `database`, `inference` or `inference-server` and `inference-consumer`,
+    /// The images of the pods, with the digests that run once the nodes have said them, by part: `kafka`, `database`, `inference` or `inference-server` and `inference-consumer`,
     /// `archive`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
@@ -85,9 +85,15 @@ pub struct VolumeStatus {
     pub claim: String,
     /// Whose volume it is: `kafka` or `database`.
     pub component: String,
-    /// What the volume holds; absent until the claim is bound.
+    /// What the claim says that the volume holds; absent until it is bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity_bytes: Option<i64>,
+    /// How much of the volume is in use, as the server behind it says; absent until the first worker has asked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub used_bytes: Option<i64>,
+    /// How much of it is free. Where volumes are folders of one file system, all of them share this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<i64>,
 }
 
 /// The model that answers.

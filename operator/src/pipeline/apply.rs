@@ -15,6 +15,7 @@ use super::{
         claims::{SERVERS, claim_name},
     },
     observe::{Observed, is_owned_by, jobs_and_pods},
+    reports,
     validate::Validated,
     volumes::{self, Standing, Volume},
 };
@@ -108,6 +109,7 @@ pub async fn workloads(
     }
     delete_what_is_not_wanted(client, writer, pipeline, resources).await?;
     (observed.jobs, observed.pods) = jobs_and_pods(client, pipeline).await?;
+    observed.workers = reports::current(pipeline, &observed.pods);
     Ok(observed)
 }
 

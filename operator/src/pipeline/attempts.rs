@@ -24,22 +24,30 @@ pub enum Attempts<'a> {
     Succeeded(&'a Job),
     /// This one failed, and the next is due at that time.
     Failed(&'a Job, Timestamp),
+    /// This one succeeded, what it did holds no more, and the next is due at that time.
+    Undone(&'a Job, Timestamp),
 }
 
 impl<'a> Attempts<'a> {
-    /// Looks for the attempts called `name`-1, `name`-2 and so on.
-    pub fn of(name: &str, observed: &'a Observed, now: Timestamp) -> Self {
+    /// Looks for the attempts called `name`-1, `name`-2 and so on. `undone` says whether what succeeded at that time holds
+    /// no more.
+    pub fn of(name: &str, observed: &'a Observed, now: Timestamp, undone: impl FnOnce(Timestamp) -> bool) -> Self {
         let mut attempts: Vec<(u32, &Job)> = attempts(name, &observed.jobs).collect();
         attempts.sort_by_key(|(number, _)| *number);
         let Some((number, job)) = attempts.pop() else {
             return Self::Due(1, None);
         };
         // A pod that has succeeded says so a second or two before its Job does.
-        if condition_time(job, "Complete").is_some() || observed.report(job).is_some() {
-            return Self::Succeeded(job);
+        let succeeded = |job| condition_time(job, "Complete").is_some() || observed.report(job).is_some();
+        if succeeded(job) {
+            return match completed(job).filter(|time| undone(*time)).map(|time| time + pause(number)) {
+                None => Self::Succeeded(job),
+                Some(due) if due <= now => Self::Due(number + 1, None),
+                Some(due) => Self::Undone(job, due),
+            };
         }
         match condition_time(job, "Failed") {
-            None => Self::Running(job, attempts.pop().map(|(_, job)| job)),
+            None => Self::Running(job, attempts.pop().map(|(_, job)| job).filter(|job| !succeeded(job))),
             Some(failed) if failed + pause(number) <= now => Self::Due(number + 1, Some(job)),
             Some(failed) => Self::Failed(job, failed + pause(number)),
         }
@@ -49,7 +57,7 @@ impl<'a> Attempts<'a> {
     pub fn current(&self) -> Option<&'a Job> {
         match self {
             Self::Due(..) => None,
-            Self::Running(job, _) | Self::Succeeded(job) | Self::Failed(job, _) => Some(job),
+            Self::Running(job, _) | Self::Succeeded(job) | Self::Failed(job, _) | Self::Undone(job, _) => Some(job),
         }
     }
 
@@ -58,9 +66,29 @@ impl<'a> Attempts<'a> {
         match self {
             Self::Due(_, failed) | Self::Running(_, failed) => *failed,
             Self::Failed(job, _) => Some(job),
-            Self::Succeeded(_) => None,
+            Self::Succeeded(_) | Self::Undone(..) => None,
         }
     }
+
+    /// When the attempt ended that succeeded, once its Job says so.
+    pub fn completed(&self) -> Option<Timestamp> {
+        match self {
+            Self::Succeeded(job) => completed(job),
+            _ => None,
+        }
+    }
+
+    /// When the next attempt is due, if it is not yet.
+    pub fn next(&self) -> Option<Timestamp> {
+        match self {
+            Self::Failed(_, next) | Self::Undone(_, next) => Some(*next),
+            _ => None,
+        }
+    }
+}
+
+fn completed(job: &Job) -> Option<Timestamp> {
+    condition_time(job, "Complete")
 }
 
 /// The Job of one attempt.
@@ -114,7 +142,7 @@ mod tests {
     #[test]
     fn the_first_attempt_is_due_at_once() {
         let other = observed([job("cifar-check-bbbb-1", "Complete")]);
-        assert_eq!(Attempts::of("cifar-check-aaaa", &other, seconds_later(0)), Attempts::Due(1, None));
+        assert_eq!(Attempts::of("cifar-check-aaaa", &other, seconds_later(0), |_| false), Attempts::Due(1, None));
     }
 
     #[test]
@@ -123,9 +151,9 @@ mod tests {
         for (number, pause) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60)] {
             observed.jobs.push(job(&format!("cifar-check-aaaa-{number}"), "Failed"));
             let failed = &observed.jobs[number - 1];
-            let waiting = Attempts::of("cifar-check-aaaa", &observed, seconds_later(pause - 1));
+            let waiting = Attempts::of("cifar-check-aaaa", &observed, seconds_later(pause - 1), |_| false);
             assert_eq!(waiting, Attempts::Failed(failed, seconds_later(pause)));
-            let due = Attempts::of("cifar-check-aaaa", &observed, seconds_later(pause));
+            let due = Attempts::of("cifar-check-aaaa", &observed, seconds_later(pause), |_| false);
             assert_eq!(due, Attempts::Due(number as u32 + 1, Some(failed)));
         }
     }
@@ -133,14 +161,14 @@ mod tests {
     #[test]
     fn an_attempt_on_its_way_comes_with_the_one_that_failed_before() {
         let seen = observed([job("cifar-check-aaaa-1", "Failed"), job("cifar-check-aaaa-2", "")]);
-        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0));
+        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0), |_| false);
         assert_eq!(attempts, Attempts::Running(&seen.jobs[1], Some(&seen.jobs[0])));
     }
 
     #[test]
     fn the_latest_attempt_counts() {
         let seen = observed([job("cifar-check-aaaa-9", "Failed"), job("cifar-check-aaaa-10", "Complete")]);
-        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0));
+        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0), |_| false);
         assert_eq!(attempts, Attempts::Succeeded(&seen.jobs[1]));
     }
 
@@ -150,7 +178,19 @@ mod tests {
         let pod = "{metadata: {labels: {batch.kubernetes.io/job-name: cifar-check-aaaa-1}}, status: {containerStatuses: [
             {name: check, ready: false, restartCount: 0, image: i, imageID: '', state: {terminated: {exitCode: 0, message: '{}'}}}]}}";
         seen.pods.push(serde_yaml_ng::from_str(pod).unwrap());
-        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0));
+        let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0), |_| false);
         assert_eq!(attempts, Attempts::Succeeded(&seen.jobs[0]));
+    }
+
+    #[test]
+    fn what_was_undone_is_done_again_after_a_pause_and_the_one_before_has_not_failed() {
+        fn of(seen: &Observed, now: i64) -> Attempts<'_> {
+            Attempts::of("cifar-topics-aaaa", seen, seconds_later(now), |made| made == seconds_later(0))
+        }
+        let mut seen = observed([job("cifar-topics-aaaa-3", "Complete")]);
+        assert_eq!(of(&seen, 3), Attempts::Undone(&seen.jobs[0], seconds_later(4)));
+        assert_eq!(of(&seen, 4), Attempts::Due(4, None));
+        seen.jobs.push(job("cifar-topics-aaaa-4", ""));
+        assert_eq!(of(&seen, 5), Attempts::Running(&seen.jobs[1], None));
     }
 }

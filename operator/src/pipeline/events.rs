@@ -42,7 +42,7 @@ fn news_of(before: &[Condition], condition: &Condition) -> Option<News> {
         match condition.status.as_str() {
             "True" => return None,
             _ if is_calm => return None,
-            _ => (EventType::Warning, reasons::not_ready(&condition.type_)),
+            _ => (EventType::Warning, reasons::of_event(&condition.type_, &condition.reason)),
         }
     };
     Some(News { type_, reason, note: condition.message.clone() })

@@ -1,12 +1,14 @@
 //! What is there of a Pipeline besides what its writes return: Jobs and pods.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod},
 };
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::ObjectMeta};
-use tailrace_crds::Pipeline;
+use tailrace_crds::{Pipeline, pipeline::WorkerStatus};
 
 use super::volumes::Volume;
 use crate::{
@@ -32,6 +34,10 @@ pub struct Observed {
     pub jobs: Vec<Job>,
     /// The pods of this Pipeline.
     pub pods: Vec<Pod>,
+    /// What those of them say that read from Kafka.
+    pub workers: Vec<WorkerStatus>,
+    /// What is said of other Pipelines on the same topics.
+    pub neighbours: Vec<String>,
 }
 
 impl Observed {
@@ -81,6 +87,12 @@ impl Observed {
     fn pods_of_job(&self, job: &Job) -> impl Iterator<Item = &Pod> {
         let name = job.metadata.name.as_ref();
         self.pods.iter().filter(move |pod| pod.labels().get("batch.kubernetes.io/job-name") == name)
+    }
+
+    /// The digests that the pods of a component run, as the nodes name them.
+    pub fn image_ids(&self, component: Component) -> BTreeSet<String> {
+        let statuses = self.pods_of(component).filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref());
+        statuses.flatten().map(|container| container.image_id.clone()).filter(|id| !id.is_empty()).collect()
     }
 
     fn pods_of(&self, component: Component) -> impl Iterator<Item = &Pod> {

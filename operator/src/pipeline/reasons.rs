@@ -34,12 +34,27 @@ pub const BOUND: &str = "Bound";
 pub const EXPANDING: &str = "Expanding";
 /// A volume is smaller than the spec wants it and cannot grow.
 pub const TOO_SMALL: &str = "TooSmall";
+/// Less than a fifth of a volume is free.
+pub const ALMOST_FULL: &str = "AlmostFull";
+/// Nothing was deleted before it was read.
+pub const NOTHING_SKIPPED: &str = "NothingSkipped";
+/// Kafka deleted records before they were read.
+pub const RECORDS_SKIPPED: &str = "RecordsSkipped";
+/// No other Pipeline uses the topics.
+pub const NOT_SHARED: &str = "NotShared";
+/// Another Pipeline uses the topics.
+pub const SHARED: &str = "Shared";
 /// No server can start on a volume.
 pub const UNUSABLE: &str = "Unusable";
 
 /// The reason of Ready while the condition `type_` of a part does not hold, such as `KafkaNotReady`.
 pub fn not_ready(type_: &str) -> String {
     format!("{}NotReady", type_.trim_end_matches("Ready"))
+}
+
+/// The reason of the event that the condition does not hold: events of one reason are counted as one, so it names the part.
+pub fn of_event(type_: &str, reason: &str) -> String {
+    if type_.ends_with("Ready") { not_ready(type_) } else { format!("{type_}{reason}") }
 }
 
 /// Whether a condition with this reason is part of a normal start and needs nobody's attention.

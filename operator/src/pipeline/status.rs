@@ -1,6 +1,8 @@
 //! What the status of a Pipeline says: a pure function of the Pipeline, its objects and the time.
 
-use std::collections::BTreeMap;
+mod upkeep;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
@@ -20,7 +22,7 @@ use super::{
     observe::Observed,
     reasons,
     validate::{Database, Kafka, Validated},
-    volumes::{self, Standing, Volume},
+    volumes::Volume,
 };
 use crate::{
     conditions::{Conditions, Status},
@@ -87,7 +89,9 @@ pub fn status(
         (types::DATABASE_READY, database(validated, observed, jobs)),
         (types::INFERENCE_READY, inference(observed)),
         (types::ARCHIVE_READY, archive(validated, observed)),
-        (types::STORAGE_READY, storage(observed)),
+        (types::STORAGE_READY, upkeep::storage(observed)),
+        (types::RECORDS_KEPT, upkeep::records(observed, now)),
+        (types::TOPICS_EXCLUSIVE, upkeep::exclusive(observed)),
     ];
     let ready = ready(&findings, observed, jobs);
     let mut conditions = Conditions::new(&before.conditions, generation, now);
@@ -102,9 +106,9 @@ pub fn status(
         kafka: Some(KafkaStatus { bootstrap_servers: resources.bootstrap_servers.clone() }),
         database: Some(DatabaseStatus { engine: engine(&validated.database) }),
         topics: reported::<TopicsReport>(observed, &jobs.topics).map_or(before.topics, |report| report.topics),
-        storage: observed.volumes.iter().map(Volume::status).collect(),
+        storage: observed.volumes.iter().map(|volume| upkeep::volume(volume, observed)).collect(),
         model: reported::<CheckReport>(observed, &jobs.check).map(|report| report.model).or(before.model),
-        images: images(resources),
+        images: images(resources, observed),
         checked_generation: if checked { generation } else { before.checked_generation },
         active_load_test: None,
         workers: BTreeMap::new(),
@@ -135,8 +139,19 @@ fn kafka(validated: &Validated, observed: &Observed, jobs: &Jobs<'_>) -> Finding
 
 fn topics(observed: &Observed, jobs: &Jobs<'_>) -> Finding {
     match &jobs.topics {
-        Attempts::Succeeded(_) => Finding::new(true, reasons::TOPICS_EXIST, "the topics exist with their partitions"),
-        topics => attempted(observed, topics, Component::Topics, reasons::STARTING, reasons::TOPICS_FAILED),
+        Attempts::Succeeded(_) => match observed.unreadable_topic() {
+            Some(worker) => Finding::new(false, &worker.reason, &worker.message),
+            None => Finding::new(true, reasons::TOPICS_EXIST, "the topics exist with their partitions"),
+        },
+        topics => {
+            let finding = attempted(observed, topics, Component::Topics, reasons::STARTING, reasons::TOPICS_FAILED);
+            match observed.missing_topic() {
+                Some(worker) if finding.reason == reasons::STARTING => {
+                    Finding::new(false, &worker.reason, format!("{}; {}", worker.message, finding.message))
+                }
+                _ => finding,
+            }
+        }
     }
 }
 
@@ -167,39 +182,6 @@ fn archive(validated: &Validated, observed: &Observed) -> Finding {
         deployment(observed, observed.archive.as_ref(), Component::Archive)
     } else {
         Finding::disabled("archive.enabled is false")
-    }
-}
-
-/// A Pipeline works on volumes that are too small, as long as it can.
-fn storage(observed: &Observed) -> Finding {
-    if observed.volumes.is_empty() {
-        return Finding::disabled("neither Kafka nor the database has a volume of this Pipeline");
-    }
-    let troubles = observed.volumes.iter().filter_map(|volume| match &volume.standing {
-        Standing::Good => None,
-        Standing::Unusable(why) => Some((0, reasons::UNUSABLE, why)),
-        Standing::TooSmall(why) => Some((1, reasons::TOO_SMALL, why)),
-        Standing::Expanding(how) => Some((2, reasons::EXPANDING, how)),
-    });
-    let finding = match troubles.min() {
-        Some((_, reason, message)) => Finding::new(false, reason, message),
-        None => bound(&observed.volumes),
-    };
-    Finding { optional: true, ..finding }
-}
-
-fn bound(volumes: &[Volume]) -> Finding {
-    let capacity = |volume: &Volume| Some(volumes::capacity(volume.claim.as_ref()?)?.0.clone());
-    match volumes.iter().find(|volume| capacity(volume).is_none()) {
-        Some(volume) => {
-            let message = format!("PersistentVolumeClaim {} is not bound to a volume yet", volume.name);
-            Finding::new(false, reasons::STARTING, message)
-        }
-        None => {
-            let sizes = volumes.iter().filter_map(|volume| Some((volume.component.as_str(), capacity(volume)?)));
-            let sizes: Vec<_> = sizes.map(|(component, size)| format!("{component} has {size}")).collect();
-            Finding::new(true, reasons::BOUND, sizes.join(", "))
-        }
     }
 }
 
@@ -242,7 +224,7 @@ fn available(observed: &Observed, component: Component, ready: i32, wanted: i32,
     if ready >= wanted {
         return Finding::new(true, reasons::AVAILABLE, count);
     }
-    match (refusal, observed.trouble(component)) {
+    match (refusal, observed.trouble(component).or_else(|| observed.complaint_of_worker(component))) {
         (Some(refusal), _) => Finding::new(false, reasons::POD_REFUSED, format!("{count}: {refusal}")),
         (None, Some(trouble)) => Finding::new(false, trouble.reason, format!("{count}: {}", trouble.message)),
         (None, None) => Finding::new(false, reasons::STARTING, count),
@@ -259,6 +241,9 @@ fn attempted(
 ) -> Finding {
     let complaint = |job| observed.complaint(job).map_or_else(|| failure(job), str::to_owned);
     match (attempts, observed.trouble_of_job(attempts.current()), attempts.failed()) {
+        (Attempts::Undone(_, next), _, _) => {
+            Finding::new(false, running, format!("the {} Job runs again at {next:.0}", component.as_str()))
+        }
         (Attempts::Failed(job, next), _, _) => {
             Finding::new(false, failed, format!("{}; the next attempt is made at {next:.0}", complaint(job)))
         }
@@ -304,7 +289,8 @@ fn engine(database: &Database) -> String {
     }
 }
 
-fn images(resources: &Resources) -> BTreeMap<String, String> {
+/// The image of the spec with the digest that runs, by which it can be pulled again.
+fn images(resources: &Resources, observed: &Observed) -> BTreeMap<String, String> {
     let sets = [(Component::Kafka, &resources.kafka), (Component::Database, &resources.database)]
         .into_iter()
         .filter_map(|(component, set)| Some((component, &set.as_ref()?.spec.as_ref()?.template)));
@@ -313,9 +299,40 @@ fn images(resources: &Resources) -> BTreeMap<String, String> {
     let deployments = inference
         .chain(archive)
         .filter_map(|(component, deployment)| Some((component, &deployment.spec.as_ref()?.template)));
-    sets.chain(deployments).filter_map(|(component, pod)| Some((component.as_str().to_owned(), image(pod)?))).collect()
+    let image = |component, pod| Some(with_digest(image(pod)?, &observed.image_ids(component)));
+    sets.chain(deployments)
+        .filter_map(|(component, pod)| Some((component.as_str().to_owned(), image(component, pod)?)))
+        .collect()
 }
 
 fn image(pod: &PodTemplateSpec) -> Option<String> {
     pod.spec.as_ref()?.containers.first()?.image.clone()
+}
+
+/// Nodes name an image by the digest of its manifest after an `@` or, where they did not pull it, by that of its configuration.
+fn with_digest(image: String, ids: &BTreeSet<String>) -> String {
+    let digests: BTreeSet<_> =
+        ids.iter().map(|id| id.rsplit_once('@').map_or(id.as_str(), |(_, digest)| digest)).collect();
+    match digests.into_iter().collect::<Vec<_>>()[..] {
+        [] => image,
+        [digest] if image.ends_with(digest) => image,
+        [digest] if ids.iter().all(|id| id.contains('@')) => format!("{image}@{digest}"),
+        ref several => format!("{image} ({})", several.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_told_with_the_digest_that_runs() {
+        let told =
+            |image: &str, ids: &[&str]| with_digest(image.to_owned(), &ids.iter().map(|&id| id.to_owned()).collect());
+        assert_eq!(told("mongo:8.0.20", &[]), "mongo:8.0.20");
+        assert_eq!(told("mongo:8.0.20", &["docker.io/library/mongo@sha256:aa"]), "mongo:8.0.20@sha256:aa");
+        assert_eq!(told("mongo@sha256:aa", &["docker.io/library/mongo@sha256:aa"]), "mongo@sha256:aa");
+        assert_eq!(told("worker:1", &["sha256:cc"]), "worker:1 (sha256:cc)");
+        assert_eq!(told("worker:1", &["x/worker@sha256:aa", "x/worker@sha256:bb"]), "worker:1 (sha256:aa, sha256:bb)");
+    }
 }

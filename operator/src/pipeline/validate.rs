@@ -7,6 +7,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use tailrace_crds::{
     Pipeline,
+    duration::Duration,
     pipeline::{Archive, DeletionPolicy, Inference, ManagedDatabase, SecretKey, Storage, Topics},
 };
 
@@ -35,6 +36,8 @@ pub struct Validated {
     pub database: Database,
     /// The database's name within the server.
     pub database_name: String,
+    /// How long documents are kept; for ever where there is none.
+    pub retention: Option<Duration>,
     /// The classifier.
     pub inference: Inference,
     /// The memory and CPU of its container.
@@ -140,6 +143,7 @@ pub fn validate(pipeline: &Pipeline) -> Result<Validated, Invalid> {
         topics: spec.topics.clone(),
         database: database(pipeline)?,
         database_name: spec.mongodb.database.clone(),
+        retention: spec.mongodb.retention.clone(),
         inference: spec.inference.clone(),
         inference_resources,
         archive: spec.archive.clone(),

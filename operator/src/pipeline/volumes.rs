@@ -5,10 +5,7 @@ use k8s_openapi::{
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
 };
 use kube::{Resource, ResourceExt};
-use tailrace_crds::{
-    Pipeline,
-    pipeline::{DeletionPolicy, VolumeStatus},
-};
+use tailrace_crds::{Pipeline, pipeline::DeletionPolicy};
 
 use super::{
     build::{claims::claim_name, name_of},
@@ -54,14 +51,10 @@ impl Volume {
         }
     }
 
-    /// What the status says of it.
-    pub fn status(&self) -> VolumeStatus {
-        let bytes = self.claim.as_ref().and_then(capacity).and_then(|capacity| quantity::bytes(capacity).ok());
-        VolumeStatus {
-            claim: self.name.clone(),
-            component: self.component.as_str().into(),
-            capacity_bytes: bytes.and_then(|bytes| i64::try_from(bytes).ok()),
-        }
+    /// What the claim says that the volume holds, once it is bound.
+    pub fn capacity_bytes(&self) -> Option<i64> {
+        let bytes = quantity::bytes(capacity(self.claim.as_ref()?)?).ok()?;
+        i64::try_from(bytes).ok()
     }
 }
 

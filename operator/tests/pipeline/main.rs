@@ -12,3 +12,4 @@ mod readiness;
 mod storage;
 mod trouble;
 mod validation;
+mod workers;

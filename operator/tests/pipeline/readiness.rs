@@ -50,7 +50,7 @@ async fn ready_comes_after_an_image_went_through_and_not_before() {
     assert_eq!(status.kafka.unwrap().bootstrap_servers, expected);
     assert_eq!(status.model.unwrap().sha256, "4242");
     assert_eq!(status.topics.iter().find(|topic| topic.name == "iot_images").unwrap().partitions, 12);
-    assert_eq!(status.images["database"], "mongo:8");
+    assert_eq!(status.images["database"], "mongo:8.0.20");
     until_event(&namespace, "Normal Checked: an image went through").await;
 }
 

@@ -100,7 +100,7 @@ pub fn settings(watch_namespace: &str) -> Settings {
         "tailrace-operator",
         "--worker-image=tailrace-worker:test",
         "--kafka-image=apache/kafka:4.1.1",
-        "--mongodb-image=mongo:8",
+        "--mongodb-image=mongo:8.0.20",
         "--ferretdb-image=ferretdb:1.24",
         "--pod-name=tailrace-operator-0",
         "--pod-namespace=default",

@@ -3,7 +3,7 @@
 pub mod claims;
 mod database;
 mod jobs;
-mod kafka;
+pub mod kafka;
 mod network;
 mod permissions;
 mod pods;

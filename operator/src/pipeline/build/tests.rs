@@ -11,7 +11,7 @@ fn images() -> Images {
     Images {
         worker: "tailrace/worker:1".into(),
         kafka: "apache/kafka:4.1.1".into(),
-        mongodb: "mongo:8".into(),
+        mongodb: "mongo:8.0.20".into(),
         ferretdb: "ferretdb:1.24".into(),
         pull_policy: "IfNotPresent".into(),
     }
@@ -55,7 +55,7 @@ fn an_empty_spec_makes_kafka_mongodb_a_classifier_and_an_archive() {
     let resources = built("{}");
     let images: Vec<_> = pods(&resources).iter().map(|pod| container(pod).image.clone().unwrap()).collect();
     let worker = "tailrace/worker:1";
-    assert_eq!(images, ["apache/kafka:4.1.1", "mongo:8", worker, worker, worker, worker]);
+    assert_eq!(images, ["apache/kafka:4.1.1", "mongo:8.0.20", worker, worker, worker, worker]);
     assert_eq!(resources.bootstrap_servers, "cifar-kafka.demo.svc:9092");
 
     let archive = resources.archive.unwrap().spec.unwrap().template;
@@ -286,4 +286,26 @@ fn what_the_users_resources_leave_out_is_a_memory_limit() {
 fn a_broker_with_too_little_memory_is_refused_with_what_to_write() {
     let refused = validate(&pipeline("{kafka: {managed: {resources: {limits: {memory: 128Mi}}}}}")).unwrap_err();
     assert!(refused.to_string().ends_with("write at least 384Mi"), "{refused}");
+}
+
+#[test]
+fn the_archive_is_told_how_long_documents_are_kept() {
+    let retention = |spec| {
+        let archive = built(spec).archive.unwrap().spec.unwrap().template;
+        variable(container(&archive), "TAILRACE_RETENTION")
+    };
+    assert_eq!(retention("{}"), None);
+    assert_eq!(retention("{mongodb: {managed: {}, retention: 168h}}").as_deref(), Some("168h"));
+    let external = "{mongodb: {retention: 90m, external: {uriSecretRef: {name: mongo, key: uri}}}}";
+    assert_eq!(retention(external).as_deref(), Some("90m"));
+}
+
+#[test]
+fn mongodb_runs_on_kernels_that_its_allocator_does_not_know() {
+    let tunables = |spec| {
+        let database = built(spec).database.unwrap().spec.unwrap().template;
+        variable(container(&database), "GLIBC_TUNABLES")
+    };
+    assert_eq!(tunables("{}").as_deref(), Some("glibc.pthread.rseq=1"));
+    assert_eq!(tunables("{mongodb: {managed: {engine: FerretDB}}}"), None);
 }

@@ -81,6 +81,7 @@ fn group_of_inference(pipeline: &Validated) -> EnvVar {
 pub fn archive(pipeline: &Validated, images: &Images) -> Deployment {
     let mut environment = environment(pipeline);
     environment.extend(database::variables(pipeline));
+    environment.extend(pipeline.retention.iter().map(|time| pods::variable("TAILRACE_RETENTION", time.to_string())));
     environment.push(pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Archive)));
     let container = server(container(images, "db-consumer", environment, resources("100m", 64, 256)));
     let mut pod = pods::pod(pipeline, Component::Archive, pod_security::WORKER_USER, container);
