@@ -106,5 +106,5 @@ pub mod reasons {
 
 /// Reasons of warnings.
 pub mod warnings {
-    pub use tailrace_measure::warning::{SHARED, UNSTABLE};
+    pub use tailrace_measure::warning::{FOREIGN_ANSWERS, RECORDS_SKIPPED, SHARED, UNSTABLE};
 }

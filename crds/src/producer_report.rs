@@ -113,6 +113,14 @@ pub struct ProducerResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub topic_records: Option<i64>,
+    /// How many records Kafka deleted in that time before the classifier or the archive had read them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub skipped_records: Option<i64>,
+    /// How many answers of other Pipelines on the same topics came to the images of this producer.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub foreign_answers: i64,
     /// The Kafka client settings.
     pub client_settings: BTreeMap<String, String>,
 }

@@ -26,6 +26,10 @@ pub struct Sum {
     pub throttled: Option<Duration>,
     /// How many records the topic of the images got meanwhile, from all sources; none if nobody says.
     pub topic_records: Option<u64>,
+    /// How many records Kafka deleted meanwhile before the classifier or the archive had read them; none if nobody says.
+    pub skipped_records: Option<u64>,
+    /// How many answers of other Pipelines came to images of this test.
+    pub foreign_answers: u64,
     /// How much later than the common start each producer began, by its own host's clock, in microseconds.
     pub start_delays_micros: Vec<i64>,
 }
@@ -43,6 +47,8 @@ impl Sum {
             measured: parts.iter().map(|part| part.measured).min().unwrap_or_default(),
             throttled: parts.iter().filter_map(|part| part.throttled).reduce(|a, b| a + b),
             topic_records: parts.iter().filter_map(|part| part.topic_records).max(),
+            skipped_records: parts.iter().filter_map(|part| part.skipped_records).max(),
+            foreign_answers: parts.iter().map(|part| part.foreign_answers).sum(),
             start_delays_micros: parts.iter().flat_map(|part| part.start_delays_micros.clone()).collect(),
         };
         for part in &parts {
@@ -149,6 +155,8 @@ mod tests {
             measured: TICK * 10,
             throttled: None,
             topic_records: Some(20),
+            skipped_records: None,
+            foreign_answers: 0,
             start_delays_micros: vec![start_delay_micros],
         }
     }

@@ -11,6 +11,10 @@ use crate::{
 pub const UNSTABLE: &str = "Unstable";
 /// The Pipeline had other images to classify, or shared a node with the producers.
 pub const SHARED: &str = "Shared";
+/// Another Pipeline answered images of this test, too.
+pub const FOREIGN_ANSWERS: &str = "ForeignAnswers";
+/// Kafka deleted records before they were read.
+pub const RECORDS_SKIPPED: &str = "RecordsSkipped";
 
 /// What was seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,12 +23,22 @@ pub enum Warning {
     Unstable(Growth),
     /// So many images of other sources went through the same topic.
     ForeignImages(u64),
+    /// So many answers came from other Pipelines.
+    ForeignAnswers(u64),
+    /// So many records were deleted before they were read.
+    RecordsSkipped(u64),
 }
 
 /// What the numbers themselves tell.
 pub fn warnings(sum: &Sum) -> Vec<Warning> {
     let unstable = growing_backlog(&sum.intervals).map(Warning::Unstable);
-    unstable.into_iter().chain(sum.foreign_images().map(Warning::ForeignImages)).collect()
+    let some = |count: u64| (count > 0).then_some(count);
+    unstable
+        .into_iter()
+        .chain(sum.foreign_images().map(Warning::ForeignImages))
+        .chain(some(sum.foreign_answers).map(Warning::ForeignAnswers))
+        .chain(sum.skipped_records.and_then(some).map(Warning::RecordsSkipped))
+        .collect()
 }
 
 impl Warning {
@@ -33,6 +47,8 @@ impl Warning {
         match self {
             Self::Unstable(_) => UNSTABLE,
             Self::ForeignImages(_) => SHARED,
+            Self::ForeignAnswers(_) => FOREIGN_ANSWERS,
+            Self::RecordsSkipped(_) => RECORDS_SKIPPED,
         }
     }
 }
@@ -49,6 +65,37 @@ impl fmt::Display for Warning {
                 f,
                 "the topic got {count} images of other sources during the run, which took their share of the Pipeline"
             ),
+            Self::ForeignAnswers(count) => write!(
+                f,
+                "{count} answers came from another Pipeline on the same topics and are not counted: give each Pipeline topics of its own"
+            ),
+            Self::RecordsSkipped(count) => write!(
+                f,
+                "Kafka deleted {count} records before the classifier or the archive had read them: lower the rate, or give the topics more room"
+            ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(foreign_answers: u64, skipped_records: Option<u64>) -> Vec<(&'static str, String)> {
+        let sum = Sum { foreign_answers, skipped_records, ..Sum::of(vec![]).unwrap() };
+        warnings(&sum).iter().map(|warning| (warning.reason(), warning.to_string())).collect()
+    }
+
+    #[test]
+    fn strangers_and_what_was_skipped_are_warned_of_with_their_number() {
+        assert_eq!(found(0, None), []);
+        assert_eq!(found(0, Some(0)), []);
+        let [(reason, message)] = &found(1290, None)[..] else { panic!("one warning") };
+        assert!(
+            *reason == FOREIGN_ANSWERS && message.starts_with("1290 answers came from another Pipeline"),
+            "{message}"
+        );
+        let [(reason, message)] = &found(0, Some(40))[..] else { panic!("one warning") };
+        assert!(*reason == RECORDS_SKIPPED && message.starts_with("Kafka deleted 40 records"), "{message}");
     }
 }

@@ -67,6 +67,7 @@ fn answer(
     let answer = AnswerEvent {
         id: image.id.clone(),
         source: "echo".into(),
+        pipeline: None,
         subject: image.subject(),
         time: Timestamp::now(),
         queue_micros: 0,

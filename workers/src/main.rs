@@ -5,8 +5,8 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tailrace_worker::{
-    check, db_consumer, evaluate, http, inference, inference_consumer, inference_server, load_test, producer, ready,
-    sentence::sentence, topics,
+    check, db_consumer, delete_documents, evaluate, http, inference, inference_consumer, inference_server, load_test,
+    producer, ready, sentence::sentence, topics,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -35,6 +35,8 @@ enum Part {
     InferenceServer(inference_server::Args),
     /// Writes images and answers into the database.
     DbConsumer(db_consumer::Args),
+    /// Deletes the documents of one source: what a LoadTest has written.
+    DeleteDocuments(delete_documents::Args),
     /// Sends images on a schedule and measures how long their answers take.
     Producer(producer::Args),
     /// Measures a pipeline with several producers, and writes the results into a folder.
@@ -71,6 +73,7 @@ fn run(part: Part) -> anyhow::Result<ExitCode> {
         Part::InferenceConsumer(args) => inference_consumer::run(args),
         Part::InferenceServer(args) => inference_server::run(args),
         Part::DbConsumer(args) => db_consumer::run(args),
+        Part::DeleteDocuments(args) => delete_documents::run(args),
         Part::Producer(args) => producer::run(args),
         Part::LoadTest(args) => return load_test::run(&args),
         Part::Ready(args) => ready::run(&args),

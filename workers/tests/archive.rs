@@ -22,6 +22,7 @@ fn answer(id: usize) -> AnswerEvent {
     AnswerEvent {
         id: format!("answer-{id}"),
         source: "classifier".into(),
+        pipeline: None,
         subject: subject("camera", &id.to_string()),
         time: Timestamp::now(),
         queue_micros: 20,

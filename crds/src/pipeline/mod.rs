@@ -61,6 +61,10 @@ pub struct PipelineSpec {
     /// The db-consumer, which writes images and answers into the database.
     #[serde(default)]
     pub archive: Archive,
+    /// Where a consumer group begins that has never read; one that has goes on where it stopped. By default `Earliest`
+    /// with a managed Kafka and `Latest` with an external one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_from: Option<StartFrom>,
     /// What becomes of the volumes of a managed Kafka and a managed database when the Pipeline is deleted. Nothing else
     /// deletes a volume: neither `archive.enabled: false` nor any other change of the spec.
     #[serde(default)]
@@ -92,6 +96,16 @@ pub struct Storage {
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name_or_nothing_of("StorageClass"))]
     pub storage_class_name: Option<String>,
+}
+
+/// Where a consumer group begins that has never read; one that has goes on where it stopped. By default `Earliest` with a
+/// managed Kafka and `Latest` with an external one.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// With the oldest record that Kafka keeps.
+    Earliest,
+    /// With the first record that comes after the group is made.
+    Latest,
 }
 
 /// What becomes of volumes when the Pipeline is deleted.

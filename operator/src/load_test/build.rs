@@ -191,14 +191,15 @@ fn environment(load_test: &LoadTest, pipeline: &Pipeline, index: i32) -> Vec<Env
     let spec = &load_test.spec;
     let topics = &pipeline.spec.topics;
     let namespace = load_test.namespace().unwrap_or_default();
-    let group = format!("tailrace-{namespace}-{}-inference", pipeline.name_any());
+    let group = |component: &str| format!("tailrace-{namespace}-{}-{component}", pipeline.name_any());
     let source = format!("{}-{index}", load_test.uid().unwrap_or_default());
     let mut variables = vec![
         value("TAILRACE_BOOTSTRAP_SERVERS", bootstrap_servers(pipeline).unwrap_or_default()),
         value("TAILRACE_IMAGES_TOPIC", &topics.images.name),
         value("TAILRACE_INFERENCES_TOPIC", &topics.inferences.name),
         value("TAILRACE_DEAD_LETTER_TOPIC", &topics.dead_letter.name),
-        value("TAILRACE_INFERENCE_GROUP", group),
+        value("TAILRACE_PIPELINE_UID", pipeline.uid().unwrap_or_default()),
+        value("TAILRACE_INFERENCE_GROUP", group("inference")),
         value("TAILRACE_INDEX", index),
         value("TAILRACE_PRODUCERS", spec.producers),
         value("TAILRACE_SOURCE", source),
@@ -213,6 +214,9 @@ fn environment(load_test: &LoadTest, pipeline: &Pipeline, index: i32) -> Vec<Env
         field("TAILRACE_POD_UID", "metadata.uid"),
         field("TAILRACE_NODE", "spec.nodeName"),
     ];
+    if pipeline.spec.archive.enabled {
+        variables.push(value("TAILRACE_ARCHIVE_GROUP", group("archive")));
+    }
     variables.extend(load(&spec.load));
     variables
 }

@@ -203,6 +203,8 @@ fn result(images: i64) -> ProducerResult {
         },
         throttled_micros: Some(0),
         topic_records: Some(images),
+        skipped_records: None,
+        foreign_answers: 0,
         client_settings: [("linger.ms".to_owned(), "0".to_owned())].into(),
     }
 }

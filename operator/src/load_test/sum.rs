@@ -44,6 +44,8 @@ fn part(result: &ProducerResult) -> Result<Sum, Unreadable> {
         measured: micros(result.measured_micros),
         throttled: result.throttled_micros.map(micros),
         topic_records: result.topic_records.map(unsigned),
+        skipped_records: result.skipped_records.map(unsigned),
+        foreign_answers: unsigned(result.foreign_answers),
         start_delays_micros: vec![result.start_delay_micros],
     })
 }

@@ -8,7 +8,7 @@ use kube::{Resource, ResourceExt};
 use tailrace_crds::{
     Pipeline,
     duration::Duration,
-    pipeline::{Archive, DeletionPolicy, Inference, ManagedDatabase, SecretKey, Storage, Topics},
+    pipeline::{Archive, DeletionPolicy, Inference, ManagedDatabase, SecretKey, StartFrom, Storage, Topics},
 };
 
 use super::disk::{self, TopicDisk};
@@ -32,6 +32,8 @@ pub struct Validated {
     pub kafka: Kafka,
     /// The topics.
     pub topics: Topics,
+    /// Where a new consumer group begins.
+    pub start_from: StartFrom,
     /// The database.
     pub database: Database,
     /// The database's name within the server.
@@ -141,6 +143,10 @@ pub fn validate(pipeline: &Pipeline) -> Result<Validated, Invalid> {
         owner: pipeline.controller_owner_ref(&()).ok_or(Invalid::NotFromTheApi("UID"))?,
         kafka: kafka(pipeline)?,
         topics: spec.topics.clone(),
+        start_from: spec.start_from.unwrap_or(match spec.kafka.external {
+            None => StartFrom::Earliest,
+            Some(_) => StartFrom::Latest,
+        }),
         database: database(pipeline)?,
         database_name: spec.mongodb.database.clone(),
         retention: spec.mongodb.retention.clone(),

@@ -8,6 +8,7 @@ mod support;
 mod chart;
 mod cluster;
 mod objects;
+mod permissions;
 mod readiness;
 mod storage;
 mod trouble;

@@ -32,6 +32,7 @@ use thread::Thread;
 
 /// The flags of every part that classifies.
 #[derive(clap::Args, Debug)]
+#[group(skip)]
 pub struct Args {
     /// The network.
     #[command(flatten)]

@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{Message, consumer::Consumer, message::OwnedMessage};
+use rdkafka::{Message, message::OwnedMessage};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    http::Readiness,
-    kafka::{Cluster, Member, Membership},
+    kafka::{Consuming, Member, Membership, Progress},
+    readiness::Readiness,
 };
 
 /// The poll blocks for at most this long, so that the end of the process is noticed.
@@ -29,11 +29,13 @@ pub struct Records {
 impl Records {
     /// Joins the group. Kafka gathers records for up to a quarter of a second: nobody waits for the archive, and few
     /// large batches leave the processor to those who are waited for.
-    pub fn subscribe(cluster: &Cluster, group: &str, readiness: Readiness) -> anyhow::Result<Self> {
-        let mut config = cluster.consumer(group);
+    pub fn subscribe(consuming: &Consuming, readiness: Readiness, progress: Progress) -> anyhow::Result<Self> {
+        let cluster = &consuming.cluster;
+        let mut config = cluster.consumer(&consuming.group);
         config.set("fetch.wait.max.ms", "250").set("fetch.min.bytes", "65536");
         let topics: [&str; 2] = [&cluster.images_topic, &cluster.inferences_topic];
-        let member = Member::join(config, &topics, Membership { holder: (), readiness })?;
+        let membership = Membership { holder: (), readiness, progress };
+        let member = Member::join(config, &topics, membership, consuming.trouble_after.get())?;
         Ok(Self { member, early: Vec::new() })
     }
 
@@ -60,9 +62,7 @@ impl Records {
         let last: BTreeMap<_, _> =
             batch.iter().map(|record| ((record.topic(), record.partition()), record.offset())).collect();
         for ((topic, partition), offset) in last {
-            if let Err(error) = self.member.consumer().store_offset(topic, partition, offset) {
-                tracing::warn!("offset {offset} of {topic}/{partition} is not stored: {error}");
-            }
+            self.member.done(topic, partition, offset);
         }
     }
 

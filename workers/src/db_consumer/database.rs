@@ -10,7 +10,11 @@ use mongodb::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{backoff::Backoff, shutdown};
+use crate::{
+    backoff::Backoff,
+    readiness::{Part, Readiness, Reason, Trouble},
+    shutdown,
+};
 
 /// The collection of the images.
 pub const IMAGES: &str = "images";
@@ -47,15 +51,35 @@ pub async fn open(name: &str) -> anyhow::Result<Database> {
 ///
 /// # Errors
 /// When it does not answer in time.
-pub async fn wait(database: &Database, limit: Duration, stop: &CancellationToken) -> anyhow::Result<bool> {
+pub async fn wait(
+    database: &Database,
+    limit: Duration,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> anyhow::Result<bool> {
     let mut outage = Outage::new(limit);
     while !stop.is_cancelled() {
         match database.run_command(doc! {"ping": 1}).await {
-            Ok(_) => return Ok(true),
-            Err(error) => shutdown::sleep(stop, outage.delay(&error.to_string())?).await,
+            Ok(_) => {
+                readiness.fine(Part::Database);
+                return Ok(true);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                readiness.trouble(Part::Database, away(&reason));
+                shutdown::sleep(stop, outage.delay(&reason)?).await;
+            }
         }
     }
     Ok(false)
+}
+
+/// What a worker says while the database takes nothing.
+#[must_use]
+pub fn away(reason: &str) -> Trouble {
+    // The kind of the error comes first; what follows differs from attempt to attempt.
+    let reason: String = reason.chars().take(200).collect();
+    Trouble::new(Reason::DatabaseAway, format!("the database does not take documents: {reason}"))
 }
 
 /// A time without the database.
@@ -84,11 +108,5 @@ impl Outage {
         }
         tracing::warn!("waiting for the database: {reason}");
         Ok(self.backoff.delay())
-    }
-
-    /// Whether there was one.
-    #[must_use]
-    pub fn was(&self) -> bool {
-        self.begun.is_some()
     }
 }

@@ -5,6 +5,10 @@ use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use rdkafka::{Message, message::OwnedMessage};
 use tailrace_wire::{Answer, AnswerError, AnswerEvent, ImageEvent};
 
+/// When a document was stored, by the db-consumer's clock: what is kept for a time is kept from then on, whatever the clock
+/// of a camera says.
+pub const STORED_AT: &str = "storedAt";
+
 /// The document of an image, whatever its bytes are: the picture itself and what its headers say. `size` is in bytes.
 pub fn image(record: &OwnedMessage) -> Document {
     let event = ImageEvent::from_record(record);
@@ -15,6 +19,7 @@ pub fn image(record: &OwnedMessage) -> Document {
         "id": event.id,
         "contentType": event.content_type,
         "time": time(event.time),
+        STORED_AT: DateTime::now(),
         "size": signed(picture.len()),
         "picture": Binary { subtype: BinarySubtype::Generic, bytes: picture },
     }
@@ -29,6 +34,7 @@ pub fn inference(record: &OwnedMessage) -> Result<Document, AnswerError> {
     let mut document = doc! {
         "_id": event.subject,
         "time": time(event.time),
+        STORED_AT: DateTime::now(),
         "classifier": event.source,
         "queueMicros": signed(event.queue_micros),
         "computeMicros": signed(event.compute_micros),
@@ -69,6 +75,7 @@ mod tests {
         let event = AnswerEvent {
             id: "topic-0-7".into(),
             source: "classifier".into(),
+            pipeline: None,
             subject: "camera/1".into(),
             time: Timestamp::from_millisecond(1_500).unwrap(),
             queue_micros: 20,
@@ -88,7 +95,9 @@ mod tests {
             reply_partition: None,
         };
         let bytes = b"\x89PNG...".to_vec();
-        let document = image(&record(&bytes, Some(event.to_headers())));
+        let mut document = image(&record(&bytes, Some(event.to_headers())));
+        let stored = document.remove(STORED_AT).and_then(|stored| stored.as_datetime().copied()).unwrap();
+        assert!((DateTime::now().timestamp_millis() - stored.timestamp_millis()).abs() < 60_000);
         let expected = doc! {
             "_id": "camera/1", "source": "camera", "id": "1", "contentType": "image/png",
             "time": DateTime::from_millis(1_500), "size": 7_i64,

@@ -2,9 +2,10 @@
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use tailrace_crds::pipeline::VolumeUse;
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
@@ -28,15 +29,22 @@ struct Labels {
 pub struct Metrics {
     records: Family<Labels, Counter>,
     failures: Counter,
+    used: Gauge,
+    capacity: Gauge,
 }
 
 impl Metrics {
     /// All of them under their names.
-    pub fn registry(&self) -> Registry {
-        let mut registry = Registry::with_prefix("tailrace_archive");
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("tailrace_archive");
         registry.register("records", "Records taken from Kafka, by topic and outcome", self.records.clone());
+        registry.register("database_used_bytes", "Bytes in use where the database keeps its files", self.used.clone());
+        registry.register(
+            "database_capacity_bytes",
+            "Bytes in all where the database keeps its files; 0 where it does not say",
+            self.capacity.clone(),
+        );
         registry.register("failures", "Batches that the database did not take at once", self.failures.clone());
-        registry
     }
 
     /// Records of a topic are done.
@@ -47,5 +55,11 @@ impl Metrics {
     /// The database did not take a batch.
     pub fn failure(&self) {
         self.failures.inc();
+    }
+
+    /// How full the database is.
+    pub fn volume(&self, volume: &VolumeUse) {
+        self.used.set(volume.used_bytes);
+        self.capacity.set(volume.capacity_bytes.unwrap_or_default());
     }
 }

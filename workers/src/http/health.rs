@@ -1,9 +1,6 @@
-//! `/livez`, `/readyz` and `/metrics`.
+//! `/livez`, `/readyz`, `/state` and `/metrics`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -13,46 +10,28 @@ use axum::{
     routing::get,
 };
 use prometheus_client::{encoding::text::encode, registry::Registry};
-use tokio_util::sync::CancellationToken;
+
+use super::refusal::json;
+use crate::readiness::Readiness;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether this process can do its work now.
-#[derive(Clone, Debug)]
-pub struct Readiness {
-    ready: Arc<AtomicBool>,
-    stop: CancellationToken,
-}
-
-impl Readiness {
-    /// Not ready yet, and never again once `stop` is cancelled.
-    #[must_use]
-    pub fn new(stop: CancellationToken) -> Self {
-        Self { ready: Arc::default(), stop }
-    }
-
-    /// From now on, `/readyz` says so.
-    pub fn set(&self, ready: bool) {
-        if self.ready.swap(ready, Ordering::Relaxed) != ready {
-            tracing::info!("{}", if ready { "ready" } else { "not ready" });
-        }
-    }
-
-    fn get(&self) -> bool {
-        self.ready.load(Ordering::Relaxed) && !self.stop.is_cancelled()
-    }
-}
-
 /// What Kubernetes and Prometheus ask.
-pub fn health_routes(readiness: Readiness, registry: Registry) -> Router {
+pub fn health_routes(component: &'static str, readiness: Readiness, registry: Registry) -> Router {
+    let state = readiness.clone();
+    let state = move || std::future::ready(json(&state.status(component)));
     Router::new()
+        .route("/state", get(state))
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz).with_state(readiness))
         .route("/metrics", get(metrics).with_state(Arc::new(registry)))
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
-    if readiness.get() { (StatusCode::OK, "ok\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
+    match readiness.why_not() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", trouble.message)),
+    }
 }
 
 async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {

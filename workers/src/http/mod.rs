@@ -12,13 +12,14 @@ use std::{net::SocketAddr, time::Duration};
 use tailrace_crds::duration::Duration as UserDuration;
 
 pub use bodies::Bodies;
-pub use health::{Readiness, health_routes};
+pub use health::health_routes;
 pub use metrics::{Metrics, count};
 pub use refusal::{Refusal, json};
 pub use server::{drained, listen, serve};
 
 /// The flags of every part that takes images over HTTP.
 #[derive(clap::Args, Debug)]
+#[group(skip)]
 pub struct Args {
     /// Where images are taken: POST /predict, and the Open Inference Protocol under /v2. Also /livez, /readyz, /metrics.
     #[arg(

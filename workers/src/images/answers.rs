@@ -42,10 +42,18 @@ const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
 pub struct Answers {
     producer: ThreadedProducer<Deliveries>,
     cluster: Cluster,
-    source: String,
+    source: Source,
     /// Partitions of the answers' topic, as far as known.
     partitions: AtomicI32,
     looked_up: Mutex<Option<Instant>>,
+}
+
+/// Who answers.
+pub struct Source {
+    /// The CloudEvents source of the answers.
+    pub name: String,
+    /// The UID of the Pipeline; none outside Kubernetes.
+    pub pipeline: Option<String>,
 }
 
 /// Which image a record on its way belongs to, and how many such records there are.
@@ -56,10 +64,10 @@ pub struct Ticket {
 }
 
 impl Answers {
-    /// `source` is the CloudEvents source of the answers; `answered` counts those that Kafka acknowledged.
+    /// `answered` counts those that Kafka acknowledged.
     pub fn new(
         cluster: &Cluster,
-        source: &str,
+        source: Source,
         in_flight: Arc<InFlight>,
         ending: Arc<Ending>,
         answered: Counter,
@@ -70,7 +78,7 @@ impl Answers {
         Ok(Self {
             producer: config.create_with_context(deliveries).context("cannot set up Kafka's producer")?,
             cluster: cluster.clone(),
-            source: source.to_owned(),
+            source,
             partitions: AtomicI32::new(0),
             looked_up: Mutex::new(None),
         })
@@ -107,7 +115,8 @@ impl Answers {
     fn event(&self, Image { record, event, .. }: &Image, answer: Answer, timing: Timing) -> AnswerEvent {
         AnswerEvent {
             id: format!("{}-{}-{}", record.topic(), record.partition(), record.offset()),
-            source: self.source.clone(),
+            source: self.source.name.clone(),
+            pipeline: self.source.pipeline.clone(),
             subject: event.subject(),
             time: Timestamp::now(),
             queue_micros: timing.queue_micros(),

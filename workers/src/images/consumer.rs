@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Destination, Image, answers::Answers, in_flight::InFlight};
 use crate::{
-    http::Readiness,
-    kafka::{Cluster, Holder, Member, Membership},
+    kafka::{Consuming, Holder, Member, Membership, Progress},
+    readiness::Readiness,
 };
 
 /// The poll blocks for at most this long, so that the end of the process is noticed.
@@ -35,14 +35,15 @@ pub struct Images {
 impl Images {
     /// Joins the group.
     pub fn subscribe(
-        cluster: &Cluster,
-        group: &str,
+        consuming: &Consuming,
         in_flight: Arc<InFlight>,
         readiness: Readiness,
+        progress: Progress,
     ) -> anyhow::Result<Self> {
+        let Consuming { cluster, group, trouble_after, .. } = consuming;
         let holder = Waiting { topic: cluster.images_topic.clone(), in_flight };
-        let membership = Membership { holder, readiness };
-        let member = Member::join(cluster.consumer(group), &[&cluster.images_topic], membership)?;
+        let membership = Membership { holder, readiness, progress };
+        let member = Member::join(cluster.consumer(group), &[&cluster.images_topic], membership, trouble_after.get())?;
         Ok(Self { member })
     }
 
@@ -87,7 +88,8 @@ impl Images {
         if let Some(record) = record {
             destination.push(self.image(record, answers));
         }
-        self.waiting().store_answered(self.member.consumer());
+        let context = self.member.consumer().context();
+        context.holder.store_answered(self.member.consumer());
         Ok(came)
     }
 
@@ -113,9 +115,7 @@ impl Waiting {
     /// What is stored is committed by the next automatic commit.
     fn store_answered(&self, consumer: &BaseConsumer<Membership<Self>>) {
         for (partition, offset) in self.in_flight.take_answered() {
-            if let Err(error) = consumer.store_offset(&self.topic, partition, offset) {
-                tracing::warn!("offset {offset} of partition {partition} is not stored: {error}");
-            }
+            consumer.context().done(consumer, &self.topic, partition, offset);
         }
     }
 }

@@ -22,15 +22,20 @@ use crate::{
     classifying::Timing,
     dead_letter,
     ending::Ending,
-    kafka::{self, Cluster},
+    kafka::{self, Cluster, Consuming, Probe, Progress},
     service::Service,
 };
-use answers::Answers;
+use answers::{Answers, Source};
 use consumer::Images;
 use in_flight::InFlight;
 
-/// How long to wait for Kafka and the topics at the start before the process gives up and is started again.
-const START_LIMIT: Duration = Duration::from_secs(600);
+/// What answers are known by.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Identity {
+    /// The UID of the Pipeline that answers; it stands in the header tailrace_pipeline of each answer.
+    #[arg(long, env = "TAILRACE_PIPELINE_UID")]
+    pub pipeline_uid: Option<String>,
+}
 
 /// An image that came from Kafka, with the way back of its answer.
 pub struct Image {
@@ -85,27 +90,32 @@ pub trait Destination {
 /// # Errors
 /// When Kafka or its topics are not there, or Kafka's consumer cannot go on.
 pub fn pump(
-    cluster: &Cluster,
-    group: &str,
+    consuming: &Consuming,
+    pipeline_uid: Option<String>,
     service: &Service,
-    answered: Counter,
+    (progress, answered): (Progress, Counter),
     destination: &impl Destination,
 ) -> anyhow::Result<()> {
+    let Consuming { cluster, group, .. } = consuming;
+    let (readiness, ending) = (&service.readiness, &service.ending);
+    Probe::start(consuming, readiness.clone(), progress.clone(), ending.stop.clone())?;
     let in_flight = Arc::new(InFlight::default());
-    let answers = Answers::new(cluster, group, in_flight.clone(), service.ending.clone(), answered)?;
-    if !wait_for_topics(cluster, &answers, &service.ending)? {
+    let source = Source { name: group.clone(), pipeline: pipeline_uid };
+    let answers = Answers::new(cluster, source, in_flight.clone(), ending.clone(), answered)?;
+    if !wait_for_topics(cluster, &answers, ending)? {
         return Ok(());
     }
     let answers = Arc::new(answers);
-    let mut images = Images::subscribe(cluster, group, in_flight, service.readiness.clone())?;
+    kafka::before_joining(consuming, &[&cluster.images_topic], &ending.stop)?;
+    let mut images = Images::subscribe(consuming, in_flight, readiness.clone(), progress)?;
     // Dropped at the end, before the answers' producer, it leaves the group, which hands over what was taken: answered
     // and committed.
     images.pump(destination, &answers, &service.ending.stop)
 }
 
-/// False when asked to stop meanwhile.
+/// However long they are away: the probe says so. False when asked to stop meanwhile.
 fn wait_for_topics(cluster: &Cluster, answers: &Answers, ending: &Ending) -> anyhow::Result<bool> {
-    match kafka::wait_for_topics(answers.client(), &cluster.topics(), START_LIMIT, &ending.stop) {
+    match kafka::wait_for_topics(answers.client(), &cluster.topics(), Duration::MAX, &ending.stop) {
         Ok(topics) => {
             answers.know(&topics);
             Ok(true)

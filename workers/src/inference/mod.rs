@@ -8,8 +8,11 @@ use prometheus_client::{metrics::counter::Counter, registry::Registry};
 
 use crate::{
     classifying::{self, Classifying},
-    http, images, inference_api,
-    kafka::Cluster,
+    http,
+    images::{self, Identity},
+    inference_api,
+    kafka::{Consuming, Progress},
+    readiness::Reporting,
     service::Service,
 };
 use record::Records;
@@ -19,19 +22,23 @@ const BATCHES_IN_QUEUE: usize = 4;
 
 /// The command line of `inference`.
 #[derive(clap::Args, Debug)]
+#[group(skip)]
 pub struct Args {
-    /// Where Kafka is.
+    /// What is read, and as which group.
     #[command(flatten)]
-    pub cluster: Cluster,
+    pub consuming: Consuming,
+    /// What the answers are known by.
+    #[command(flatten)]
+    pub identity: Identity,
     /// What classifies.
     #[command(flatten)]
     pub classifying: classifying::Args,
-    /// The consumer group: its members share the images.
-    #[arg(long, env = "TAILRACE_GROUP")]
-    pub group: String,
     /// What is served over HTTP.
     #[command(flatten)]
     pub http: http::Args,
+    /// Where it reports.
+    #[command(flatten)]
+    pub reporting: Reporting,
 }
 
 /// Classifies until asked to stop, then answers what was taken, commits and leaves the group.
@@ -39,11 +46,13 @@ pub struct Args {
 /// # Errors
 /// When the model cannot be loaded, Kafka is not there, or answers cannot be delivered.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut service = Service::new()?;
+    let mut service = Service::new("inference")?;
     let classifying = Classifying::start(&args.classifying, &service.ending)?;
     let answered = Counter::default();
     let mut registry = Registry::default();
     classifying.register(&mut registry);
+    let progress = Progress::new(service.readiness.clone());
+    progress.register(&mut registry);
     registry.sub_registry_with_prefix("tailrace_inference").register(
         "answers",
         "Answers that Kafka acknowledged",
@@ -51,10 +60,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     );
     let api = inference_api::routes(&classifying, &args.http, &service.ending, &mut registry);
     service.serve(args.http.address, args.http.limits(), registry, api)?;
+    service.report(&args.reporting);
     let records = Records {
         entrance: classifying.entrance(BATCHES_IN_QUEUE * classifying.images_in_hand()),
         model: classifying.model(),
     };
-    let classified = images::pump(&args.cluster, &args.group, &service, answered, &records);
+    let classified =
+        images::pump(&args.consuming, args.identity.pipeline_uid, &service, (progress, answered), &records);
     service.finish().and(classified)
 }

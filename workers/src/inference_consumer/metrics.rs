@@ -65,15 +65,13 @@ impl Default for Metrics {
 
 impl Metrics {
     /// All of them under their names.
-    #[must_use]
-    pub fn registry(&self) -> Registry {
-        let mut registry = Registry::with_prefix("tailrace_inference_consumer");
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("tailrace_inference_consumer");
         registry.register("answers", "Answers that Kafka acknowledged", self.answers.clone());
         registry.register("requests", "Requests to the inference server, by outcome", self.requests.clone());
         registry.register("retries", "Requests that are made again, by reason", self.retries.clone());
         registry.register("breaker_open", "1 while no image is sent to the server", self.breaker_open.clone());
         registry.register_with_unit("request", "A request and its reply", Unit::Seconds, self.request.clone());
-        registry
     }
 
     /// A request has ended.

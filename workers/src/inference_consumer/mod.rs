@@ -18,9 +18,16 @@ mod trouble;
 
 use std::{sync::Arc, time::Duration};
 
+use prometheus_client::registry::Registry;
 use tailrace_crds::duration::Duration as UserDuration;
 
-use crate::{http::HealthArgs, images, kafka::Cluster, service::Service};
+use crate::{
+    http::HealthArgs,
+    images::{self, Identity},
+    kafka::{Consuming, Progress},
+    readiness::Reporting,
+    service::Service,
+};
 use breaker::Breaker;
 use bridge::Bridge;
 use metrics::Metrics;
@@ -34,12 +41,12 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// The command line of `inference-consumer`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Where Kafka is.
+    /// What is read, and as which group.
     #[command(flatten)]
-    pub cluster: Cluster,
-    /// The consumer group: its members share the images.
-    #[arg(long, env = "TAILRACE_GROUP")]
-    pub group: String,
+    pub consuming: Consuming,
+    /// What the answers are known by.
+    #[command(flatten)]
+    pub identity: Identity,
     /// Where the inference server is, such as http://cifar-inference-server.demo.svc:8080.
     #[arg(long, env = "TAILRACE_SERVER_URL", value_name = "URL")]
     pub server_url: ServerUrl,
@@ -52,6 +59,9 @@ pub struct Args {
     /// Where its health is shown.
     #[command(flatten)]
     pub health: HealthArgs,
+    /// Where it reports.
+    #[command(flatten)]
+    pub reporting: Reporting,
 }
 
 /// Carries images until asked to stop, then answers what was taken, commits and leaves the group.
@@ -60,10 +70,16 @@ pub struct Args {
 /// When Kafka is not there, answers cannot be delivered, or the server answers no image for ten minutes.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
-    let mut service = Service::new()?;
-    service.serve_health(&args.health, metrics.registry())?;
+    let mut service = Service::new("inference-consumer")?;
+    let progress = Progress::new(service.readiness.clone());
+    let mut registry = Registry::default();
+    metrics.register(&mut registry);
+    progress.register(&mut registry);
+    service.serve_health(&args.health, registry)?;
+    service.report(&args.reporting);
     let bridge = bridge(&args, &service, &metrics);
-    let carried = images::pump(&args.cluster, &args.group, &service, metrics.answers, &bridge);
+    let counted = (progress, metrics.answers);
+    let carried = images::pump(&args.consuming, args.identity.pipeline_uid, &service, counted, &bridge);
     service.finish().and(carried)
 }
 

@@ -5,11 +5,13 @@ use prometheus_client::registry::Registry;
 use crate::{
     classifying::{self, Classifying},
     http, inference_api,
+    readiness::Part,
     service::Service,
 };
 
 /// The command line of `inference-server`.
 #[derive(clap::Args, Debug)]
+#[group(skip)]
 pub struct Args {
     /// What classifies.
     #[command(flatten)]
@@ -24,13 +26,13 @@ pub struct Args {
 /// # Errors
 /// When the model cannot be loaded, the address cannot be bound, or a classifying thread fails.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut service = Service::new()?;
+    let mut service = Service::new("inference-server")?;
     let classifying = Classifying::start(&args.classifying, &service.ending)?;
     let mut registry = Registry::default();
     classifying.register(&mut registry);
     let api = inference_api::routes(&classifying, &args.http, &service.ending, &mut registry);
     service.serve(args.http.address, args.http.limits(), registry, api)?;
-    service.readiness.set(true);
+    service.readiness.fine(Part::Start);
     service.runtime.block_on(service.ending.stop.cancelled());
     service.finish()
 }

@@ -10,7 +10,11 @@ use rdkafka::{
     message::OwnedMessage,
 };
 
-use super::membership::{Holder, Membership};
+use super::{
+    membership::{Holder, Membership},
+    trouble::Errors,
+};
+use crate::readiness::Part;
 
 /// A member that has no partition after so long, two of a broker's default heartbeats, is a spare one.
 const SPARE_AFTER: Duration = Duration::from_secs(10);
@@ -25,6 +29,7 @@ pub struct Member<H: Holder> {
     config: ClientConfig,
     topics: Vec<String>,
     membership: Membership<H>,
+    errors: Errors,
     /// When to see whether it is a spare member, unless that is known.
     look: Option<Instant>,
 }
@@ -55,16 +60,22 @@ impl Protocol {
 }
 
 impl<H: Holder> Member<H> {
-    /// Joins the group that `config` names.
+    /// Joins the group that `config` names. It is not ready when errors have lasted for `trouble_after`.
     ///
     /// # Errors
     /// When Kafka's client cannot be set up.
-    pub fn join(config: ClientConfig, topics: &[&str], membership: Membership<H>) -> anyhow::Result<Self> {
+    pub fn join(
+        config: ClientConfig,
+        topics: &[&str],
+        membership: Membership<H>,
+        trouble_after: Duration,
+    ) -> anyhow::Result<Self> {
         let protocol = Protocol::Consumer;
         let consumer = subscribe(protocol, &config, topics, &membership)?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
         let look = Some(Instant::now() + SPARE_AFTER);
-        Ok(Self { consumer, protocol, config, topics, membership, look })
+        let errors = Errors::new(membership.readiness.clone(), trouble_after);
+        Ok(Self { consumer, protocol, config, topics, membership, errors, look })
     }
 
     /// The next record, if one comes within `limit`. Must be called again and again: partitions come and go within.
@@ -73,12 +84,25 @@ impl<H: Holder> Member<H> {
     /// When Kafka's client cannot go on.
     pub fn poll(&mut self, limit: Duration) -> anyhow::Result<Option<OwnedMessage>> {
         match self.consumer.poll(limit) {
-            Some(Ok(record)) => return Ok(Some(record.detach())),
+            Some(Ok(record)) => {
+                let record = record.detach();
+                self.membership.progress.came(&self.consumer, &record);
+                self.errors.record_came(Instant::now());
+                return Ok(Some(record));
+            }
             Some(Err(KafkaError::MessageConsumptionFatal(_))) => self.fall_back()?,
-            Some(Err(error)) => tracing::warn!("{error}"),
-            None => self.look_whether_spare()?,
+            Some(Err(error)) => self.errors.came(&error, Instant::now()),
+            None => {
+                self.errors.nothing_came(Instant::now());
+                self.look_whether_spare()?;
+            }
         }
         Ok(None)
+    }
+
+    /// Everything up to `offset` is done: it is committed with the next automatic commit.
+    pub fn done(&self, topic: &str, partition: i32, offset: i64) {
+        self.membership.done(&self.consumer, topic, partition, offset);
     }
 
     /// By the consumer protocol nobody says to a member that there is no partition for it. It is ready all the same: to
@@ -98,7 +122,7 @@ impl<H: Holder> Member<H> {
         if self.consumer.committed_offsets(any, COORDINATOR_LIMIT).is_ok() {
             self.look = None;
             tracing::info!("no partition is left for this member of the group");
-            self.membership.readiness.set(true);
+            self.membership.readiness.fine(Part::Start);
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
-use crate::http::Readiness;
+use super::progress::Progress;
+use crate::readiness::{Part, Readiness};
 
 /// Whoever works on records that a member has taken. With nothing in hand, there is nothing to do.
 pub trait Holder: Clone + Send + Sync + 'static {
@@ -29,6 +30,17 @@ pub struct Membership<H> {
     pub holder: H,
     /// Of the process.
     pub readiness: Readiness,
+    /// Of its partitions.
+    pub progress: Progress,
+}
+
+impl<H: Holder> Membership<H> {
+    /// Everything up to `offset` is done: it is committed with the next automatic commit.
+    pub fn done(&self, consumer: &BaseConsumer<Self>, topic: &str, partition: i32, offset: i64) {
+        if let Err(error) = self.progress.done(consumer, topic, partition, offset) {
+            tracing::warn!("offset {offset} of {topic}/{partition} is not stored: {error}");
+        }
+    }
 }
 
 impl<H: Holder> ClientContext for Membership<H> {
@@ -50,12 +62,14 @@ impl<H: Holder> ConsumerContext for Membership<H> {
             self.holder.hand_over(consumer, revoked);
             log_commit(consumer.commit_consumer_state(CommitMode::Sync));
         }
+        self.progress.revoked(revoked);
     }
 
     fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Assign(assigned) = rebalance {
             tracing::info!("partitions assigned: {}", list(assigned));
-            self.readiness.set(true);
+            self.progress.assigned(assigned);
+            self.readiness.fine(Part::Start);
         }
     }
 

@@ -3,8 +3,14 @@
 //! Linger 0 and a blocking poll loop decide the latency of a hop; acks of all replicas and idempotence cost nothing on
 //! one broker. `queued.min.messages` must stay as it is: 1 would cost half a second a record.
 
+mod consuming;
+mod log_dirs;
 mod member;
 mod membership;
+mod probe;
+mod progress;
+mod start;
+mod trouble;
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +25,11 @@ use rdkafka::{
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
+pub use consuming::{Consuming, StartFrom};
 pub use member::Member;
 pub use membership::{Holder, Membership};
+pub use probe::{Probe, before_joining};
+pub use progress::{Committed, Progress, committed};
 
 /// How long one request for the list of topics may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -93,6 +102,24 @@ impl Cluster {
     }
 }
 
+/// The codecs that Kafka's client was built with, by their names in a topic's `compression.type`.
+const CODECS: [&str; 4] = ["gzip", "snappy", "lz4", "zstd"];
+
+/// The codecs that this build can read, as in `gzip, snappy, lz4`.
+#[must_use]
+pub fn codecs() -> String {
+    let features = ClientConfig::new().create_native_config().and_then(|config| config.get("builtin.features"));
+    let features = features.unwrap_or_default();
+    let built_in = |codec: &&&str| features.split(',').any(|feature| feature == **codec);
+    CODECS.iter().filter(built_in).copied().collect::<Vec<_>>().join(", ")
+}
+
+/// Whether this build can read a topic that has this `compression.type`. What `producer` means the records tell.
+#[must_use]
+pub fn is_readable(compression: &str) -> bool {
+    matches!(compression, "producer" | "uncompressed") || codecs().split(", ").any(|codec| codec == compression)
+}
+
 /// Kafka or its topics are not there.
 #[derive(Debug, thiserror::Error)]
 pub enum WaitError {
@@ -148,22 +175,29 @@ pub fn wait_for_topics<C: ClientContext>(
 ) -> Result<BTreeMap<String, i32>, WaitError> {
     let begun = Instant::now();
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    let mut said = String::new();
     while !stop.is_cancelled() {
         let left = limit.saturating_sub(begun.elapsed());
+        let waited = if limit == Duration::MAX { begun.elapsed() } else { limit };
         let error = match topics(client, left.min(REQUEST_TIMEOUT)) {
             Ok(found) => match wanted.iter().find(|name| !found.contains_key(**name)) {
                 None => return Ok(found),
-                Some(topic) => WaitError::NoTopic { topic: (*topic).to_owned(), waited: limit },
+                Some(topic) => WaitError::NoTopic { topic: (*topic).to_owned(), waited },
             },
-            Err(source) => WaitError::NoBroker { waited: limit, source },
+            Err(source) => WaitError::NoBroker { waited, source },
         };
         let delay = backoff.delay();
         if begun.elapsed() + delay >= limit {
             return Err(error);
         }
-        match &error {
-            WaitError::NoTopic { topic, .. } => tracing::info!("waiting for the topic {topic}"),
-            _ => tracing::info!("waiting for Kafka: {error}"),
+        let waiting_for = match &error {
+            WaitError::NoTopic { topic, .. } => format!("the topic {topic}"),
+            WaitError::NoBroker { source, .. } => format!("Kafka: {source}"),
+            WaitError::Stopped => "nothing".to_owned(),
+        };
+        if said != waiting_for {
+            tracing::info!("waiting for {waiting_for}");
+            said = waiting_for;
         }
         std::thread::sleep(delay);
     }
@@ -185,5 +219,20 @@ pub fn end<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32, li
             Err(error) => tracing::warn!("the end of {topic}/{partition} is asked for again: {error}"),
         }
         std::thread::sleep(backoff.delay().min(left));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_build_reads_what_it_says_and_nothing_else() {
+        println!("this build reads {}", codecs());
+        for codec in ["producer", "uncompressed", "gzip", "snappy", "lz4"] {
+            assert!(is_readable(codec), "{codec}");
+        }
+        assert_eq!(is_readable("zstd"), codecs().contains("zstd"));
+        assert!(!is_readable("brotli"));
     }
 }

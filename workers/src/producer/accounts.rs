@@ -1,7 +1,10 @@
 //! The ledger of this producer, as its threads share it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,7 @@ use super::clock::Clock;
 pub struct Accounts {
     ledger: Arc<Mutex<Ledger>>,
     clock: Arc<OnceLock<Clock>>,
+    foreign: Arc<AtomicU64>,
 }
 
 impl Accounts {
@@ -25,7 +29,7 @@ impl Accounts {
     pub fn new(warmup: Duration, measurement: Duration, with_records: bool) -> Self {
         let ledger = Ledger::new(warmup, Intervals::new(measurement));
         let ledger = if with_records { ledger.with_records() } else { ledger };
-        Self { ledger: Arc::new(Mutex::new(ledger)), clock: Arc::new(OnceLock::new()) }
+        Self { ledger: Arc::new(Mutex::new(ledger)), clock: Arc::default(), foreign: Arc::default() }
     }
 
     /// From now on times are those of this clock. Nothing is sent before.
@@ -42,6 +46,16 @@ impl Accounts {
     pub fn acknowledged(&self, sequence: u64) {
         let now = self.clock.get().map(Clock::now).unwrap_or_default();
         self.ledger().acknowledged(sequence, now);
+    }
+
+    /// Another Pipeline answered an image of this producer.
+    pub fn answered_by_another(&self) {
+        self.foreign.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many such answers there were.
+    pub fn foreign_answers(&self) -> u64 {
+        self.foreign.load(Ordering::Relaxed)
     }
 
     /// The counts so far.

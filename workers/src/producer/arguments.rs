@@ -81,6 +81,13 @@ pub struct TestArgs {
     /// The classifier's consumer group: it must have nothing left to do before a producer is ready.
     #[arg(long = "group-to-watch", env = "TAILRACE_INFERENCE_GROUP")]
     pub inference_group: Option<String>,
+    /// The db-consumer's consumer group: what Kafka deletes before it was read is counted.
+    #[arg(long = "archive-group-to-watch", env = "TAILRACE_ARCHIVE_GROUP")]
+    pub archive_group: Option<String>,
+    /// The UID of the Pipeline that is measured: answers of others, on the same topics, are only counted. Without it all
+    /// answers are taken.
+    #[arg(long, env = "TAILRACE_PIPELINE_UID")]
+    pub pipeline_uid: Option<String>,
 }
 
 /// One of the producers of a test.

@@ -35,6 +35,7 @@ pub struct Connection {
     first_partition: i32,
     reply_partition: i32,
     source: String,
+    pipeline: Option<String>,
     /// Takes the answers from the time of its making on; not in any group.
     pub replies: BaseConsumer,
     /// What was set on both clients.
@@ -48,6 +49,8 @@ pub struct Route {
     pub cluster: Cluster,
     /// The `ce_source` of the images.
     pub source: String,
+    /// The UID of the Pipeline whose answers count; any if there is none.
+    pub pipeline: Option<String>,
     /// Which of the producers this one is, from 0.
     pub index: u32,
     /// How long Kafka may take to acknowledge an image.
@@ -110,7 +113,7 @@ impl Connection {
         limit: Duration,
         stop: &CancellationToken,
     ) -> Result<Self, ConnectError> {
-        let Route { cluster, source, index, send_timeout } = route;
+        let Route { cluster, source, pipeline, index, send_timeout } = route;
         let mut config = cluster.producer();
         config.set("message.timeout.ms", send_timeout.as_millis().to_string());
         let settings = published(&[("producer", &config), ("consumer", &reply_settings(&cluster, &source))]);
@@ -132,6 +135,7 @@ impl Connection {
             first_partition: own_partition(index, images_partitions),
             reply_partition,
             source,
+            pipeline,
             replies,
             settings,
             images_topic: cluster.images_topic,
@@ -167,6 +171,11 @@ impl Connection {
             .map(|partition| kafka::end(self.producer.client(), &self.images_topic, partition, REQUEST_TIMEOUT))
             .sum::<Result<i64, _>>()
             .map_err(while_doing("counting the images of all sources"))
+    }
+
+    /// Whether an answer of this Pipeline counts.
+    pub fn is_of_pipeline(&self, pipeline: Option<&str>) -> bool {
+        self.pipeline.is_none() || self.pipeline.as_deref() == pipeline
     }
 
     /// The sequence number of the image that an answer with this subject is for, if it is one of this producer's.

@@ -38,6 +38,10 @@ pub struct Measurement {
     pub throttled: Option<Duration>,
     /// How many records the topic of the images got meanwhile, from all sources.
     pub topic_records: i64,
+    /// How many records Kafka deleted meanwhile before the classifier or the archive had read them; none if nobody says.
+    pub skipped_records: Option<u64>,
+    /// How many answers of other Pipelines came to the images of this producer.
+    pub foreign_answers: u64,
     /// What was set on Kafka's clients.
     pub client_settings: BTreeMap<String, String>,
     /// A line for each message, if they are wanted.
@@ -59,6 +63,10 @@ pub struct Summary<'a> {
     offered_per_second: String,
     achieved_per_second: String,
     accuracy_percent: Option<String>,
+    /// Answers of other Pipelines on the same topics, which are in no other number.
+    foreign_answers: u64,
+    /// Records that Kafka deleted before the consumers had read them; none if nobody says.
+    skipped_records: Option<u64>,
     /// Why the numbers do not mean what they say; none if they do.
     invalid: Option<String>,
     client_settings: &'a BTreeMap<String, String>,
@@ -100,6 +108,8 @@ impl Measurement {
             intervals: encode_intervals(self.intervals())?,
             throttled_micros: self.throttled.map(micros),
             topic_records: Some(self.topic_records.max(0)),
+            skipped_records: self.skipped_records.map(signed),
+            foreign_answers: signed(self.foreign_answers),
             client_settings: self.client_settings.clone(),
         })
     }
@@ -113,6 +123,8 @@ impl Measurement {
             measured: self.measured,
             throttled: self.throttled,
             topic_records: u64::try_from(self.topic_records).ok(),
+            skipped_records: self.skipped_records,
+            foreign_answers: self.foreign_answers,
             start_delays_micros: vec![self.start_delay_micros],
         }
     }
@@ -132,6 +144,8 @@ impl Measurement {
             offered_per_second: display::rate(counts.sent, self.measured),
             achieved_per_second: display::rate(counts.received, self.measured),
             accuracy_percent: display::percent(*correct, *compared),
+            foreign_answers: self.foreign_answers,
+            skipped_records: self.skipped_records,
             invalid: match self.validity() {
                 Validity::Valid => None,
                 Validity::Invalid { message, .. } => Some(message),
@@ -223,6 +237,8 @@ mod tests {
             start_delay_micros: 7,
             throttled: Some(Duration::ZERO),
             topic_records: 12,
+            skipped_records: None,
+            foreign_answers: 0,
             client_settings: BTreeMap::new(),
             raw_log: None,
         }

@@ -23,6 +23,7 @@ mod plan;
 mod raw_log;
 mod replies;
 mod session;
+mod skipped;
 mod throttling;
 
 pub use arguments::{Args, Arrivals, LoadModel, LoadTestArgs, Member, TestArgs};

@@ -44,6 +44,10 @@ impl<'a> Replies<'a> {
         let record = polled.inspect_err(|error| tracing::warn!("receiving answers: {error}")).ok()?;
         let event = AnswerEvent::from_record(&record).inspect_err(|error| self.complain(error)).ok()?;
         let sequence = self.connection.own_sequence(&event.subject)?;
+        if !self.connection.is_of_pipeline(event.pipeline.as_deref()) {
+            self.accounts.answered_by_another();
+            return None;
+        }
         let answer = accounting::Answer {
             outcome: self.outcome(sequence, &event.answer),
             queue: Duration::from_micros(event.queue_micros),

@@ -23,6 +23,7 @@ use super::{
     measurement::Measurement,
     plan::Plan,
     raw_log::RawLog,
+    skipped::Skipped,
     throttling::throttled,
 };
 
@@ -42,7 +43,8 @@ pub async fn measure<C: Coordination>(
     let (connection, dataset) = prepare(args, member, &plan, &accounts, stop).await?;
     let connection = Arc::new(connection);
     let client_settings = connection.settings.clone();
-    let records_before = topic_records(&connection).await?;
+    let skipped = Skipped::new(args)?;
+    let (records_before, skipped_before) = (topic_records(&connection).await?, skipped.count().await);
     let start = coordination.common_start().await?;
     let throttled_before = throttled();
     let clock = Clock::starting_at(start)?;
@@ -59,6 +61,7 @@ pub async fn measure<C: Coordination>(
     };
     let throttled = throttled().zip(throttled_before).map(|(after, before)| after.saturating_sub(before));
     let topic_records = topic_records(&connection).await? - records_before;
+    let skipped_records = skipped.since(skipped_before).await;
     let (windows, records) = accounts.finish();
     if let Some(log) = &mut raw_log {
         log.add(&records)?;
@@ -71,6 +74,8 @@ pub async fn measure<C: Coordination>(
         start_delay_micros,
         throttled,
         topic_records,
+        skipped_records,
+        foreign_answers: accounts.foreign_answers(),
         client_settings,
         raw_log,
     })
@@ -134,6 +139,7 @@ async fn prepare(
     let route = Route {
         cluster: args.cluster.clone(),
         source: member.source.clone(),
+        pipeline: args.pipeline_uid.clone(),
         index: member.index,
         send_timeout: plan.drain,
     };
@@ -149,7 +155,7 @@ async fn prepare(
 }
 
 /// Runs `work` on a thread of its own, which the end of the process does not wait for.
-async fn on_thread<T: Send + 'static>(
+pub(super) async fn on_thread<T: Send + 'static>(
     name: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> anyhow::Result<T> {

@@ -162,6 +162,7 @@ fn answer(
     let event = AnswerEvent {
         id: image.id.clone(),
         source: "echo".into(),
+        pipeline: None,
         subject: image.subject(),
         time: Timestamp::now(),
         queue_micros: 0,

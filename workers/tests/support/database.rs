@@ -4,7 +4,7 @@ use std::{process::Command, time::Duration};
 
 use mongodb::{
     Client,
-    bson::{Document, doc},
+    bson::{DateTime, Document, doc},
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -60,5 +60,18 @@ impl Database {
             let client = Client::with_uri_str(self.uri()).await.unwrap();
             client.database("iot").collection(collection).find_one(doc! {"_id": id}).await.unwrap()
         })
+    }
+
+    /// Stores documents as if it had been so long ago. They come before all others.
+    pub fn insert_old(&self, collection: &str, count: usize, ago: Duration) {
+        let stored = DateTime::from_millis(DateTime::now().timestamp_millis() - ago.as_millis() as i64);
+        let documents = (0..count).map(|id| doc! {"_id": format!("old/{id}"), "storedAt": stored});
+        self.runtime.block_on(async {
+            let collection = Client::with_uri_str(self.uri()).await.unwrap().database("iot").collection(collection);
+            let all = collection.find(doc! {}).await.unwrap();
+            let present: Vec<Document> = futures::TryStreamExt::try_collect(all).await.unwrap();
+            collection.delete_many(doc! {}).await.unwrap();
+            collection.insert_many(documents.chain(present)).await.unwrap();
+        });
     }
 }

@@ -12,6 +12,8 @@ use image::ImageFormat;
 use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     message::{OwnedHeaders, OwnedMessage},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
@@ -88,14 +90,46 @@ impl Pipeline {
         self.arguments("topics").into_iter().chain(partitions).collect()
     }
 
+    /// Makes the topics, where they are missing.
+    pub fn create(&self, partitions: i32) {
+        let created = Worker::run(&self.topics(partitions, partitions), &[]);
+        assert!(created.status.success(), "{}", created.output);
+    }
+
+    /// Does something with the broker's administration.
+    pub fn administrate<T>(&self, work: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> T) -> T {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", self.broker.address()).create().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work(&admin, &AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)))))
+    }
+
     /// The command line of `check`.
     pub fn check(&self, timeout: &str) -> Vec<String> {
         self.arguments("check").into_iter().chain([format!("--timeout={timeout}")]).collect()
     }
 
     pub fn start_classifier(&self) -> Worker {
-        let own = [format!("--model={MODEL}"), format!("--group={}-inference", self.name)];
-        Worker::start(&self.arguments("inference").into_iter().chain(own).collect::<Vec<_>>(), &[])
+        self.start_classifier_with(&[])
+    }
+
+    /// The same with these flags, which may name another group.
+    pub fn start_classifier_with(&self, flags: &[&str]) -> Worker {
+        self.start_classifier_in(&[], flags)
+    }
+
+    /// The same in this environment.
+    pub fn start_classifier_in(&self, environment: &[(&str, String)], flags: &[&str]) -> Worker {
+        let group = format!("--group={}", self.inference_group());
+        let group = (!flags.iter().any(|flag| flag.starts_with("--group"))).then_some(group);
+        let own = [format!("--model={MODEL}")].into_iter().chain(group);
+        let flags = flags.iter().map(|flag| (*flag).to_owned());
+        Worker::start(&self.arguments("inference").into_iter().chain(own).chain(flags).collect::<Vec<_>>(), environment)
+    }
+
+    /// The classifier's group, unless it is given another one.
+    pub fn inference_group(&self) -> String {
+        format!("{}-inference", self.name)
     }
 
     /// Starts the bridge to the inference server on this port of 127.0.0.1.
@@ -109,8 +143,14 @@ impl Pipeline {
     }
 
     pub fn start_archive(&self, group: &str, database: &Database) -> Worker {
+        self.start_archive_with(group, database, &[])
+    }
+
+    /// The same with these flags.
+    pub fn start_archive_with(&self, group: &str, database: &Database, flags: &[&str]) -> Worker {
         let own = [format!("--group={}-{group}", self.name)];
-        let arguments: Vec<_> = self.arguments("db-consumer").into_iter().chain(own).collect();
+        let flags = flags.iter().map(|flag| (*flag).to_owned());
+        let arguments: Vec<_> = self.arguments("db-consumer").into_iter().chain(own).chain(flags).collect();
         Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", database.uri())])
     }
 
@@ -119,6 +159,11 @@ impl Pipeline {
         let event = ImageEvent { content_type: content_type.to_owned(), reply_partition, ..event("camera", id) };
         self.send(&self.images(), file, Some(event.to_headers()));
         event.subject()
+    }
+
+    /// Sends a PNG image of this source. It goes to any partition.
+    pub fn send_image_from(&self, source: &str, id: usize, file: &[u8]) {
+        self.send(&self.images(), file, Some(event(source, id).to_headers()));
     }
 
     /// Sends a PNG image of a camera that keys its records by its name.
@@ -153,7 +198,7 @@ impl Pipeline {
     }
 
     pub fn flush(&self) {
-        self.producer.flush(Duration::from_secs(10)).unwrap();
+        self.producer.flush(Duration::from_secs(60)).unwrap();
     }
 
     /// Reads a topic from its beginning until there is enough, for at most `limit`, and then whether more comes.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
@@ -88,6 +89,20 @@ impl Worker {
             assert!(self.process.is_running(), "{}", self.process.log());
             self.is_ready().then_some(())
         });
+    }
+
+    /// Waits until it is not ready, and returns what it says of itself.
+    pub fn wait_until_not_ready(&self, reason: &str, limit: Duration) -> Value {
+        eventually(&format!("the worker is not ready for {reason}"), limit, || {
+            Some(self.state()).filter(|state| state["ready"] == false && state["reason"] == reason)
+        })
+    }
+
+    /// What it says of itself; null while nobody listens.
+    pub fn state(&self) -> Value {
+        let response = self.get("/state").unwrap_or_default();
+        let body = response.split_once("\r\n\r\n").map_or("null", |(_, body)| body);
+        serde_json::from_str(body).unwrap()
     }
 
     pub fn is_ready(&self) -> bool {

@@ -8,8 +8,8 @@ use rdkafka::{
 use serde::{Deserialize, Serialize};
 
 use crate::headers::{
-    COMPUTE_MICROS, CONTENT_TYPE, HeaderError, ID, QUEUE_MICROS, Reader, SOURCE, SPEC_VERSION, SUBJECT, TIME, TYPE,
-    VERSION, Writer,
+    COMPUTE_MICROS, CONTENT_TYPE, HeaderError, ID, PIPELINE, QUEUE_MICROS, Reader, SOURCE, SPEC_VERSION, SUBJECT, TIME,
+    TYPE, VERSION, Writer,
 };
 
 const LABELLED: &str = "dev.tailrace.inference";
@@ -52,6 +52,8 @@ pub struct AnswerEvent {
     pub id: String,
     /// Which classifier answered.
     pub source: String,
+    /// The UID of the Pipeline that answered; none outside Kubernetes. Several Pipelines may read the same images.
+    pub pipeline: Option<String>,
     /// The image it answers: see [`subject`](crate::subject()).
     pub subject: String,
     /// When the image was classified, by the classifier's clock.
@@ -86,7 +88,7 @@ impl AnswerEvent {
             Answer::Label(_) => LABELLED,
             Answer::Failed { .. } => FAILED,
         };
-        Writer(OwnedHeaders::new_with_capacity(9))
+        let headers = Writer(OwnedHeaders::new_with_capacity(10))
             .add(CONTENT_TYPE, JSON)
             .add(SPEC_VERSION, VERSION)
             .add(TYPE, event_type)
@@ -95,8 +97,11 @@ impl AnswerEvent {
             .add(TIME, &self.time.to_string())
             .add(SUBJECT, &self.subject)
             .add(QUEUE_MICROS, &self.queue_micros.to_string())
-            .add(COMPUTE_MICROS, &self.compute_micros.to_string())
-            .0
+            .add(COMPUTE_MICROS, &self.compute_micros.to_string());
+        match &self.pipeline {
+            Some(pipeline) => headers.add(PIPELINE, pipeline).0,
+            None => headers.0,
+        }
     }
 
     /// The value of its record: the answer in JSON.
@@ -129,6 +134,7 @@ impl AnswerEvent {
         Ok(Self {
             id: headers.required_text(ID, "the answer's id")?,
             source: headers.required_text(SOURCE, "which classifier answered")?,
+            pipeline: headers.text(PIPELINE).map(str::to_owned),
             subject: headers.required_text(SUBJECT, "the image's source, a slash and the image's id")?,
             time: headers.time()?,
             queue_micros: micros(QUEUE_MICROS)?,

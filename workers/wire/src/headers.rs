@@ -16,6 +16,8 @@ pub(crate) const REPLY_PARTITION: &str = "tailrace_reply_partition";
 pub(crate) const QUEUE_MICROS: &str = "tailrace_queue_micros";
 pub(crate) const COMPUTE_MICROS: &str = "tailrace_compute_micros";
 
+pub(crate) const PIPELINE: &str = "tailrace_pipeline";
+
 /// The version of CloudEvents that is spoken.
 pub(crate) const VERSION: &str = "1.0";
 

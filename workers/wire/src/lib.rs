@@ -14,6 +14,7 @@
 //! | `ce_subject` | | the image: see [`subject`] |
 //! | `tailrace_reply_partition` | optional: the partition of the answers' topic on which the answer is wanted | |
 //! | `tailrace_queue_micros`, `tailrace_compute_micros` | | durations on the classifier's own clock |
+//! | `tailrace_pipeline` | | optional: the UID of the Pipeline that answered |
 //!
 //! Sources: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md> and
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md>.

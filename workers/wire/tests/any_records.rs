@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use tailrace_wire::{Answer, AnswerEvent, ImageEvent, Label, readable_headers, subject};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "content-type",
     "ce_specversion",
     "ce_type",
@@ -20,6 +20,7 @@ const NAMES: [&str; 10] = [
     "tailrace_reply_partition",
     "tailrace_queue_micros",
     "tailrace_compute_micros",
+    "tailrace_pipeline",
 ];
 const VALUES: [&str; 8] = [
     "1.0",
@@ -96,13 +97,14 @@ prop_compose! {
     fn answer()(
         id in ".{1,40}",
         source in ".{1,40}",
+        pipeline in proptest::option::of(".{1,40}"),
         subject in ".{1,40}",
         time in time(),
         queue_micros in any::<u64>(),
         compute_micros in any::<u64>(),
         answer in prop_oneof![label(), ".*".prop_map(|error| Answer::Failed { error })],
     ) -> AnswerEvent {
-        AnswerEvent { id, source, subject, time, queue_micros, compute_micros, answer }
+        AnswerEvent { id, source, pipeline, subject, time, queue_micros, compute_micros, answer }
     }
 }
 

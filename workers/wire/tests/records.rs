@@ -22,6 +22,7 @@ fn answer(answer: Answer) -> AnswerEvent {
     AnswerEvent {
         id: "iot_images-3-17".into(),
         source: "classifier".into(),
+        pipeline: None,
         subject: "camera-7/17".into(),
         time: "2026-01-31T12:00:01Z".parse().unwrap(),
         queue_micros: 120,

@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 
 use super::{
     database, hash, metadata, name_of, pods,
-    workers::{container, environment, resources},
+    workers::{consumer_group, container, environment, resources},
 };
 use crate::{labels::Component, pipeline::validate::Validated, pod_security, settings::Images};
 
@@ -15,6 +15,8 @@ use crate::{labels::Component, pipeline::validate::Validated, pod_security, sett
 const DEADLINE_SECONDS: i64 = 300;
 /// How long a worker itself waits for what it needs, before it says what was missing.
 const PATIENCE: &str = "120s";
+/// How long the check waits at most, however much is ahead of its image: it says so before its deadline.
+const LONGEST: &str = "240s";
 
 /// Creates the topics that are missing, and raises partitions.
 pub fn topics(pipeline: &Validated, images: &Images) -> Job {
@@ -30,6 +32,13 @@ pub fn topics(pipeline: &Validated, images: &Images) -> Job {
 pub fn check(pipeline: &Validated, images: &Images, pods: &[&PodTemplateSpec]) -> Job {
     let mut environment = environment(pipeline);
     environment.extend(database::variables(pipeline));
+    environment.extend([
+        pods::variable("TAILRACE_INFERENCE_GROUP", consumer_group(pipeline, Component::Inference)),
+        pods::variable("TAILRACE_LONGEST", LONGEST),
+    ]);
+    if pipeline.archive.enabled {
+        environment.push(pods::variable("TAILRACE_ARCHIVE_GROUP", consumer_group(pipeline, Component::Archive)));
+    }
     job(pipeline, images, Component::Check, environment, pods)
 }
 

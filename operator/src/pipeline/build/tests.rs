@@ -309,3 +309,27 @@ fn mongodb_runs_on_kernels_that_its_allocator_does_not_know() {
     assert_eq!(tunables("{}").as_deref(), Some("glibc.pthread.rseq=1"));
     assert_eq!(tunables("{mongodb: {managed: {engine: FerretDB}}}"), None);
 }
+
+#[test]
+fn consumers_begin_where_the_pipeline_says_and_know_whose_answers_are_theirs() {
+    let external = "kafka: {external: {bootstrapServers: 'kafka:9092'}}";
+    for (spec, expected) in [
+        ("{}".to_owned(), "earliest"),
+        ("{startFrom: Latest}".to_owned(), "latest"),
+        (format!("{{{external}}}"), "latest"),
+        (format!("{{{external}, startFrom: Earliest}}"), "earliest"),
+    ] {
+        let resources = built(&spec);
+        let deployments = resources.inference.iter().map(|(_, deployment)| deployment).chain(&resources.archive);
+        for deployment in deployments {
+            let pod = &deployment.spec.as_ref().unwrap().template;
+            let value = |name| variable(container(pod), name);
+            assert_eq!(value("TAILRACE_START_FROM").as_deref(), Some(expected), "{spec}");
+            assert_eq!(value("TAILRACE_PIPELINE_UID").as_deref(), Some("7d3a"), "{spec}");
+        }
+        let check = resources.check.spec.unwrap().template;
+        assert_eq!(variable(container(&check), "TAILRACE_PIPELINE_UID").as_deref(), Some("7d3a"));
+        let group = variable(container(&check), "TAILRACE_ARCHIVE_GROUP");
+        assert_eq!(group.as_deref(), Some("tailrace-demo-cifar-archive"));
+    }
+}

@@ -7,12 +7,12 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
-use tailrace_crds::pipeline::Topology;
+use tailrace_crds::pipeline::{StartFrom, Topics, Topology};
 
 use super::{database, kafka, metadata, network::service_host, permissions::let_report, pods};
 use crate::{
     labels::{self, Component},
-    pipeline::validate::Validated,
+    pipeline::validate::{Kafka, Validated},
     pod_security,
     quantity::mebibytes,
     settings::Images,
@@ -25,7 +25,7 @@ pub const HTTP_PORT: i32 = 8080;
 pub fn inference(pipeline: &Validated, images: &Images) -> Vec<(Component, Deployment)> {
     match pipeline.inference.topology {
         Topology::Fused => {
-            let environment = [environment(pipeline), vec![group_of_inference(pipeline)]].concat();
+            let environment = [environment(pipeline), consuming(pipeline, Component::Inference)].concat();
             vec![(Component::Inference, classifier(pipeline, images, Component::Inference, environment))]
         }
         Topology::Split => vec![
@@ -58,7 +58,8 @@ fn inference_consumer(pipeline: &Validated, images: &Images) -> Deployment {
     let url = format!("http://{}:{HTTP_PORT}", service_host(pipeline, Component::InferenceServer));
     environment.push(pods::variable("TAILRACE_SERVER_URL", url));
     environment.push(pods::variable("TAILRACE_CONCURRENCY", concurrency(pipeline).to_string()));
-    environment.push(group_of_inference(pipeline));
+    // The same group as that of the other topology, so that one goes on where the other stopped.
+    environment.extend(consuming(pipeline, Component::Inference));
     let container = server(container(images, component.as_str(), environment, resources("100m", 64, 256)));
     let mut pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
     let_report(pipeline, &mut pod);
@@ -72,17 +73,12 @@ fn concurrency(pipeline: &Validated) -> i32 {
     batches.clamp(16, 256)
 }
 
-/// The same for both topologies, so that one goes on where the other stopped.
-fn group_of_inference(pipeline: &Validated) -> EnvVar {
-    pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Inference))
-}
-
 /// The db-consumer.
 pub fn archive(pipeline: &Validated, images: &Images) -> Deployment {
     let mut environment = environment(pipeline);
     environment.extend(database::variables(pipeline));
     environment.extend(pipeline.retention.iter().map(|time| pods::variable("TAILRACE_RETENTION", time.to_string())));
-    environment.push(pods::variable("TAILRACE_GROUP", consumer_group(pipeline, Component::Archive)));
+    environment.extend(consuming(pipeline, Component::Archive));
     let container = server(container(images, "db-consumer", environment, resources("100m", 64, 256)));
     let mut pod = pods::pod(pipeline, Component::Archive, pod_security::WORKER_USER, container);
     let_report(pipeline, &mut pod);
@@ -94,10 +90,30 @@ pub fn consumer_group(pipeline: &Validated, component: Component) -> String {
     format!("tailrace-{}-{}-{}", pipeline.namespace, pipeline.name, component.as_str())
 }
 
-/// Where every worker finds Kafka and the topics.
+/// What every member of a consumer group is told besides.
+fn consuming(pipeline: &Validated, component: Component) -> Vec<EnvVar> {
+    let Topics { images, inferences, .. } = &pipeline.topics;
+    let start_from = match pipeline.start_from {
+        StartFrom::Earliest => "earliest",
+        StartFrom::Latest => "latest",
+    };
+    let mut variables = vec![
+        pods::variable("TAILRACE_GROUP", consumer_group(pipeline, component)),
+        pods::variable("TAILRACE_START_FROM", start_from),
+        pods::variable("TAILRACE_IMAGES_PARTITIONS", images.partitions.to_string()),
+        pods::variable("TAILRACE_INFERENCES_PARTITIONS", inferences.partitions.to_string()),
+    ];
+    if component == Component::Inference && matches!(pipeline.kafka, Kafka::Managed { .. }) {
+        variables.push(pods::variable("TAILRACE_BROKER_VOLUME", "true"));
+    }
+    variables
+}
+
+/// Where every worker finds Kafka and the topics, and the identity of the Pipeline, which its answers carry.
 pub fn environment(pipeline: &Validated) -> Vec<EnvVar> {
     let topics = &pipeline.topics;
     vec![
+        pods::variable("TAILRACE_PIPELINE_UID", &pipeline.uid),
         pods::variable("TAILRACE_BOOTSTRAP_SERVERS", kafka::bootstrap_servers(pipeline)),
         pods::variable("TAILRACE_IMAGES_TOPIC", &topics.images.name),
         pods::variable("TAILRACE_INFERENCES_TOPIC", &topics.inferences.name),
