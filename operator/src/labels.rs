@@ -34,6 +34,8 @@ pub enum Component {
     Topics,
     /// The Job that sends one image through.
     Check,
+    /// The Job that deletes the documents of a LoadTest.
+    Documents,
     /// The load of a LoadTest.
     Producer,
 }
@@ -50,6 +52,7 @@ impl Component {
             Self::Archive => "archive",
             Self::Topics => "topics",
             Self::Check => "check",
+            Self::Documents => "documents",
             Self::Producer => "producer",
         }
     }

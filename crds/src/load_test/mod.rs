@@ -13,8 +13,8 @@ pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
 pub use pod_template::PodTemplate;
 pub use slo::{Metric, Slo, SloResult};
 pub use status::{
-    Confidence, Display, Environment, Histograms, Latency, LoadTestStatus, Messages, Phase, PipelineAtStart, Progress,
-    Range, Rate, Stages, Warning,
+    Confidence, Display, Documents, Environment, Histograms, Latency, LoadTestStatus, Messages, Phase, PipelineAtStart,
+    Progress, Range, Rate, Stages, Warning,
 };
 
 use kube::{CustomResource, KubeSchema};
@@ -109,6 +109,11 @@ pub struct LoadTestSpec {
     /// 250,000 messages a producer have room, warm-up included; what comes after these is not there, and the log says so.
     #[serde(default)]
     pub raw_log: bool,
+    /// Whether the images and answers that this test has put into the database stay there. `false` deletes them once the
+    /// test is over, before another one gets the Pipeline; `status.documents` says whether that succeeded. By default
+    /// true; in the template of an Experiment false.
+    #[serde(default = "yes")]
+    pub keep_documents: bool,
     /// Keeps a test that has not started from starting; others go before it. It does nothing to one that has started.
     #[serde(default)]
     pub suspend: bool,
@@ -130,11 +135,16 @@ const IMMUTABLE: &str = "self.pipelineRef == oldSelf.pipelineRef && self.produce
     && self.load == oldSelf.load && self.warmup == oldSelf.warmup && self.duration == oldSelf.duration \
     && self.drainTimeout == oldSelf.drainTimeout && self.startTimeout == oldSelf.startTimeout \
     && self.readyTimeout == oldSelf.readyTimeout && self.dataset == oldSelf.dataset && self.rawLog == oldSelf.rawLog \
+    && self.keepDocuments == oldSelf.keepDocuments \
     && has(self.slos) == has(oldSelf.slos) && (!has(self.slos) || self.slos == oldSelf.slos) \
     && has(self.baselineRef) == has(oldSelf.baselineRef) \
     && (!has(self.baselineRef) || self.baselineRef == oldSelf.baselineRef) \
     && has(self.podTemplate) == has(oldSelf.podTemplate) \
     && (!has(self.podTemplate) || self.podTemplate == oldSelf.podTemplate)";
+
+fn yes() -> bool {
+    true
+}
 
 fn one_producer() -> i32 {
     1

@@ -39,13 +39,27 @@ impl Phase {
     }
 }
 
+/// What became of the documents that a test has put into the database.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Documents {
+    /// Whether they are deleted.
+    pub deleted: bool,
+    /// How many there were, or why they are still there.
+    pub message: String,
+}
+
 /// What was measured. The common start and the end are written once, even if two operators should think that they lead.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[x_kube(
     validation = Rule::new("!has(oldSelf.startTime) || (has(self.startTime) && self.startTime == oldSelf.startTime)")
         .message("the common start of the producers is written once"),
-    validation = Rule::new("!has(oldSelf.completionTime) || self == oldSelf")
-        .message("the status of a finished LoadTest is not changed any more")
+    validation = Rule::new("!has(oldSelf.completionTime) || self == oldSelf \
+        || (!has(oldSelf.documents) && has(self.documents) && has(self.completionTime) \
+            && self.completionTime == oldSelf.completionTime && self.phase == oldSelf.phase \
+            && has(self.conditions) == has(oldSelf.conditions) \
+            && (!has(self.conditions) || self.conditions == oldSelf.conditions))")
+        .message("the status of a finished LoadTest is not changed any more, but once for its documents")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LoadTestStatus {
@@ -55,6 +69,9 @@ pub struct LoadTestStatus {
     /// Where the test is on its way.
     #[serde(default)]
     pub phase: Phase,
+    /// What became of the documents of a test with `keepDocuments: false`; absent until that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub documents: Option<Documents>,
     /// Accepted, Finished, Succeeded, ResultsValid, SLOsMet (where there are any), Reconciling, Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -273,7 +290,8 @@ pub struct PipelineAtStart {
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
     /// `Unstable`: images still piled up at the end, so that the percentiles depend on how long was measured. `Shared`:
-    /// the Pipeline had other images to classify, or shared a node with the producers.
+    /// the Pipeline had other images to classify, or shared a node with the producers. `DocumentsLeft`: what was to be
+    /// deleted from the database is still there.
     pub reason: String,
     /// One sentence with the numbers.
     pub message: String,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The field manager of this controller.
-const MANAGER: &str = "tailrace-load-test";
+pub const MANAGER: &str = "tailrace-load-test";
 
 /// Does what was decided. What has been done when an error comes is found by the next observation.
 pub async fn apply(context: &Context, seen: &Observation, decision: &Decision) -> Result<(), Error> {

@@ -8,6 +8,7 @@ pub mod build;
 pub mod changes;
 pub mod columns;
 pub mod decide;
+pub mod documents;
 pub mod environment;
 #[cfg(test)]
 mod fixtures;
@@ -81,7 +82,8 @@ async fn reconcile(cached: Arc<LoadTest>, context: Arc<Context>) -> Result<Actio
         decision = decide::finish(&seen, reasons::PRODUCER_FAILED, why);
         apply::apply(&context, &seen, &decision).await?;
     }
-    Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
+    let look_again = [decision.look_again, documents::tidy(&context, &seen.load_test, seen.pipeline.as_ref()).await?];
+    Ok(look_again.into_iter().flatten().min().map_or(Action::await_change(), Action::requeue))
 }
 
 /// Why the API server does not take the producers, if it would not take them the next time either: their podTemplate is

@@ -7,6 +7,7 @@ mod support;
 
 mod control;
 mod deletion;
+mod documents;
 mod failures;
 mod killed_operator;
 mod permissions;

@@ -6,6 +6,7 @@ use tailrace_crds::{conditions::reasons, load_test::LoadTestStatus, producer_rep
 
 use super::{
     super::{
+        documents,
         observation::Observation,
         producers::{Producer, producers},
         queue::{holder, is_held_by},
@@ -48,8 +49,8 @@ fn end_with(seen: &Observation, results: &[&ProducerResult], verdict: impl FnOnc
     go_on(seen, steps, status::finished(seen, status, &verdict), Duration::ZERO)
 }
 
-/// After the end: no load, no lock. A failed Job stays, since the log of its pod says why, and so does one whose log has
-/// the messages.
+/// After the end: no load, no documents that are not to be kept, no lock. A failed Job stays, since the log of its pod says
+/// why, and so does one whose log has the messages.
 pub(super) fn tidy_up(seen: &Observation) -> Decision {
     let spec = &seen.load_test.spec;
     let there = |index| seen.job(index).is_some_and(|job| job.metadata.deletion_timestamp.is_none());
@@ -67,11 +68,12 @@ pub(super) fn tidy_up(seen: &Observation) -> Decision {
     if !jobs.is_empty() {
         steps.push(Step::RemoveJobs(jobs));
     }
-    if is_held_by(seen.pipeline.as_ref().and_then(holder), &seen.load_test) {
+    let pending = documents::is_pending(&seen.load_test, seen.now);
+    if is_held_by(seen.pipeline.as_ref().and_then(holder), &seen.load_test) && !pending {
         steps.push(Step::ReleasePipeline);
     }
     let left = time_to_live(seen);
-    if left == Some(Duration::ZERO) {
+    if left == Some(Duration::ZERO) && !pending {
         steps.push(Step::DeleteTest);
     }
     Decision { steps, status: seen.status(), announcements: vec![], look_again: left.filter(|left| !left.is_zero()) }

@@ -2,6 +2,7 @@
 
 pub mod claims;
 mod database;
+pub mod documents;
 mod jobs;
 pub mod kafka;
 mod network;

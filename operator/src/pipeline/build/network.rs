@@ -70,12 +70,12 @@ fn protocol(server: Component) -> &'static str {
 }
 
 /// The broker takes whoever carries the Pipeline's label: its workers, its producers, and cameras that are given it.
-/// The database takes the pods that archive and check. The workers show their health and metrics to the cluster; the
+/// The database takes the pods that archive, check and delete. The workers show their health and metrics to the cluster; the
 /// Jobs listen to nobody.
 pub fn policies(pipeline: &Validated) -> Vec<NetworkPolicy> {
     let servers = managed_servers(pipeline).map(|(component, port)| {
         let from = match component {
-            Component::Database => components(pipeline, &[Component::Archive, Component::Check]),
+            Component::Database => components(pipeline, &[Component::Archive, Component::Check, Component::Documents]),
             _ => LabelSelector {
                 match_labels: Some(BTreeMap::from([(labels::PIPELINE.into(), pipeline.name.clone())])),
                 ..LabelSelector::default()
@@ -95,6 +95,7 @@ pub fn policies(pipeline: &Validated) -> Vec<NetworkPolicy> {
             Component::Archive,
             Component::Topics,
             Component::Check,
+            Component::Documents,
         ],
     );
     let workers = policy(pipeline, Component::Inference, workers, workers::HTTP_PORT, everywhere);
