@@ -88,6 +88,8 @@ pub mod reasons {
     pub const COOLING_DOWN: &str = "CoolingDown";
     /// A LoadTest of an Experiment did not succeed.
     pub const TEST_FAILED: &str = "TestFailed";
+    /// The object has a field that this version of Tailrace cannot read.
+    pub const UNREADABLE: &str = "Unreadable";
     /// A LoadTest of an Experiment has the name of one that is not the Experiment's.
     pub const NAME_TAKEN: &str = "NameTaken";
     /// The API server refused a LoadTest of an Experiment.

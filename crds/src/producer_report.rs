@@ -37,8 +37,10 @@ pub struct ProducerReportSpec {
 #[x_kube(
     validation = Rule::new("!has(oldSelf.podUid) || (has(self.podUid) && self.podUid == oldSelf.podUid)")
         .message("this report belongs to another pod"),
-    validation = Rule::new("!has(oldSelf.result) || (has(self.result) && self.result == oldSelf.result)")
-        .message("the result of a producer is written once")
+    validation = Rule::new("!has(oldSelf.result) || (has(self.result) ? self.result == oldSelf.result : has(self.summed))")
+        .message("the result of a producer is written once"),
+    validation = Rule::new("!has(oldSelf.summed) || (has(self.summed) && !has(self.result))")
+        .message("the result of this producer is a part of that of its LoadTest already")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerReportStatus {
@@ -57,6 +59,9 @@ pub struct ProducerReportStatus {
     /// The end: counts and histograms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ProducerResult>,
+    /// Set by the operator when the result has become a part of that of the LoadTest and is taken out of this report.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub summed: bool,
     /// Why the producer gave up, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

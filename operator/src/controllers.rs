@@ -1,18 +1,41 @@
-//! What all controllers do alike.
+//! What all controllers do alike: they are told of changes by the watches, and reconcile one object at a time.
 
-use std::{fmt::Debug, sync::Arc};
-
-use jiff::{Timestamp, Unit};
-use kube::{
-    Resource, ResourceExt,
-    runtime::{
-        controller::{self, Action},
-        reflector::ObjectRef,
-        watcher,
-    },
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    fmt::Debug,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
-use crate::{context::Context, writer::Error};
+use futures::{
+    FutureExt, Stream, StreamExt,
+    future::{BoxFuture, join_all},
+    stream::{BoxStream, select_all},
+};
+use jiff::{Timestamp, Unit};
+use kube::{
+    ResourceExt,
+    core::ObjectMeta,
+    runtime::{
+        applier,
+        controller::{self, Action},
+        reflector::ObjectRef,
+    },
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::{Instrument, info_span};
+
+use crate::{
+    context::Context,
+    lock,
+    logging::trimmed,
+    watch::{Change, Watch, Watched},
+    writer::Error,
+};
+
+/// The pause after a reconciliation that panicked, which would do so again.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(60);
 
 /// The time to the microsecond, as the API server keeps it.
 pub fn now() -> Timestamp {
@@ -20,33 +43,203 @@ pub fn now() -> Timestamp {
     now.round(Unit::Microsecond).unwrap_or(now)
 }
 
+/// A controller of the objects of one kind.
+pub struct Controller<K: Watched> {
+    watch: Watch<K>,
+    triggers: Vec<BoxStream<'static, ObjectRef<K>>>,
+    ready: Vec<BoxFuture<'static, ()>>,
+    config: controller::Config,
+}
+
+impl<K: Watched> Controller<K> {
+    /// A controller that reconciles each object of `watch` whenever it changes, so many at once.
+    pub fn new(watch: &Watch<K>, concurrency: u16) -> Self {
+        let changed = watch.changes().map(|change| reference(change.meta()));
+        let controller = Self {
+            watch: watch.clone(),
+            triggers: vec![changed.boxed()],
+            ready: vec![],
+            config: controller::Config::default().concurrency(concurrency),
+        };
+        controller.reads(watch)
+    }
+
+    /// Changes within this time are one.
+    pub fn debounce(mut self, time: Duration) -> Self {
+        self.config = self.config.debounce(time);
+        self
+    }
+
+    /// Begins only after all objects of `watch` are known.
+    pub fn reads<O: Watched>(mut self, watch: &Watch<O>) -> Self {
+        let watch = watch.clone();
+        // It ends without them only when the whole operator does.
+        self.ready.push(async move { drop(watch.ready().await) }.boxed());
+        self
+    }
+
+    /// Reconciles the objects that `affected` names for each change of another kind, which reconciliations may read.
+    pub fn watches<O: Watched, I>(
+        mut self,
+        watch: &Watch<O>,
+        affected: impl Fn(&Change<O>) -> I + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: IntoIterator<Item = ObjectRef<K>>,
+        I::IntoIter: Send + 'static,
+    {
+        let affected = watch.changes().flat_map(move |change| futures::stream::iter(affected(&change)));
+        self.triggers.push(affected.boxed());
+        self.reads(watch)
+    }
+
+    /// As [`Controller::watches`], of the objects that own the one that changed.
+    pub fn owns<O: Watched>(self, watch: &Watch<O>) -> Self {
+        self.watches(watch, |change| owners(change.meta()))
+    }
+
+    /// Works until `shutdown` is cancelled and the reconciliations in flight are over.
+    pub async fn run<F>(
+        self,
+        context: Arc<Context>,
+        shutdown: CancellationToken,
+        reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = Result<Action, Error>> + Send + 'static,
+    {
+        tokio::select! {
+            _ = join_all(self.ready) => {}
+            () = shutdown.cancelled() => return,
+        }
+        let waiting = Waiting { objects: Mutex::default(), watch: self.watch.clone(), context: context.clone() };
+        let waiting = Arc::new(waiting);
+        let queue = queue(self.triggers, waiting.clone()).take_until(shutdown.cancelled_owned());
+        let started = move |object: Arc<K>, context: Arc<Context>| {
+            waiting.is_taken(&object);
+            let work = reconcile(object.clone(), context.clone());
+            one(object, context, work).boxed()
+        };
+        let store = self.watch.store().clone();
+        let outcomes = applier(started, again, context.clone(), store, queue, self.config);
+        outcomes.for_each(async |outcome| ended(&context, outcome)).await;
+    }
+}
+
+fn queue<K: Watched>(
+    triggers: Vec<BoxStream<'static, ObjectRef<K>>>,
+    waiting: Arc<Waiting<K>>,
+) -> impl Stream<Item = Result<ObjectRef<K>, Infallible>> {
+    select_all(triggers).map(move |object| {
+        waiting.comes(&object);
+        Ok(object)
+    })
+}
+
+/// The owners of that kind.
+pub fn owners<K: Watched>(meta: &ObjectMeta) -> Vec<ObjectRef<K>> {
+    let namespace = meta.namespace.as_deref().unwrap_or_default();
+    let owners = meta.owner_references.iter().flatten();
+    let ours = owners.filter(|owner| owner.kind == K::kind(&()) && owner.api_version == K::api_version(&()));
+    ours.map(|owner| ObjectRef::new(&owner.name).within(namespace)).collect()
+}
+
+fn reference<K: Watched>(meta: &ObjectMeta) -> ObjectRef<K> {
+    let object = ObjectRef::new(meta.name.as_deref().unwrap_or_default());
+    object.within(meta.namespace.as_deref().unwrap_or_default())
+}
+
+/// The objects that a change asks to be reconciled, until that begins.
+struct Waiting<K: Watched> {
+    objects: Mutex<HashSet<ObjectRef<K>>>,
+    watch: Watch<K>,
+    context: Arc<Context>,
+}
+
+impl<K: Watched> Waiting<K> {
+    fn comes(&self, object: &ObjectRef<K>) {
+        let mut objects = lock(&self.objects);
+        // One that is gone is never taken.
+        if self.watch.store().get(object).is_some() {
+            objects.insert(object.clone());
+        } else {
+            objects.remove(object);
+        }
+        self.context.metrics.wait(&K::kind(&()), objects.len());
+    }
+
+    fn is_taken(&self, object: &K) {
+        let mut objects = lock(&self.objects);
+        objects.remove(&ObjectRef::from_obj(object));
+        self.context.metrics.wait(&K::kind(&()), objects.len());
+    }
+}
+
+/// Why a reconciliation came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Error(#[from] Error),
+    /// A fault of the operator, which stays with the object that brought it out.
+    #[error("the reconciliation panicked: {0}")]
+    Panicked(tokio::task::JoinError),
+}
+
+impl Failed {
+    /// For the metrics.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Panicked(_) => "panic",
+            Self::Error(error) if error.is_conflict() => "conflict",
+            Self::Error(error) if error.is_refusal() => "refused",
+            Self::Error(Error::Timeout { .. }) => "timeout",
+            Self::Error(_) => "request",
+        }
+    }
+}
+
+/// One reconciliation, in a task and a span of its own.
+async fn one<K: Watched>(
+    object: Arc<K>,
+    context: Arc<Context>,
+    work: impl Future<Output = Result<Action, Error>> + Send + 'static,
+) -> Result<Action, Failed> {
+    let (kind, namespace) = (K::kind(&()), object.namespace().unwrap_or_default());
+    let span = info_span!("reconcile", %kind, namespace, name = object.name_any());
+    context.metrics.begins(&kind);
+    let began = Instant::now();
+    let outcome = AbortOnDropHandle::new(tokio::spawn(work.instrument(span))).await;
+    let outcome = outcome.map_err(Failed::Panicked).and_then(|outcome| outcome.map_err(Failed::Error));
+    context.metrics.ends(&kind, began.elapsed(), outcome.as_ref().err().map(Failed::reason));
+    outcome
+}
+
 /// Tries again later, and later still the more often it has failed.
-pub fn retry<K>(object: Arc<K>, error: &Error, context: Arc<Context>) -> Action
-where
-    K: Resource<DynamicType = ()>,
-{
-    let delay = context.retries.delay_after(object.as_ref(), error);
-    let (kind, name) = (K::kind(&()), object.name_any());
-    if error.is_conflict() {
-        tracing::debug!(%kind, name, ?delay, "another writer was faster, tries again: {error}");
+fn again<K: Watched>(object: Arc<K>, error: &Failed, context: Arc<Context>) -> Action {
+    let (kind, namespace, name) = (K::kind(&()), object.namespace().unwrap_or_default(), object.name_any());
+    let delay = match error {
+        Failed::Panicked(_) => PAUSE_AFTER_PANIC,
+        Failed::Error(error) => context.retries.delay_after(object.as_ref(), error),
+    };
+    let why = trimmed(&error.to_string());
+    if error.reason() == "conflict" {
+        tracing::debug!(%kind, namespace, name, ?delay, "another writer was faster, tries again: {why}");
     } else {
-        tracing::warn!(%kind, name, ?delay, "could not go on, tries again: {error}");
+        tracing::warn!(%kind, namespace, name, ?delay, "could not go on, tries again: {why}");
     }
     Action::requeue(delay)
 }
 
-/// Logs what went wrong beside the reconciliations, and forgets the failures of what was reconciled.
-pub fn tell<K>(context: &Context, outcome: Result<(ObjectRef<K>, Action), controller::Error<Error, watcher::Error>>)
-where
-    K: Resource<DynamicType = ()> + Debug,
-{
+/// Forgets the failures of what was reconciled, or is gone.
+fn ended<K: Watched>(
+    context: &Context,
+    outcome: Result<(ObjectRef<K>, Action), controller::Error<Failed, Infallible>>,
+) {
     match outcome {
         Ok((object, _)) => context.retries.succeeded(&object),
         Err(controller::Error::ObjectNotFound(object)) => {
             context.retries.succeeded(&ObjectRef::<K>::new(&object.name).within(&object.namespace.unwrap_or_default()));
         }
-        // `retry` has logged the reconciler's own errors.
-        Err(controller::Error::ReconcilerFailed(..)) => {}
-        Err(error) => tracing::warn!("a watch of the controller of {}s failed and starts again: {error}", K::kind(&())),
+        // `again` has logged it, or the operator ends.
+        Err(_) => {}
     }
 }

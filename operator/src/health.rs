@@ -1,10 +1,39 @@
-//! `/livez` and `/readyz` for the kubelet: an operator that waits for the lease is as healthy as the one that has it.
+//! `/livez` and `/readyz` for the kubelet, `/metrics` for Prometheus.
+//!
+//! An operator that waits for the lease is as ready as the one that has it. One that has it and cannot list what it watches
+//! is not: it says what is missing, and nothing is gained by starting it again.
 
-use std::{io, net::SocketAddr};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, sync::Mutex};
 
-use axum::{Router, routing::get};
+use axum::{
+    Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use crate::{context::Context, lock};
+
+/// What keeps the operator from working, by what it lacks.
+#[derive(Debug, Default)]
+pub struct Readiness(Mutex<BTreeMap<String, String>>);
+
+impl Readiness {
+    /// `what` is lacking, and `why`.
+    pub fn lacks(&self, what: &str, why: String) {
+        lock(&self.0).insert(what.to_owned(), why);
+    }
+
+    /// `what` is there (again).
+    pub fn has(&self, what: &str) {
+        lock(&self.0).remove(what);
+    }
+
+    /// What is lacking, a line each; nothing if the operator is ready.
+    pub fn why_not(&self) -> Option<String> {
+        let lacking = lock(&self.0);
+        (!lacking.is_empty()).then(|| lacking.values().cloned().collect::<Vec<_>>().join("\n"))
+    }
+}
 
 /// Takes the port.
 ///
@@ -17,7 +46,24 @@ pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Answers until `shutdown` is cancelled.
-pub async fn serve(listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-    let routes = Router::new().route("/livez", get(|| async { "ok" })).route("/readyz", get(|| async { "ok" }));
+pub async fn serve(listener: TcpListener, context: Arc<Context>, shutdown: CancellationToken) -> io::Result<()> {
+    let routes = Router::new()
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .with_state(context);
     axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
+}
+
+async fn readyz(State(context): State<Arc<Context>>) -> (StatusCode, String) {
+    match context.readiness.why_not() {
+        None => (StatusCode::OK, "ok".into()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    }
+}
+
+async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
+    /// OpenMetrics, which Prometheus asks for first.
+    const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, FORMAT)], context.metrics.encode(&context.watches))
 }

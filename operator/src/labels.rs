@@ -15,6 +15,12 @@ pub const ROUND: &str = "tailrace.dev/round";
 /// The part that an object plays.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 
+/// An annotation of what the operator has made: a digest of what it asked for when it did.
+pub const ASKED_FOR: &str = "tailrace.dev/applied";
+
+/// Selects what the operator has made.
+pub const MADE_HERE: &str = "app.kubernetes.io/managed-by=tailrace-operator";
+
 /// What a pod does in a Pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {

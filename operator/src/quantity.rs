@@ -36,8 +36,16 @@ pub fn check(resources: &ResourceRequirements) -> Result<(), NotAQuantity> {
 /// The notation is that of the
 /// [Kubernetes API](https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/).
 pub fn bytes(quantity: &Quantity) -> Result<u64, NotASize> {
-    let refused = || NotASize(quantity.0.clone());
-    let text = quantity.0.as_str();
+    Ok(value(&quantity.0)?.min(i64::MAX as f64) as u64)
+}
+
+/// Whether two texts are the same quantity, as `1024Mi` and `1Gi`.
+pub fn is_same(one: &str, other: &str) -> bool {
+    one == other || matches!((value(one), value(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+fn value(text: &str) -> Result<f64, NotASize> {
+    let refused = || NotASize(text.to_owned());
     let unit_at = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-' | 'e' | 'E')).unwrap_or(text.len());
     let (number, unit) = match &text[unit_at..] {
         // `E` is the unit exa at the end of a number and an exponent within.
@@ -50,7 +58,7 @@ pub fn bytes(quantity: &Quantity) -> Result<u64, NotASize> {
     if value.is_nan() || value < 0.0 {
         return Err(refused());
     }
-    Ok(value.min(i64::MAX as f64) as u64)
+    Ok(value)
 }
 
 fn factor(unit: &str) -> Option<f64> {

@@ -94,6 +94,10 @@ fn go_on(seen: &Observation, mut status: ExperimentStatus) -> Decision {
                 );
                 return end(seen, status, Verdict::failure(reasons::NAME_TAKEN, message));
             }
+            Found::Unreadable(why) => {
+                let message = format!("LoadTest \"{name}\" cannot be read: {why}");
+                return end(seen, status, Verdict::failure(reasons::TEST_FAILED, message));
+            }
             Found::Nothing => return make(seen, status, &planned),
         }
     }

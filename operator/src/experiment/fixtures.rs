@@ -1,6 +1,6 @@
 //! Experiments and LoadTests for unit tests, put together like sentences.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -60,7 +60,7 @@ pub fn max_rate(from: i32, to: i32) -> Experiment {
 
 /// An Experiment that nobody has looked at.
 pub fn new(experiment: Experiment) -> Observation {
-    Observation { experiment, tests: vec![], now: begin() }
+    Observation { experiment, tests: vec![], unreadable: BTreeMap::new(), now: begin() }
 }
 
 /// How a LoadTest ends.
@@ -103,13 +103,13 @@ impl Observation {
     pub fn after(mut self, decision: &Decision) -> Self {
         self.experiment.status = Some(decision.status.clone());
         self.tests.retain(|test| !decision.delete.iter().any(|deleted| deleted.name_any() == test.name_any()));
-        self.tests.extend(decision.create.as_deref().cloned());
+        self.tests.extend(decision.create.as_deref().cloned().map(Arc::new));
         self
     }
 
     /// Only the LoadTest was made: the operator was killed before it wrote the status.
     pub fn killed_after_creation(mut self, decision: &Decision) -> Self {
-        self.tests.extend(decision.create.as_deref().cloned());
+        self.tests.extend(decision.create.as_deref().cloned().map(Arc::new));
         self
     }
 
@@ -128,7 +128,7 @@ impl Observation {
 
     /// The LoadTest of that name.
     pub fn test_mut(&mut self, name: &str) -> &mut LoadTest {
-        self.tests.iter_mut().find(|test| test.name_any() == name).unwrap()
+        Arc::make_mut(self.tests.iter_mut().find(|test| test.name_any() == name).unwrap())
     }
 
     /// The status that was written.

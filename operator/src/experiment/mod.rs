@@ -17,20 +17,11 @@ pub mod table;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
-use kube::runtime::{
-    Controller,
-    controller::{self, Action},
-    watcher,
-};
-use tailrace_crds::{Experiment, LoadTest};
+use kube::runtime::controller::Action;
+use tailrace_crds::Experiment;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    context::Context,
-    controllers::{retry, tell},
-    writer::Error,
-};
+use crate::{context::Context, controllers::Controller, writer::Error};
 
 /// How many Experiments are looked at at once.
 const CONCURRENCY: u16 = 4;
@@ -39,19 +30,15 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// Runs the controller of Experiments until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
-    Controller::new(context.watched::<Experiment>(), watcher::Config::default())
-        .owns(context.watched::<LoadTest>(), watcher::Config::default())
-        .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
-        .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, retry, context.clone())
-        .for_each(async |outcome| tell(&context, outcome))
+    Controller::new(context.watches.experiments(), CONCURRENCY)
+        .debounce(DEBOUNCE)
+        .owns(context.watches.load_tests())
+        .run(context.clone(), shutdown, reconcile)
         .await;
 }
 
-async fn reconcile(cached: Arc<Experiment>, context: Arc<Context>) -> Result<Action, Error> {
-    let Some(seen) = observe::observe(&context, &cached).await? else {
-        return Ok(Action::await_change());
-    };
+async fn reconcile(known: Arc<Experiment>, context: Arc<Context>) -> Result<Action, Error> {
+    let seen = observe::observe(&context, &known);
     let decision = apply::apply(&context, &seen, decide::decide(&seen)).await?;
     Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
 }

@@ -1,5 +1,7 @@
 //! What the API server holds about one Experiment, at one moment.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tailrace_crds::{
@@ -19,7 +21,9 @@ pub struct Observation {
     /// The Experiment itself.
     pub experiment: Experiment,
     /// All LoadTests of its namespace.
-    pub tests: Vec<LoadTest>,
+    pub tests: Vec<Arc<LoadTest>>,
+    /// Those that cannot be read, with the reasons.
+    pub unreadable: BTreeMap<String, String>,
     /// The time.
     pub now: Timestamp,
 }
@@ -33,6 +37,8 @@ pub enum Found<'a> {
     Ours(&'a LoadTest),
     /// A LoadTest that somebody else made.
     Foreign,
+    /// A LoadTest that cannot be read, and why.
+    Unreadable(&'a str),
 }
 
 impl Observation {
@@ -56,7 +62,10 @@ impl Observation {
 
     /// The LoadTest of that name.
     pub fn test(&self, name: &str) -> Found<'_> {
-        match self.tests.iter().find(|test| test.name_any() == name) {
+        if let Some(why) = self.unreadable.get(name) {
+            return Found::Unreadable(why);
+        }
+        match self.tests.iter().map(Arc::as_ref).find(|test| test.metadata.name.as_deref() == Some(name)) {
             None => Found::Nothing,
             Some(test) if is_owned_by(test, &self.experiment) => Found::Ours(test),
             Some(_) => Found::Foreign,
@@ -66,7 +75,7 @@ impl Observation {
     /// The LoadTests of all rounds but this one.
     pub fn of_other_rounds(&self, round: i32) -> impl Iterator<Item = &LoadTest> {
         let prefix = build::prefix(&self.experiment, round);
-        let ours = self.tests.iter().filter(|test| is_owned_by(*test, &self.experiment));
+        let ours = self.tests.iter().map(Arc::as_ref).filter(|test| is_owned_by(*test, &self.experiment));
         ours.filter(move |test| test.metadata.deletion_timestamp.is_none() && !test.name_any().starts_with(&prefix))
     }
 }

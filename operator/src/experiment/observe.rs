@@ -1,23 +1,20 @@
-//! Reads what a decision needs.
+//! Reads what a decision needs, which the watches know. They may be a moment behind: the status is written with the version
+//! that it was decided on, and a LoadTest has a name that can be taken only once.
 
-use kube::{Api, ResourceExt, api::ListParams};
-use tailrace_crds::{Experiment, LoadTest};
+use kube::ResourceExt;
+use tailrace_crds::Experiment;
 
 use super::observation::Observation;
-use crate::{
-    context::Context,
-    controllers::now,
-    writer::{Error, bounded},
-};
+use crate::{context::Context, controllers::now};
 
-/// Reads the Experiment and the LoadTests beside it, or nothing if it is gone. `cached` only says which one.
-pub async fn observe(context: &Context, cached: &Experiment) -> Result<Option<Observation>, Error> {
-    let namespace = cached.namespace().unwrap_or_default();
-    let experiments = Api::<Experiment>::namespaced(context.client.clone(), &namespace);
-    let Some(experiment) = bounded("read", cached, experiments.get_opt(&cached.name_any())).await? else {
-        return Ok(None);
-    };
-    let tests = Api::<LoadTest>::namespaced(context.client.clone(), &namespace);
-    let tests = bounded("list the LoadTests of", &experiment, tests.list(&ListParams::default())).await?.items;
-    Ok(Some(Observation { experiment, tests, now: now() }))
+/// The Experiment and the LoadTests beside it.
+pub fn observe(context: &Context, experiment: &Experiment) -> Observation {
+    let namespace = experiment.namespace().unwrap_or_default();
+    let tests = context.watches.load_tests();
+    Observation {
+        experiment: experiment.clone(),
+        tests: tests.list(&namespace, |_| true),
+        unreadable: tests.unreadable(&namespace).into_iter().collect(),
+        now: now(),
+    }
 }

@@ -2,6 +2,7 @@
 
 use kube::{ResourceExt, runtime::events::EventType};
 use serde::Serialize;
+use serde_json::json;
 use tailrace_crds::pipeline::ActiveLoadTest;
 
 use super::{
@@ -26,6 +27,7 @@ pub async fn apply(context: &Context, seen: &Observation, decision: &Decision) -
             Step::TakePipeline => name_active_test(&writer, seen, Some(this_test(seen))).await?,
             Step::StartProducers(indices) => start_producers(context, &writer, seen, indices).await?,
             Step::RemoveJobs(indices) => remove_jobs(&writer, seen, indices).await?,
+            Step::DropResults(indices) => drop_results(&writer, seen, indices).await?,
             Step::ReleasePipeline => name_active_test(&writer, seen, None).await?,
             Step::KeepHistograms(files) => drop(writer.apply(&build::histograms(&seen.load_test, files)).await?),
             Step::DeleteTest => return writer.delete(&seen.load_test).await,
@@ -82,6 +84,13 @@ async fn start_producers(context: &Context, writer: &Writer, seen: &Observation,
 async fn remove_jobs(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
     for job in indices.iter().filter_map(|index| seen.job(*index)) {
         writer.delete(job).await?;
+    }
+    Ok(())
+}
+
+async fn drop_results(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
+    for report in indices.iter().filter_map(|index| seen.report(*index)) {
+        writer.merge_status(report, json!({ "result": null, "summed": true })).await?;
     }
     Ok(())
 }

@@ -56,10 +56,24 @@ pub enum Step {
     RemoveJobs(Vec<i32>),
     /// Remove this test's name from the status of the Pipeline.
     ReleasePipeline,
+    /// Take the results out of the reports of these producers: they are a part of that of the test.
+    DropResults(Vec<i32>),
     /// Keep the measurement second by second in a ConfigMap.
     KeepHistograms(Box<Files>),
     /// Delete the test and all that belongs to it.
     DeleteTest,
+}
+
+impl Decision {
+    /// Whether it starts or ends something, so that it must not be made on what may be a moment old.
+    pub fn is_momentous(&self, seen: &Observation) -> bool {
+        let before = seen.status();
+        let starts_or_deletes =
+            |step: &Step| matches!(step, Step::TakePipeline | Step::StartProducers(_) | Step::DeleteTest);
+        self.steps.iter().any(starts_or_deletes)
+            || (self.status.phase.is_final() && !before.phase.is_final())
+            || self.status.start_time != before.start_time
+    }
 }
 
 /// What is to be done next.
@@ -72,9 +86,16 @@ pub fn decide(seen: &Observation) -> Decision {
         (Phase::Succeeded | Phase::Failed | Phase::Aborted, ..) => tidy_up(seen),
         (_, _, None) if seen.load_test.spec.abort => end_aborted(seen),
         (Phase::Queued, ..) => queue(seen),
-        (_, None, _) => {
-            finish(seen, reasons::PIPELINE_NOT_FOUND, format!("{} was deleted while the test ran", the_pipeline(seen)))
-        }
+        (_, None, _) => match &seen.unreadable.pipeline {
+            Some(why) => {
+                let message = format!("{} cannot be read any more: {why}", the_pipeline(seen));
+                finish(seen, reasons::PIPELINE_NOT_FOUND, message)
+            }
+            None => {
+                let message = format!("{} was deleted while the test ran", the_pipeline(seen));
+                finish(seen, reasons::PIPELINE_NOT_FOUND, message)
+            }
+        },
         (_, Some(_), None) => start(seen),
         (_, Some(_), Some(start_time)) => run(seen, start_time.0),
     }

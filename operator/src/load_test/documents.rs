@@ -23,7 +23,7 @@ use crate::{
         build::documents::{DEADLINE_SECONDS, delete_documents, job_name},
         validate::validate,
     },
-    pods,
+    pods, reading,
     writer::{Error, Writer, bounded},
 };
 
@@ -69,6 +69,12 @@ pub async fn tidy(
     load_test: &LoadTest,
     pipeline: Option<&Pipeline>,
 ) -> Result<Option<Duration>, Error> {
+    if !is_pending(load_test, now()) {
+        return Ok(None);
+    }
+    // The watch keeps only a part of the status of a test that is over, and all of it is written below.
+    let found = reading::get::<LoadTest>(&context.client, load_test, "read", &load_test.name_any()).await?;
+    let Some(Ok(load_test)) = &found else { return Ok(None) };
     if !is_pending(load_test, now()) {
         return Ok(None);
     }

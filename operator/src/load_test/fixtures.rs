@@ -20,7 +20,11 @@ use tailrace_crds::{
 };
 use tailrace_measure::histogram::LatencyHistogram;
 
-use super::{build, decide::Decision, observation::Observation};
+use super::{
+    build,
+    decide::Decision,
+    observation::{Observation, Unreadable},
+};
 use crate::settings::Images;
 
 /// The time at which every test begins.
@@ -85,6 +89,7 @@ pub fn new_test() -> Observation {
         baseline: None,
         refusals: BTreeMap::new(),
         reports: vec![],
+        unreadable: Unreadable::default(),
         now: begin(),
     }
 }

@@ -24,18 +24,15 @@ pub mod sum;
 
 use std::sync::Arc;
 
-use futures::StreamExt;
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     ResourceExt,
     runtime::{
-        Controller,
-        controller::{self, Action},
+        controller::Action,
         reflector::{ObjectRef, Store},
-        watcher,
     },
 };
-use tailrace_crds::{LoadTest, Pipeline, ProducerReport, conditions::reasons};
+use tailrace_crds::{LoadTest, ProducerReport, conditions::reasons};
 use tokio_util::sync::CancellationToken;
 
 use self::{
@@ -44,8 +41,9 @@ use self::{
 };
 use crate::{
     context::Context,
-    controllers::{retry, tell},
-    labels::{self, Component},
+    controllers::{Controller, owners},
+    labels,
+    watch::Change,
     writer::Error,
 };
 
@@ -54,29 +52,30 @@ const CONCURRENCY: u16 = 8;
 
 /// Runs the controller of LoadTests until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
-    let of_producers = format!("{}={}", labels::COMPONENT, Component::Producer.as_str());
-    let of_producers = || watcher::Config::default().labels(&of_producers);
-    let controller = Controller::new(context.watched::<LoadTest>(), watcher::Config::default());
-    let (tests, tests_too) = (controller.store(), controller.store());
-    controller
-        .with_config(controller::Config::default().concurrency(CONCURRENCY))
-        .owns(context.watched::<Job>(), of_producers())
-        .watches(context.watched::<ProducerReport>(), watcher::Config::default(), |report| test_of_report(&report))
-        .watches(context.watched::<Pod>(), of_producers(), move |pod| tests_of_pod(&tests, &pod))
-        .watches(context.watched::<Pipeline>(), watcher::Config::default(), move |pipeline| {
-            tests_of_pipeline(&tests_too, pipeline.namespace().as_deref(), &pipeline.name_any())
+    let watches = &context.watches;
+    let tests = watches.load_tests().store().clone();
+    let tests_too = tests.clone();
+    Controller::new(watches.load_tests(), CONCURRENCY)
+        .owns(watches.jobs())
+        .watches(watches.reports(), test_of_report)
+        .watches(watches.pods(), move |change| tests_of_pod(&tests, change))
+        .watches(watches.pipelines(), move |change| {
+            let pipeline = change.meta();
+            tests_of_pipeline(&tests_too, pipeline.namespace.as_deref(), pipeline.name.as_deref().unwrap_or_default())
         })
-        .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(reconcile, retry, context.clone())
-        .for_each(async |outcome| tell(&context, outcome))
+        .run(context.clone(), shutdown, reconcile)
         .await;
 }
 
-async fn reconcile(cached: Arc<LoadTest>, context: Arc<Context>) -> Result<Action, Error> {
-    let Some(seen) = observe::observe(&context, &cached).await? else {
-        return Ok(Action::await_change());
-    };
-    let mut decision = decide::decide(&seen);
+async fn reconcile(known: Arc<LoadTest>, context: Arc<Context>) -> Result<Action, Error> {
+    let seen = observe::observe_known(&context, &known).await?;
+    let (mut seen, mut decision) = decided(seen).await?;
+    if decision.is_momentous(&seen) {
+        let Some(now) = observe::observe(&context, &known).await? else {
+            return Ok(Action::await_change());
+        };
+        (seen, decision) = decided(now).await?;
+    }
     if let Err(error) = apply::apply(&context, &seen, &decision).await {
         let why = refusal(&seen, &decision, &error).ok_or(error)?;
         decision = decide::finish(&seen, reasons::PRODUCER_FAILED, why);
@@ -84,6 +83,21 @@ async fn reconcile(cached: Arc<LoadTest>, context: Arc<Context>) -> Result<Actio
     }
     let look_again = [decision.look_again, documents::tidy(&context, &seen.load_test, seen.pipeline.as_ref()).await?];
     Ok(look_again.into_iter().flatten().min().map_or(Action::await_change(), Action::requeue))
+}
+
+/// The decision. Histograms are decoded and summed where that keeps nothing else waiting.
+async fn decided(seen: Observation) -> Result<(Observation, Decision), Error> {
+    let is_big =
+        seen.reports.iter().filter_map(|report| report.status.as_ref()).any(|status| status.progress.is_some());
+    if !is_big || is_finished(&seen.load_test) {
+        let decision = decide::decide(&seen);
+        return Ok((seen, decision));
+    }
+    let decided = tokio::task::spawn_blocking(move || {
+        let decision = decide::decide(&seen);
+        (seen, decision)
+    });
+    Ok(decided.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
 }
 
 /// Why the API server does not take the producers, if it would not take them the next time either: their podTemplate is
@@ -96,31 +110,30 @@ fn refusal(seen: &Observation, decision: &Decision, error: &Error) -> Option<Str
 }
 
 /// Progress is no news: it is read on a timer, since each of many producers writes it often.
-fn test_of_report(report: &ProducerReport) -> Option<ObjectRef<LoadTest>> {
-    let status = report.status.as_ref();
+fn test_of_report(change: &Change<ProducerReport>) -> Vec<ObjectRef<LoadTest>> {
+    let status = change.object().and_then(|report| report.status.as_ref());
     let sends = status.is_some_and(|status| status.progress.is_some());
     let ended = status.is_some_and(|status| status.result.is_some() || status.failure.is_some());
-    (!sends || ended).then(|| reference(report.namespace().as_deref(), &report.spec.load_test))
+    let gone = matches!(change, Change::Gone(_));
+    if !sends || ended || gone { owners(change.meta()) } else { vec![] }
 }
 
 /// The pod's own test and, since they may wait for its end, those that want the same Pipeline.
-fn tests_of_pod(tests: &Store<LoadTest>, pod: &Pod) -> Vec<ObjectRef<LoadTest>> {
-    let namespace = pod.namespace();
-    let own = pod.labels().get(labels::LOAD_TEST).map(|test| reference(namespace.as_deref(), test));
-    let waiting = pod.labels().get(labels::PIPELINE).map(|pipeline| {
-        let mut waiting = tests_of_pipeline(tests, namespace.as_deref(), pipeline);
-        waiting.retain(|test| Some(test) != own.as_ref());
-        waiting
-    });
-    own.iter().cloned().chain(waiting.into_iter().flatten()).collect()
+fn tests_of_pod(tests: &Store<LoadTest>, change: &Change<Pod>) -> Vec<ObjectRef<LoadTest>> {
+    let pod = change.meta();
+    let (namespace, labels) = (pod.namespace.as_deref(), pod.labels.clone().unwrap_or_default());
+    // Pods of the Pipeline itself are watched through the Pipeline.
+    let Some(own) = labels.get(labels::LOAD_TEST).map(|test| reference(namespace, test)) else { return vec![] };
+    let waiting = labels.get(labels::PIPELINE).map(|pipeline| tests_of_pipeline(tests, namespace, pipeline));
+    waiting.into_iter().flatten().filter(|test| *test != own).chain([own.clone()]).collect()
 }
 
 /// The tests of a Pipeline that are not over.
 fn tests_of_pipeline(tests: &Store<LoadTest>, namespace: Option<&str>, pipeline: &str) -> Vec<ObjectRef<LoadTest>> {
-    let wanted = |test: &Arc<LoadTest>| {
+    let wanted = |test: &LoadTest| {
         test.namespace().as_deref() == namespace && test.spec.pipeline_ref.name == pipeline && !is_finished(test)
     };
-    tests.state().iter().filter(|test| wanted(test)).map(|test| ObjectRef::from_obj(test.as_ref())).collect()
+    tests.state_filter(wanted).iter().map(|test| ObjectRef::from_obj(test.as_ref())).collect()
 }
 
 fn reference(namespace: Option<&str>, test: &str) -> ObjectRef<LoadTest> {

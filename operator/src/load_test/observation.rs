@@ -1,6 +1,10 @@
 //! What the API server holds about one LoadTest, at one moment.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
@@ -24,8 +28,8 @@ pub struct Observation {
     pub load_test: LoadTest,
     /// Its Pipeline, if it exists.
     pub pipeline: Option<Pipeline>,
-    /// The other LoadTests of the same Pipeline.
-    pub others: Vec<LoadTest>,
+    /// The other LoadTests of the same Pipeline that are not over.
+    pub others: Vec<Arc<LoadTest>>,
     /// The Jobs of all producers of the Pipeline, of other tests too.
     pub jobs: Vec<Job>,
     /// All pods of the Pipeline, its own and those of producers.
@@ -36,8 +40,19 @@ pub struct Observation {
     pub refusals: BTreeMap<String, String>,
     /// The reports that this test owns. They are read after Jobs and pods: a producer reports before it ends.
     pub reports: Vec<ProducerReport>,
+    /// What is there and cannot be read.
+    pub unreadable: Unreadable,
     /// The time.
     pub now: Timestamp,
+}
+
+/// What is there and cannot be read, with the reasons.
+#[derive(Clone, Debug, Default)]
+pub struct Unreadable {
+    /// The Pipeline.
+    pub pipeline: Option<String>,
+    /// Reports, by name.
+    pub reports: BTreeMap<String, String>,
 }
 
 /// The test that another one is compared with.
@@ -81,18 +96,21 @@ impl Baseline {
     }
 }
 
-/// Whether `load_test` is found by going from baseline to baseline.
-pub fn waits_for_itself(load_test: &LoadTest, tests: &[LoadTest]) -> bool {
+/// Whether `load_test` is found by going from baseline to baseline, each of which `find` finds by its name.
+pub fn waits_for_itself(load_test: &LoadTest, find: impl Fn(&str) -> Option<Arc<LoadTest>>) -> bool {
     let baseline = |test: &LoadTest| test.spec.baseline_ref.as_ref().map(|reference| reference.name.clone());
     let mut next = baseline(load_test);
-    // A circle without this test in it ends here, too.
-    for _ in 0..=tests.len() {
-        let Some(name) = next else { return false };
+    let mut seen = HashSet::new();
+    while let Some(name) = next {
         if name == load_test.name_any() {
             return true;
         }
-        let unfinished = tests.iter().find(|test| test.name_any() == name && !is_finished(test));
-        next = unfinished.and_then(baseline);
+        let unfinished = find(&name).filter(|test| !is_finished(test));
+        next = unfinished.and_then(|test| baseline(&test));
+        // A circle without this test in it ends here, too.
+        if !seen.insert(name) {
+            return false;
+        }
     }
     false
 }

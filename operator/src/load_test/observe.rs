@@ -1,128 +1,243 @@
-//! Reads what a decision needs.
+//! Reads what a decision needs: from the watches, which may be a moment behind, or from the API server itself.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::{try_join, try_join4};
+use futures::future::try_join;
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, Pod},
     events::v1::Event,
 };
-use kube::{Api, Resource, ResourceExt, api::ListParams, core::NamespaceResourceScope};
-use serde::de::DeserializeOwned;
+use kube::{Api, ResourceExt, api::ListParams, core::error_boundary::InvalidObject};
 use tailrace_crds::{LoadTest, Pipeline, ProducerReport, load_test::Phase};
 
 use super::{
     build,
-    observation::{Baseline, Observation, is_finished, is_owned_by, waits_for_itself},
+    observation::{Baseline, Observation, Unreadable, is_finished, is_owned_by, producer_name, waits_for_itself},
+    queue::holder,
 };
 use crate::{
     context::Context,
     controllers::now,
     labels::{self, Component},
+    logging::trimmed,
+    reading,
+    watch::Watched,
     writer::{Error, bounded},
 };
 
-/// Reads the test and all that belongs to it, or nothing if it is gone. `cached` only says which one.
+/// What the watches know of the test and all that belongs to it. Of reports it is only known that they have a result.
+pub async fn observe_known(context: &Context, load_test: &LoadTest) -> Result<Observation, Error> {
+    if is_finished(load_test) {
+        return Ok(observe_finished(context, load_test));
+    }
+    let watches = &context.watches;
+    let namespace = load_test.namespace().unwrap_or_default();
+    let pipeline = load_test.spec.pipeline_ref.name.as_str();
+    let of_pipeline =
+        |labels: &BTreeMap<String, String>| labels.get(labels::PIPELINE).is_some_and(|name| name == pipeline);
+    let pods = watches.pods().list(&namespace, |pod| of_pipeline(pod.labels()));
+    let jobs = watches.jobs().list(&namespace, |job| of_pipeline(job.labels()) && is_of_producer(job));
+    let around = Around {
+        jobs: jobs.into_iter().map(owned).collect(),
+        pods: pods.into_iter().map(owned).collect(),
+        ..Around::known(context, load_test)
+    };
+    let others = others(context, load_test);
+    let baseline = baseline(context, load_test);
+    complete(context, load_test.clone(), around, others, baseline).await
+}
+
+/// Of a test that is over only what may be left of it: there are many of them.
+fn observe_finished(context: &Context, load_test: &LoadTest) -> Observation {
+    let namespace = load_test.namespace().unwrap_or_default();
+    let jobs = (0..load_test.spec.producers)
+        .filter_map(|index| context.watches.jobs().get(&namespace, &producer_name(load_test, index)));
+    let jobs: Vec<_> = jobs.filter(|job| is_owned_by(job.as_ref(), load_test)).map(owned).collect();
+    let of_them = |pod: &Pod| jobs.iter().any(|job| is_owned_by(pod, job));
+    let pods = if jobs.is_empty() { vec![] } else { context.watches.pods().list(&namespace, of_them) };
+    let Around { pipeline, reports, unreadable, .. } = Around::known(context, load_test);
+    Observation {
+        load_test: load_test.clone(),
+        pipeline,
+        others: vec![],
+        pods: pods.into_iter().map(owned).collect(),
+        jobs,
+        baseline: None,
+        refusals: BTreeMap::new(),
+        reports,
+        unreadable,
+        now: now(),
+    }
+}
+
+/// What the API server itself holds, or nothing if the test is gone. Whatever starts or ends a test is decided on this.
 pub async fn observe(context: &Context, cached: &LoadTest) -> Result<Option<Observation>, Error> {
-    let tests = Api::<LoadTest>::namespaced(context.client.clone(), &cached.namespace().unwrap_or_default());
-    let Some(load_test) = bounded("read", cached, tests.get_opt(&cached.name_any())).await? else {
-        return Ok(None);
-    };
-    let reader = Reader { context, load_test: &load_test };
-    let (mut pipeline, tests, jobs, mut pods) =
-        try_join4(reader.pipeline(), reader.tests(), reader.jobs(), reader.pods()).await?;
-    let reports = reader.reports().await?;
+    let client = &context.client;
+    let found = reading::get::<LoadTest>(client, cached, "read", &cached.name_any()).await?;
+    let Some(Ok(load_test)) = found else { return Ok(None) };
+    let mut around = Around::default();
+    (around.jobs, around.pods) = try_join(jobs(context, &load_test), pods(context, &load_test)).await?;
+    reports(context, &load_test, &mut around).await?;
+    let name = &load_test.spec.pipeline_ref.name;
+    match reading::get::<Pipeline>(client, &load_test, "read the Pipeline of", name).await? {
+        Some(Ok(pipeline)) => around.pipeline = Some(pipeline),
+        Some(Err(invalid)) => around.unreadable.pipeline = Some(trimmed(&invalid.error)),
+        None => {}
+    }
+    let others = with_holder(context, &load_test, around.pipeline.as_ref()).await?;
+    let mut baseline = baseline(context, &load_test);
     let result = |report: &ProducerReport| report.status.as_ref().is_some_and(|status| status.result.is_some());
-    let to_be_judged = !is_finished(&load_test) && !reports.is_empty() && reports.iter().all(result);
-    if to_be_judged {
+    if !is_finished(&load_test) && !around.reports.is_empty() && around.reports.iter().all(result) {
         // Whatever had changed by the time of the last report counts.
-        (pipeline, pods) = try_join(reader.pipeline(), reader.pods()).await?;
+        around.pods = pods(context, &load_test).await?;
+        if let Some(baseline) = &mut baseline {
+            read_measurement(context, &load_test, baseline).await?;
+        }
     }
-    let baseline = baseline(context, &load_test, &tests, to_be_judged).await?;
+    complete(context, load_test, around, others, baseline).await.map(Some)
+}
+
+/// What is around a test.
+#[derive(Default)]
+struct Around {
+    pipeline: Option<Pipeline>,
+    jobs: Vec<Job>,
+    pods: Vec<Pod>,
+    reports: Vec<ProducerReport>,
+    unreadable: Unreadable,
+}
+
+impl Around {
+    /// The Pipeline and the reports as the watches know them.
+    fn known(context: &Context, load_test: &LoadTest) -> Self {
+        let watches = &context.watches;
+        let namespace = load_test.namespace().unwrap_or_default();
+        let pipeline = load_test.spec.pipeline_ref.name.as_str();
+        let names = || (0..load_test.spec.producers).map(|index| producer_name(load_test, index));
+        let reports = names().filter_map(|name| watches.reports().get(&namespace, &name));
+        let unreadable = names().filter_map(|name| {
+            let why = watches.reports().why_unreadable(&namespace, &name)?;
+            Some((name, why))
+        });
+        Self {
+            pipeline: watches.pipelines().get(&namespace, pipeline).map(owned),
+            reports: reports.filter(|report| is_owned_by(report.as_ref(), load_test)).map(owned).collect(),
+            unreadable: Unreadable {
+                pipeline: watches.pipelines().why_unreadable(&namespace, pipeline),
+                reports: unreadable.collect(),
+            },
+            ..Self::default()
+        }
+    }
+}
+
+async fn complete(
+    context: &Context,
+    load_test: LoadTest,
+    around: Around,
+    others: Vec<Arc<LoadTest>>,
+    baseline: Option<Baseline>,
+) -> Result<Observation, Error> {
+    let Around { pipeline, jobs, pods, reports, unreadable } = around;
     let refusals = refusals(context, &load_test, &jobs, &pods).await?;
-    let beside = |other: &LoadTest| {
-        other.spec.pipeline_ref == load_test.spec.pipeline_ref && other.metadata.uid != load_test.metadata.uid
-    };
-    let others = tests.into_iter().filter(beside).collect();
     let now = now();
-    Ok(Some(Observation { load_test, pipeline, others, jobs, pods, baseline, refusals, reports, now }))
+    Ok(Observation { load_test, pipeline, others, jobs, pods, baseline, refusals, reports, unreadable, now })
 }
 
-/// Reads what is around a test.
-struct Reader<'a> {
-    context: &'a Context,
-    load_test: &'a LoadTest,
+fn owned<K: Clone>(object: Arc<K>) -> K {
+    Arc::unwrap_or_clone(object)
 }
 
-impl Reader<'_> {
-    fn api<K>(&self) -> Api<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-    {
-        Api::namespaced(self.context.client.clone(), &self.load_test.namespace().unwrap_or_default())
-    }
-
-    async fn list<K>(&self, verb: &'static str, labels: &str) -> Result<Vec<K>, Error>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
-    {
-        let api = self.api::<K>();
-        let labelled = ListParams::default().labels(labels);
-        Ok(bounded(verb, self.load_test, api.list(&labelled)).await?.items)
-    }
-
-    fn of_pipeline(&self) -> String {
-        format!("{}={}", labels::PIPELINE, self.load_test.spec.pipeline_ref.name)
-    }
-
-    async fn pipeline(&self) -> Result<Option<Pipeline>, Error> {
-        let pipelines = self.api::<Pipeline>();
-        let found = pipelines.get_opt(&self.load_test.spec.pipeline_ref.name);
-        bounded("read the Pipeline of", self.load_test, found).await
-    }
-
-    async fn tests(&self) -> Result<Vec<LoadTest>, Error> {
-        self.list("list the tests beside", "").await
-    }
-
-    async fn jobs(&self) -> Result<Vec<Job>, Error> {
-        let of_producers = format!("{},{}={}", self.of_pipeline(), labels::COMPONENT, Component::Producer.as_str());
-        self.list("list the Jobs beside", &of_producers).await
-    }
-
-    async fn pods(&self) -> Result<Vec<Pod>, Error> {
-        self.list("list the pods beside", &self.of_pipeline()).await
-    }
-
-    async fn reports(&self) -> Result<Vec<ProducerReport>, Error> {
-        let of_test = format!("{}={}", labels::LOAD_TEST, self.load_test.name_any());
-        let mut reports: Vec<ProducerReport> = self.list("list the reports of", &of_test).await?;
-        reports.retain(|report| is_owned_by(report, self.load_test));
-        Ok(reports)
-    }
+fn is_of_producer(job: &Job) -> bool {
+    job.labels().get(labels::COMPONENT).is_some_and(|component| component == Component::Producer.as_str())
 }
 
-/// The test that this one is compared with, which may be one of another Pipeline. Its measurement is big, so it is read
-/// only when there is something to compare.
-async fn baseline(
+fn of_pipeline(load_test: &LoadTest) -> String {
+    format!("{}={}", labels::PIPELINE, load_test.spec.pipeline_ref.name)
+}
+
+async fn jobs(context: &Context, load_test: &LoadTest) -> Result<Vec<Job>, Error> {
+    let of_producers = format!("{},{}={}", of_pipeline(load_test), labels::COMPONENT, Component::Producer.as_str());
+    let found = reading::list(&context.client, load_test, "list the Jobs beside", &of_producers).await?;
+    Ok(readable(found))
+}
+
+async fn pods(context: &Context, load_test: &LoadTest) -> Result<Vec<Pod>, Error> {
+    let found = reading::list(&context.client, load_test, "list the pods beside", &of_pipeline(load_test)).await?;
+    Ok(readable(found))
+}
+
+/// The reports are read after Jobs and pods: a producer reports before it ends.
+async fn reports(context: &Context, load_test: &LoadTest, around: &mut Around) -> Result<(), Error> {
+    let of_test = format!("{}={}", labels::LOAD_TEST, load_test.name_any());
+    for report in reading::list::<ProducerReport>(&context.client, load_test, "list the reports of", &of_test).await? {
+        match report {
+            Ok(report) if is_owned_by(&report, load_test) => around.reports.push(report),
+            Ok(_) => {}
+            Err(invalid) => {
+                let InvalidObject { metadata, error } = *invalid;
+                around.unreadable.reports.insert(metadata.name.unwrap_or_default(), trimmed(&error));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn readable<K: Watched>(found: Vec<Result<K, Box<InvalidObject>>>) -> Vec<K> {
+    found.into_iter().filter_map(Result::ok).collect()
+}
+
+/// The other tests of the same Pipeline that are not over.
+fn others(context: &Context, load_test: &LoadTest) -> Vec<Arc<LoadTest>> {
+    let namespace = load_test.namespace().unwrap_or_default();
+    context.watches.load_tests().list(&namespace, |other| {
+        !is_finished(other)
+            && other.spec.pipeline_ref == load_test.spec.pipeline_ref
+            && other.metadata.uid != load_test.metadata.uid
+    })
+}
+
+/// The test that has the Pipeline may be so new that the watch does not know it yet.
+async fn with_holder(
     context: &Context,
     load_test: &LoadTest,
-    tests: &[LoadTest],
-    with_files: bool,
-) -> Result<Option<Baseline>, Error> {
-    let Some(reference) = &load_test.spec.baseline_ref else { return Ok(None) };
-    let test = tests.iter().find(|test| test.name_any() == reference.name).cloned();
-    let histograms = test.as_ref().and_then(|test| test.status.as_ref()?.histograms.clone());
-    let mut files = None;
-    if let Some(histograms) = histograms.filter(|_| with_files && !is_finished(load_test)) {
-        let namespace = load_test.namespace().unwrap_or_default();
-        let maps = Api::<ConfigMap>::namespaced(context.client.clone(), &namespace);
-        let map = bounded("read the baseline of", load_test, maps.get_opt(&histograms.config_map)).await?;
-        files = map.as_ref().and_then(build::files);
+    pipeline: Option<&Pipeline>,
+) -> Result<Vec<Arc<LoadTest>>, Error> {
+    // Without the caches nothing is known of a line; whoever decides has them, or is about to.
+    let _ = context.watches.load_tests().ready().await;
+    let mut others = others(context, load_test);
+    let Some(holder) = pipeline.and_then(holder) else { return Ok(others) };
+    let is_it = |test: &LoadTest| test.metadata.uid.as_deref() == Some(holder.uid.as_str());
+    if !is_it(load_test) && !others.iter().any(|other| is_it(other)) {
+        let verb = "read the LoadTest that has the Pipeline of";
+        let found = reading::get::<LoadTest>(&context.client, load_test, verb, &holder.name).await?;
+        others.extend(found.and_then(Result::ok).filter(|test| is_it(test) && !is_finished(test)).map(Arc::new));
     }
-    let waits_for_this = waits_for_itself(load_test, tests);
-    Ok(Some(Baseline { name: reference.name.clone(), test, waits_for_this, files }))
+    Ok(others)
+}
+
+/// The test that this one is compared with, which may be one of another Pipeline.
+fn baseline(context: &Context, load_test: &LoadTest) -> Option<Baseline> {
+    let reference = load_test.spec.baseline_ref.as_ref()?;
+    let namespace = load_test.namespace().unwrap_or_default();
+    let find = |name: &str| context.watches.load_tests().get(&namespace, name);
+    let test = find(&reference.name).map(owned);
+    let waits_for_this = waits_for_itself(load_test, find);
+    Some(Baseline { name: reference.name.clone(), test, waits_for_this, files: None })
+}
+
+/// The baseline with its measurement, which is big, so it is read only when there is something to compare.
+async fn read_measurement(context: &Context, load_test: &LoadTest, baseline: &mut Baseline) -> Result<(), Error> {
+    let found = reading::get::<LoadTest>(&context.client, load_test, "read the baseline of", &baseline.name).await?;
+    baseline.test = found.and_then(Result::ok);
+    let histograms = baseline.test.as_ref().and_then(|test| test.status.as_ref()?.histograms.as_ref());
+    if let Some(histograms) = histograms {
+        let verb = "read the histograms of the baseline of";
+        let map = reading::get::<ConfigMap>(&context.client, load_test, verb, &histograms.config_map).await?;
+        baseline.files = map.and_then(Result::ok).as_ref().and_then(build::files);
+    }
+    Ok(())
 }
 
 /// Why the Job controller could not make pods, such as a quota: nobody but its events says so. They are asked for only

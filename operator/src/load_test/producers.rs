@@ -4,7 +4,7 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use tailrace_crds::producer_report::{ProducerReport, ProducerResult};
 
-use super::observation::{Observation, job_condition};
+use super::observation::{Observation, job_condition, producer_name};
 use crate::pods;
 
 /// How far a producer is.
@@ -18,6 +18,8 @@ pub enum Producer<'a> {
     Ready,
     /// It has reported its result.
     Done(&'a ProducerResult),
+    /// Its result has become a part of that of the test.
+    Summed,
     /// It will not report; why.
     Failed(String),
 }
@@ -37,12 +39,18 @@ pub fn failure(producers: &[Producer<'_>]) -> Option<String> {
 
 fn producer(seen: &Observation, index: i32) -> Producer<'_> {
     let job = seen.job(index);
+    if let Some(why) = seen.unreadable.reports.get(&producer_name(&seen.load_test, index)) {
+        return Producer::Failed(format!("its report cannot be read: {why}"));
+    }
     let Some(report) = seen.report(index) else {
         return if seen.status().start_time.is_some() { lost("report") } else { Producer::Missing };
     };
     let status = report.status.as_ref();
     if let Some(result) = status.and_then(|status| status.result.as_ref()) {
         return Producer::Done(result);
+    }
+    if status.is_some_and(|status| status.summed) {
+        return Producer::Summed;
     }
     if let Some(why) = status.and_then(|status| status.failure.clone()) {
         return Producer::Failed(why);

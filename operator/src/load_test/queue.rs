@@ -3,6 +3,8 @@
 //! The Pipeline's status names the test that has it. The operator writes that name with the resourceVersion it has read,
 //! so of two that try, one gets a conflict.
 
+use std::sync::Arc;
+
 use kube::ResourceExt;
 use tailrace_crds::{
     LoadTest, Pipeline,
@@ -33,13 +35,13 @@ pub enum Turn {
 }
 
 /// Where `load_test` stands among the `others` of its Pipeline.
-pub fn turn(load_test: &LoadTest, others: &[LoadTest], pipeline: Option<&Pipeline>) -> Turn {
+pub fn turn(load_test: &LoadTest, others: &[Arc<LoadTest>], pipeline: Option<&Pipeline>) -> Turn {
     let holder = pipeline.and_then(holder);
     if is_held_by(holder, load_test) {
         return Turn::Ours;
     }
-    let (active, mut line): (Vec<_>, Vec<_>) =
-        others.iter().filter(|other| still_counts(other)).partition(|other| is_held_by(holder, other));
+    let (active, mut line): (Vec<&LoadTest>, Vec<_>) =
+        others.iter().map(Arc::as_ref).filter(|other| still_counts(other)).partition(|other| is_held_by(holder, other));
     line.push(load_test);
     line.sort_by_key(|waiting| (waiting.creation_timestamp(), waiting.name_any()));
     let place = 1 + line.iter().take_while(|waiting| waiting.uid() != load_test.uid()).count();
@@ -94,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_oldest_is_the_first_and_then_the_name_decides() {
-        let (young, a, b) = (load_test("0", 2), load_test("a", 1), load_test("b", 1));
+        let [young, a, b] = [("0", 2), ("a", 1), ("b", 1)].map(|(name, created)| Arc::new(load_test(name, created)));
         assert_eq!(turn(&a, &[b.clone(), young.clone()], None), Turn::Next);
         let behind = |place| Turn::Behind { waits_for: "a".into(), place, length: 3 };
         assert_eq!(turn(&b, &[young.clone(), a.clone()], None), behind(2));
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn who_has_the_pipeline_keeps_it_though_older_ones_come() {
-        let (old, young) = (load_test("old", 0), load_test("young", 1));
+        let [old, young] = [("old", 0), ("young", 1)].map(|(name, created)| Arc::new(load_test(name, created)));
         assert_eq!(turn(&young, std::slice::from_ref(&old), Some(&held_by("young"))), Turn::Ours);
         let behind = Turn::Behind { waits_for: "young".into(), place: 1, length: 1 };
         assert_eq!(turn(&old, &[young], Some(&held_by("young"))), behind);
@@ -113,10 +115,10 @@ mod tests {
     fn the_lock_of_a_test_that_is_gone_finished_or_being_deleted_is_free() {
         let test = load_test("test", 1);
         assert_eq!(turn(&test, &[], Some(&held_by("gone"))), Turn::Next);
-        assert_eq!(turn(&test, &[finished("over")], Some(&held_by("over"))), Turn::Next);
+        assert_eq!(turn(&test, &[finished("over").into()], Some(&held_by("over"))), Turn::Next);
         let mut deleted = load_test("deleted", 0);
         deleted.metadata.deletion_timestamp = deleted.metadata.creation_timestamp.clone();
-        assert_eq!(turn(&test, &[deleted], Some(&held_by("deleted"))), Turn::Next);
+        assert_eq!(turn(&test, &[deleted.into()], Some(&held_by("deleted"))), Turn::Next);
     }
 
     #[test]
@@ -130,6 +132,6 @@ mod tests {
     fn others_go_before_one_that_is_suspended() {
         let mut suspended = load_test("suspended", 0);
         suspended.spec.suspend = true;
-        assert_eq!(turn(&load_test("test", 1), &[suspended], None), Turn::Next);
+        assert_eq!(turn(&load_test("test", 1), &[suspended.into()], None), Turn::Next);
     }
 }

@@ -1,10 +1,8 @@
 //! Makes the objects of a Pipeline what they should be.
 
-use std::fmt::Debug;
-
 use k8s_openapi::api::{apps::v1::StatefulSet, batch::v1::Job, core::v1::PersistentVolumeClaim};
-use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::NamespaceResourceScope};
-use serde::{Serialize, de::DeserializeOwned};
+use kube::ResourceExt;
+use serde::Serialize;
 use serde_json::json;
 use tailrace_crds::Pipeline;
 
@@ -14,18 +12,22 @@ use super::{
         Resources,
         claims::{SERVERS, claim_name},
     },
-    observe::{Observed, is_owned_by, jobs_and_pods},
+    observe::{Observed, is_labelled, is_owned_by, jobs_and_pods},
     reports,
     validate::Validated,
     volumes::{self, Standing, Volume},
 };
 use crate::{
+    context::Context,
     labels::{Component, PIPELINE},
-    writer::{self, Writer, bounded},
+    reading,
+    watch::{Watch, Watched},
+    writer::{self, Writer},
 };
 
 /// Makes the claims of the volumes what they should be, those `found` of servers that are not wanted at present included.
 pub async fn claims(
+    context: &Context,
     writer: &Writer,
     pipeline: &Validated,
     resources: &Resources,
@@ -42,13 +44,14 @@ pub async fn claims(
             writer.merge(claim, change).await?;
         }
         if let Some(wanted) = wanted {
-            volumes.push(volume(writer, pipeline, component, found, wanted).await?);
+            volumes.push(volume(context, writer, pipeline, component, found, wanted).await?);
         }
     }
     Ok(volumes)
 }
 
 async fn volume(
+    context: &Context,
     writer: &Writer,
     pipeline: &Validated,
     component: Component,
@@ -59,7 +62,15 @@ async fn volume(
     let Some(claim) = found else {
         return match writer.create(wanted).await {
             Ok(claim) => Ok(Volume { component, name, claim: Some(claim), standing: Standing::Good }),
+            // It is ours if the watch only does not know it yet.
             Err(error) if error.is_conflict() => {
+                let there = reading::get::<PersistentVolumeClaim>(&context.client, wanted, "read", &name).await?;
+                let ours = there.and_then(Result::ok).filter(|claim| is_labelled(claim, &pipeline.name));
+                if let Some(claim) = ours {
+                    let why = volumes::why_unusable(&claim, pipeline);
+                    let standing = why.map_or_else(|| volumes::standing(&claim), Standing::Unusable);
+                    return Ok(Volume { component, name, claim: Some(claim), standing });
+                }
                 let standing = volumes::somebody_elses(&name, &pipeline.name);
                 Ok(Volume { component, name, claim: None, standing })
             }
@@ -85,30 +96,33 @@ async fn volume(
 /// them when they start; all pods start at once and wait for each other themselves. No server starts on a volume that
 /// cannot be used.
 pub async fn workloads(
-    client: &Client,
+    context: &Context,
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
     volumes: Vec<Volume>,
 ) -> Result<Observed, writer::Error> {
+    let Context { watches, applied, .. } = context;
     for service in &resources.services {
-        writer.apply(service).await?;
+        applied.keep(writer, watches.services(), service).await?;
     }
     for policy in &resources.network_policies {
-        writer.apply(policy).await?;
+        applied.keep(writer, watches.network_policies(), policy).await?;
     }
-    writer.apply(&resources.permissions.account).await?;
-    writer.apply(&resources.permissions.role).await?;
-    writer.apply(&resources.permissions.binding).await?;
+    applied.keep(writer, watches.accounts(), &resources.permissions.account).await?;
+    applied.keep(writer, watches.roles(), &resources.permissions.role).await?;
+    applied.keep(writer, watches.role_bindings(), &resources.permissions.binding).await?;
     let mut observed = Observed { volumes, ..Observed::default() };
-    observed.kafka = server(client, writer, &observed, Component::Kafka, resources.kafka.as_ref()).await?;
-    observed.database = server(client, writer, &observed, Component::Database, resources.database.as_ref()).await?;
-    observed.archive = optional(writer, resources.archive.as_ref()).await?;
-    for (component, deployment) in &resources.inference {
-        observed.inference.push((*component, writer.apply(deployment).await?));
+    observed.kafka = server(context, writer, &observed, Component::Kafka, resources.kafka.as_ref()).await?;
+    observed.database = server(context, writer, &observed, Component::Database, resources.database.as_ref()).await?;
+    if let Some(archive) = &resources.archive {
+        observed.archive = Some(applied.keep(writer, watches.deployments(), archive).await?);
     }
-    delete_what_is_not_wanted(client, writer, pipeline, resources).await?;
-    (observed.jobs, observed.pods) = jobs_and_pods(client, pipeline).await?;
+    for (component, deployment) in &resources.inference {
+        observed.inference.push((*component, applied.keep(writer, watches.deployments(), deployment).await?));
+    }
+    delete_what_is_not_wanted(context, writer, pipeline, resources).await?;
+    (observed.jobs, observed.pods) = jobs_and_pods(watches, pipeline);
     observed.workers = reports::current(pipeline, &observed.pods);
     Ok(observed)
 }
@@ -116,7 +130,7 @@ pub async fn workloads(
 /// The StatefulSet of a server whose volume can be used. A set that has a claim template cannot lose it: it is replaced
 /// by one without, and its pod and its claim stay.
 async fn server(
-    client: &Client,
+    context: &Context,
     writer: &Writer,
     observed: &Observed,
     component: Component,
@@ -128,12 +142,12 @@ async fn server(
     let has_template = |set: &StatefulSet| {
         set.spec.as_ref().is_some_and(|spec| spec.volume_claim_templates.iter().flatten().next().is_some())
     };
-    let (before, error) = match writer.apply(wanted).await {
+    let (before, error) = match context.applied.keep(writer, context.watches.stateful_sets(), wanted).await {
         Ok(set) if has_template(&set) => (Some(set), None),
         Ok(set) => return Ok(Some(set)),
         Err(error) if error.is_refusal() => {
-            let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &wanted.namespace().unwrap_or_default());
-            (bounded("read", wanted, sets.get_opt(&wanted.name_any())).await?.filter(has_template), Some(error))
+            let set = reading::get::<StatefulSet>(&context.client, wanted, "read", &wanted.name_any()).await?;
+            (set.and_then(Result::ok).filter(has_template), Some(error))
         }
         Err(error) => return Err(error),
     };
@@ -144,51 +158,38 @@ async fn server(
     }
 }
 
-async fn optional<K>(writer: &Writer, object: Option<&K>) -> Result<Option<K>, writer::Error>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
-{
-    match object {
-        Some(object) => writer.apply(object).await.map(Some),
-        None => Ok(None),
-    }
-}
-
 /// The archive can be switched off, and the managed database with it; the topology can be changed.
 async fn delete_what_is_not_wanted(
-    client: &Client,
+    context: &Context,
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
 ) -> Result<(), writer::Error> {
+    let watches = &context.watches;
     let inference = resources.inference.iter().map(|(_, deployment)| deployment);
     let sets = [&resources.kafka, &resources.database].into_iter().flatten();
     tokio::try_join!(
-        delete_others(client, writer, pipeline, inference.chain(&resources.archive)),
-        delete_others(client, writer, pipeline, sets),
-        delete_others(client, writer, pipeline, resources.services.iter()),
-        delete_others(client, writer, pipeline, resources.network_policies.iter()),
+        delete_others(watches.deployments(), writer, pipeline, inference.chain(&resources.archive)),
+        delete_others(watches.stateful_sets(), writer, pipeline, sets),
+        delete_others(watches.services(), writer, pipeline, resources.services.iter()),
+        delete_others(watches.network_policies(), writer, pipeline, resources.network_policies.iter()),
     )?;
     Ok(())
 }
 
 /// Deletes the objects of a kind that the Pipeline owns, but for those that are `wanted`.
-async fn delete_others<'a, K>(
-    client: &Client,
+async fn delete_others<'a, K: Watched + Serialize>(
+    watch: &Watch<K>,
     writer: &Writer,
     pipeline: &Pipeline,
     wanted: impl Iterator<Item = &'a K>,
-) -> Result<(), writer::Error>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + 'a,
-{
+) -> Result<(), writer::Error> {
     let wanted: Vec<String> = wanted.map(ResourceExt::name_any).collect();
-    let api: Api<K> = Api::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
-    let made_for_it = ListParams::default().labels(&format!("{PIPELINE}={}", pipeline.name_any()));
-    let found = bounded("look for what is not wanted any more of", pipeline, api.list(&made_for_it)).await?;
-    for object in found.iter().filter(|object| is_owned_by(*object, pipeline)) {
+    let name = pipeline.name_any();
+    let of_it = |object: &K| object.labels().get(PIPELINE) == Some(&name) && is_owned_by(object, pipeline);
+    for object in watch.list(&pipeline.namespace().unwrap_or_default(), of_it) {
         if !wanted.contains(&object.name_any()) && object.meta().deletion_timestamp.is_none() {
-            writer.delete(object).await?;
+            writer.delete(object.as_ref()).await?;
         }
     }
     Ok(())

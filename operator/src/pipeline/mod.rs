@@ -16,22 +16,13 @@ mod volumes;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::StreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
-    batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod, Service},
-    networking::v1::NetworkPolicy,
-};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{
     ResourceExt,
-    core::PartialObjectMeta,
     runtime::{
-        Controller,
-        controller::{self, Action},
+        controller::Action,
         reflector::{ObjectRef, Store},
-        watcher,
     },
 };
 use serde_json::json;
@@ -41,8 +32,9 @@ use tokio_util::sync::CancellationToken;
 use self::{attempts::Attempts, build::claims, status::Jobs, validate::validate};
 use crate::{
     context::Context,
-    controllers::{retry, tell},
+    controllers::Controller,
     labels::{COMPONENT, Component, PIPELINE},
+    watch::{Change, Watched},
     writer::{Error, Writer},
 };
 
@@ -58,44 +50,48 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 
 /// Runs the controller of Pipelines until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
-    let made_here = || watcher::Config::default().labels("app.kubernetes.io/managed-by=tailrace-operator");
-    let with_label = || watcher::Config::default().labels(PIPELINE);
-    let pods = format!("{PIPELINE},{COMPONENT}!={}", Component::Producer.as_str());
-    let controller = Controller::new(context.watched::<Pipeline>(), watcher::Config::default());
-    let (all, others) = (controller.store(), controller.store());
-    let neighbours = move |pipeline: Pipeline| {
-        let sharing = others.state().into_iter().filter(move |other| neighbours::share(&pipeline, other));
-        sharing.map(|other| ObjectRef::from_obj(other.as_ref())).collect::<Vec<_>>()
-    };
-    controller
-        .watches(context.watched::<Pipeline>(), watcher::Config::default(), neighbours)
-        .owns(context.watched::<Service>(), made_here())
-        .owns(context.watched::<NetworkPolicy>(), made_here())
-        .owns(context.watched::<StatefulSet>(), made_here())
-        .owns(context.watched::<Deployment>(), made_here())
-        .owns(context.watched::<Job>(), made_here())
-        .watches(context.watched::<PartialObjectMeta<Pod>>(), watcher::Config::default().labels(&pods), pipeline_of)
-        .watches(context.watched::<PartialObjectMeta<PersistentVolumeClaim>>(), with_label(), pipeline_of)
-        .with_config(controller::Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
-        .graceful_shutdown_on(shutdown.cancelled_owned())
-        .run(move |pipeline, context| reconcile(pipeline, context, all.clone()), retry, context.clone())
-        .for_each(async |outcome| tell(&context, outcome))
+    let watches = &context.watches;
+    let all = watches.pipelines().store().clone();
+    Controller::new(watches.pipelines(), CONCURRENCY)
+        .debounce(DEBOUNCE)
+        .watches(watches.pipelines(), move |change| neighbours_of(&all, change))
+        .owns(watches.services())
+        .owns(watches.network_policies())
+        .owns(watches.accounts())
+        .owns(watches.roles())
+        .owns(watches.role_bindings())
+        .owns(watches.stateful_sets())
+        .owns(watches.deployments())
+        .owns(watches.jobs())
+        .watches(watches.pods(), pipeline_of)
+        .watches(watches.claims(), pipeline_of)
+        .run(context.clone(), shutdown, reconcile)
         .await;
 }
 
-/// The Pipeline that a pod or a claim is part of.
-fn pipeline_of<K>(object: PartialObjectMeta<K>) -> Option<ObjectRef<Pipeline>> {
-    let name = object.metadata.labels.as_ref()?.get(PIPELINE)?;
-    Some(ObjectRef::new(name).within(object.metadata.namespace.as_ref()?))
+/// The Pipelines on the same topics.
+fn neighbours_of(all: &Store<Pipeline>, change: &Change<Pipeline>) -> Vec<ObjectRef<Pipeline>> {
+    let Some(pipeline) = change.object() else { return vec![] };
+    let sharing = all.state_filter(|other| neighbours::share(pipeline, other));
+    sharing.iter().map(|other| ObjectRef::from_obj(other.as_ref())).collect()
 }
 
-async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>, all: Store<Pipeline>) -> Result<Action, Error> {
+/// The Pipeline that a pod or a claim is part of. Producers are no part of it.
+fn pipeline_of<K: Watched>(change: &Change<K>) -> Option<ObjectRef<Pipeline>> {
+    let meta = change.meta();
+    let labels = meta.labels.as_ref()?;
+    let is_producer = labels.get(COMPONENT).is_some_and(|component| component == Component::Producer.as_str());
+    let name = labels.get(PIPELINE).filter(|_| !is_producer)?;
+    Some(ObjectRef::new(name).within(meta.namespace.as_deref()?))
+}
+
+async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {
     if pipeline.metadata.deletion_timestamp.is_some() {
         // What it owns goes with it, and its volumes with the policy Delete, which made them its own.
         return Ok(Action::await_change());
     }
     let writer = Writer::new(context.client.clone(), MANAGER);
-    let found = observe::claims(&context.client, &pipeline).await?;
+    let found = observe::claims(&context.watches, &pipeline);
     let validated =
         match validate(&pipeline).and_then(|validated| validated.on_volume(volumes::of_broker(&found, &pipeline))) {
             Ok(validated) => validated,
@@ -105,7 +101,8 @@ async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>, all: Store<Pi
                 return Ok(Action::await_change());
             }
         };
-    let neighbours = neighbours::sharing(&pipeline, all.state().iter().map(AsRef::as_ref));
+    let neighbours =
+        neighbours::sharing(&pipeline, context.watches.pipelines().store().state().iter().map(AsRef::as_ref));
     let outcome = bring_about(&context, &writer, &pipeline, &validated, &found, neighbours).await;
     if let Err(error) = &outcome
         && context.retries.is_lasting(pipeline.as_ref(), error)
@@ -125,8 +122,8 @@ async fn bring_about(
     neighbours: Vec<String>,
 ) -> Result<Action, Error> {
     let mut resources = build::build(validated, &context.settings.images);
-    let volumes = apply::claims(writer, validated, &resources, found).await?;
-    let mut observed = apply::workloads(&context.client, writer, pipeline, &resources, volumes).await?;
+    let volumes = apply::claims(context, writer, validated, &resources, found).await?;
+    let mut observed = apply::workloads(context, writer, pipeline, &resources, volumes).await?;
     observed.neighbours = neighbours;
     let (topics, check) = (observed.uids(&[Component::Kafka]), observed.uids(&claims::SERVERS));
     resources.name_jobs_after(validated, &topics, &check);
@@ -161,7 +158,8 @@ async fn forget_workers(writer: &Writer, pipeline: &Pipeline, pods: &[String]) -
 /// Writes the status if it differs, and events about what is new in it.
 async fn report(context: &Context, writer: &Writer, pipeline: &Pipeline, status: PipelineStatus) -> Result<(), Error> {
     let before = status::previous(pipeline);
-    if writer.apply_status(pipeline, &before, &status, false).await? {
+    // Locked: an event about what is new must not come twice because the watch is a moment behind.
+    if writer.apply_status(pipeline, &before, &status, true).await? {
         for news in events::news(&before.conditions, &status.conditions) {
             context.event(pipeline, news.type_, &news.reason, &news.note).await;
         }

@@ -1,20 +1,23 @@
 //! What is there of a Pipeline besides what its writes return: Jobs and pods.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod},
 };
-use kube::{Api, Client, Resource, ResourceExt, api::ListParams, core::ObjectMeta};
+use kube::{Resource, ResourceExt, core::ObjectMeta};
 use tailrace_crds::{Pipeline, pipeline::WorkerStatus};
 
 use super::volumes::Volume;
 use crate::{
     labels::{COMPONENT, Component, PIPELINE},
     pods::{self, Trouble},
-    writer::{self, bounded},
+    watch::Watches,
 };
 
 /// The workloads as the API server returned them, and what they have made.
@@ -130,25 +133,27 @@ fn is_observed(metadata: &ObjectMeta, observed: Option<i64>) -> bool {
 }
 
 /// The claims of the Pipeline, by label: those that are kept have no owner.
-pub async fn claims(client: &Client, pipeline: &Pipeline) -> Result<Vec<PersistentVolumeClaim>, writer::Error> {
-    let claims = Api::<PersistentVolumeClaim>::namespaced(client.clone(), &pipeline.namespace().unwrap_or_default());
-    let labelled = ListParams::default().labels(&format!("{PIPELINE}={}", pipeline.name_any()));
-    Ok(bounded("list the claims of", pipeline, claims.list(&labelled)).await?.items)
+pub fn claims(watches: &Watches, pipeline: &Pipeline) -> Vec<PersistentVolumeClaim> {
+    let (namespace, name) = (pipeline.namespace().unwrap_or_default(), pipeline.name_any());
+    let claims = watches.claims().list(&namespace, |claim| is_labelled(claim, &name));
+    claims.into_iter().map(Arc::unwrap_or_clone).collect()
 }
 
-/// The Jobs and pods of a Pipeline. Jobs of an earlier Pipeline of the same name are not its own.
-pub async fn jobs_and_pods(client: &Client, pipeline: &Pipeline) -> Result<(Vec<Job>, Vec<Pod>), writer::Error> {
-    let namespace = pipeline.namespace().unwrap_or_default();
-    let selector = format!("{PIPELINE}={},{COMPONENT}!={}", pipeline.name_any(), Component::Producer.as_str());
-    let list = ListParams::default().labels(&selector);
-    let (jobs, pods): (Api<Job>, Api<Pod>) =
-        (Api::namespaced(client.clone(), &namespace), Api::namespaced(client.clone(), &namespace));
-    let (jobs, pods) = tokio::try_join!(
-        bounded("list the Jobs of", pipeline, jobs.list(&list)),
-        bounded("list the pods of", pipeline, pods.list(&list)),
-    )?;
-    let jobs = jobs.items.into_iter().filter(|job| is_owned_by(job, pipeline)).collect();
-    Ok((jobs, pods.items))
+/// The Jobs and pods of a Pipeline, as the watches know them. Jobs of an earlier Pipeline of the same name are not its own.
+pub fn jobs_and_pods(watches: &Watches, pipeline: &Pipeline) -> (Vec<Job>, Vec<Pod>) {
+    let (namespace, name) = (pipeline.namespace().unwrap_or_default(), pipeline.name_any());
+    let is_producer = |labels: &BTreeMap<String, String>| {
+        labels.get(COMPONENT).is_some_and(|component| component == Component::Producer.as_str())
+    };
+    let is_part = |job: &Job| is_labelled(job, &name) && !is_producer(job.labels()) && is_owned_by(job, pipeline);
+    let jobs = watches.jobs().list(&namespace, is_part);
+    let pods = watches.pods().list(&namespace, |pod| is_labelled(pod, &name) && !is_producer(pod.labels()));
+    (jobs.into_iter().map(Arc::unwrap_or_clone).collect(), pods.into_iter().map(Arc::unwrap_or_clone).collect())
+}
+
+/// Whether the object is labelled as a part of the Pipeline of that name.
+pub fn is_labelled(object: &impl Resource, pipeline: &str) -> bool {
+    object.meta().labels.as_ref().and_then(|labels| labels.get(PIPELINE)).is_some_and(|name| name == pipeline)
 }
 
 /// Whether `owner` is among the owners of `object`.

@@ -82,7 +82,7 @@ async fn finish(namespace: &Namespace) -> Value {
     let reports = namespace.list::<ProducerReport>().await;
     let done = |index: i32| {
         let report = reports.iter().find(|report| report.spec.index == index);
-        report.and_then(|report| report.status.as_ref()).is_some_and(|status| status.result.is_some())
+        report.and_then(|report| report.status.as_ref()).is_some_and(|status| status.summed || status.result.is_some())
     };
     let left: Vec<_> = (0..).zip(runs()).filter(|(index, _)| !done(*index)).collect();
     for (index, _) in &left {

@@ -65,7 +65,8 @@ impl ApiServer {
         Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
     }
 
-    async fn start() -> Self {
+    /// A server of its own, for a test that changes what all would share.
+    pub async fn start() -> Self {
         let folder = temporary_folder();
         let [etcd, etcd_peers, port] = free_ports();
         let mut processes = vec![Process::remove_at_end(&folder)];

@@ -10,4 +10,4 @@ mod process;
 
 pub use api_server::{ApiServer, api_server, program};
 pub use namespace::{Kind, Namespace};
-pub use operator::Operator;
+pub use operator::{Operator, get};

@@ -1,10 +1,14 @@
 //! The operator's controllers, in tasks that can be killed.
 
-use std::sync::Arc;
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::Arc,
+};
 
 use clap::Parser;
 use kube::Client;
-use tailrace_operator::{context::Context, settings::Settings};
+use tailrace_operator::{context::Context, health, run_controllers, settings::Settings};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -76,6 +80,18 @@ impl Operator {
         Self { task: tokio::spawn(controller(Arc::new(context), shutdown.clone())), _shutdown: shutdown }
     }
 
+    /// Starts the whole operator but its lease, and returns where it answers.
+    pub async fn serving(namespace: &Namespace) -> (Self, SocketAddr) {
+        let listener = health::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let controllers = |context: Arc<Context>, shutdown: CancellationToken| async move {
+            let serving = health::serve(listener, context.clone(), shutdown.clone());
+            let (served, ()) = tokio::join!(serving, run_controllers(context, shutdown));
+            served.unwrap();
+        };
+        (Self::with_client(namespace.client.clone(), namespace, controllers), address)
+    }
+
     /// What the operator's controllers work with.
     pub fn context(namespace: &Namespace) -> Arc<Context> {
         Arc::new(Context::new(namespace.client.clone(), settings(&namespace.name)))
@@ -92,6 +108,21 @@ impl Drop for Operator {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The status and the body of what a server answers.
+pub async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = asked.await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 /// As the chart gives them.

@@ -175,7 +175,7 @@ fn a_name_that_is_taken_ends_the_experiment() {
     let mut seen = begun(sweep(&[1], 1));
     let mut foreign = *decide(&seen).create.unwrap();
     foreign.metadata.owner_references = None;
-    seen.tests.push(foreign);
+    seen.tests.push(foreign.into());
     let decision = decide(&seen);
     assert_eq!((decision.create.is_none(), decision.status.phase), (true, Phase::Failed));
     assert!(decision.status.message.unwrap().starts_with("LoadTest \"sweep-1-01-1\" was made by somebody else"));

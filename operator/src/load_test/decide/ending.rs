@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tailrace_crds::{conditions::reasons, load_test::LoadTestStatus, producer_report::ProducerResult};
+use tailrace_crds::{ProducerReport, conditions::reasons, load_test::LoadTestStatus, producer_report::ProducerResult};
 
 use super::{
     super::{
         documents,
-        observation::Observation,
+        observation::{Observation, producer_name},
         producers::{Producer, producers},
         queue::{holder, is_held_by},
         result::{self, Verdict},
@@ -54,14 +54,15 @@ fn end_with(seen: &Observation, results: &[&ProducerResult], verdict: impl FnOnc
 pub(super) fn tidy_up(seen: &Observation) -> Decision {
     let spec = &seen.load_test.spec;
     let there = |index| seen.job(index).is_some_and(|job| job.metadata.deletion_timestamp.is_none());
-    let stays = |producer: &Producer<'_>| match producer {
-        Producer::Failed(_) => true,
-        Producer::Done(_) => spec.raw_log,
+    let stays = |index, producer: &Producer<'_>| match producer {
+        // One whose report cannot be read may still send.
+        Producer::Failed(_) => !seen.unreadable.reports.contains_key(&producer_name(&seen.load_test, index)),
+        Producer::Done(_) | Producer::Summed => spec.raw_log,
         _ => false,
     };
     let jobs: Vec<_> = (0..)
         .zip(producers(seen))
-        .filter(|(index, producer)| there(*index) && !stays(producer))
+        .filter(|(index, producer)| there(*index) && !stays(*index, producer))
         .map(|(index, _)| index)
         .collect();
     let mut steps = vec![];
@@ -72,11 +73,20 @@ pub(super) fn tidy_up(seen: &Observation) -> Decision {
     if is_held_by(seen.pipeline.as_ref().and_then(holder), &seen.load_test) && !pending {
         steps.push(Step::ReleasePipeline);
     }
+    let reported: Vec<_> =
+        seen.reports.iter().filter(|report| has_result(report)).map(|report| report.spec.index).collect();
+    if !reported.is_empty() {
+        steps.push(Step::DropResults(reported));
+    }
     let left = time_to_live(seen);
     if left == Some(Duration::ZERO) && !pending {
         steps.push(Step::DeleteTest);
     }
     Decision { steps, status: seen.status(), announcements: vec![], look_again: left.filter(|left| !left.is_zero()) }
+}
+
+fn has_result(report: &ProducerReport) -> bool {
+    report.status.as_ref().is_some_and(|status| status.result.is_some())
 }
 
 /// How long a finished test stays, if not for ever.

@@ -61,6 +61,9 @@ fn wait_for_baseline(seen: &Observation, why: String) -> Decision {
 /// What keeps the first in line from starting.
 fn obstacle(seen: &Observation) -> Option<(&'static str, String)> {
     let name = the_pipeline(seen);
+    if let Some(why) = &seen.unreadable.pipeline {
+        return Some((reasons::PIPELINE_NOT_READY, format!("{name} cannot be read: {why}")));
+    }
     let Some(pipeline) = &seen.pipeline else {
         let message =
             format!("{name} does not exist in this namespace: create it, or name another one in a new LoadTest");

@@ -1,0 +1,78 @@
+//! What is taken away from objects before they are kept: thousands of tests that are over must fit.
+
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use kube::Resource;
+use tailrace_crds::{
+    LoadTest, ProducerReport,
+    load_test::LoadTestStatus,
+    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
+};
+
+/// What kubectl keeps of an object in the object itself.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Who manages which field.
+pub fn metadata<K: Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+    if let Some(annotations) = &mut object.meta_mut().annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// Of a test that is over, what neither an Experiment nor a comparison looks at.
+pub fn load_test(test: &mut LoadTest) {
+    metadata(test);
+    let Some(status) = test.status.take() else { return };
+    test.status = Some(if status.phase.is_final() {
+        LoadTestStatus {
+            pipeline_at_start: None,
+            confidence_micros: None,
+            service_latency_micros: None,
+            stages_micros: None,
+            comparison: None,
+            environment: None,
+            display: None,
+            ..status
+        }
+    } else {
+        status
+    });
+}
+
+/// The numbers of a result, which is read again when all of a test are there.
+pub fn report(report: &mut ProducerReport) {
+    metadata(report);
+    if let Some(result) = report.status.as_mut().and_then(|status| status.result.as_mut()) {
+        *result = ProducerResult {
+            latency: String::new(),
+            service_latency: String::new(),
+            send_delay: String::new(),
+            stages: ProducerStages {
+                queue: String::new(),
+                compute: String::new(),
+                acknowledgement: String::new(),
+                rest: String::new(),
+            },
+            intervals: ProducerIntervals { seconds: 1, scheduled: vec![], answered: vec![], latency: vec![] },
+            client_settings: Default::default(),
+            messages: result.messages.clone(),
+            warmup_messages: result.warmup_messages.clone(),
+            ..*result
+        };
+    }
+}
+
+/// What a pod mounts and how it is started.
+pub fn pod(pod: &mut Pod) {
+    metadata(pod);
+    if let Some(spec) = pod.spec.take() {
+        let mut containers = spec.containers;
+        for container in &mut containers {
+            container.env = None;
+            container.volume_mounts = None;
+            container.command = None;
+            container.args = None;
+        }
+        pod.spec = Some(PodSpec { containers, volumes: None, init_containers: None, tolerations: None, ..spec });
+    }
+}
