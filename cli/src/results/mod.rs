@@ -45,7 +45,7 @@ pub async fn of_experiment(cluster: &Cluster, name: &str) -> Result<(Sweep, Vec<
             kind: "Experiment",
             name: name.to_owned(),
             phase: format!("{:?}", status.phase),
-            wait: format!("kubectl wait --for=condition=Finished experiment/{name} --timeout=24h"),
+            wait: format!("kubectl wait --for=condition=Finished tre/{name} --timeout=24h"),
         });
     }
     let sweep = experiment::sweep(&experiment, &status);

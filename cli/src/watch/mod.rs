@@ -36,9 +36,7 @@ const WATCH_SECONDS: u32 = 30;
 /// Follows a LoadTest until it is over, and returns what came of it.
 pub async fn run(cluster: &Cluster, arguments: &Watch) -> Result<Verdict, Failure> {
     let Target::LoadTest(name) = &arguments.target else {
-        return Err(Failure::Output(
-            "only a LoadTest can be watched: write its name, or use kubectl get experiment -w",
-        ));
+        return Err(Failure::Output("only a LoadTest can be watched: write its name, or use kubectl get tre -w"));
     };
     // What is not there, or cannot be reached at all, is said at once.
     let mut seen: LoadTest = cluster.get("LoadTest", name).await?;
