@@ -16,6 +16,7 @@ pub mod experiment;
 pub mod load_test;
 pub mod messages;
 pub mod pipeline;
+pub mod pod_template;
 pub mod producer_report;
 mod rules;
 mod schema;

@@ -17,3 +17,14 @@ fn the_manifests_are_generated_from_the_types() {
         }
     }
 }
+
+/// `kubectl apply` keeps what it has applied in an annotation, and all annotations of an object together have this limit.
+#[test]
+fn each_definition_fits_into_an_annotation() {
+    const LIMIT: usize = 256 << 10;
+    const LEFT_FOR_OTHERS: usize = 64 << 10;
+    for (name, definition) in tailrace_crds::definitions() {
+        let size = serde_json::to_string(&definition).unwrap().len();
+        assert!(size < LIMIT - LEFT_FOR_OTHERS, "{name} has {size} bytes: kubectl apply would refuse it");
+    }
+}

@@ -79,7 +79,8 @@ impl Sum {
     pub fn evidence(&self, target: Option<Target>) -> Evidence<'_> {
         let Tally { counts, latency, service_latency, send_delay, stages, .. } = &self.tally;
         let Self { measured: duration, throttled, .. } = *self;
-        Evidence { counts, latency, service_latency, send_delay, stages, duration, throttled, target }
+        let cpu_limit = None;
+        Evidence { counts, latency, service_latency, send_delay, stages, duration, throttled, cpu_limit, target }
     }
 
     /// What objectives look at.

@@ -26,9 +26,22 @@ pub struct Evidence<'a> {
     pub duration: Duration,
     /// How long producers were kept from running by a CPU limit; none if nobody says.
     pub throttled: Option<Duration>,
+    /// That limit, where it is known.
+    pub cpu_limit: Option<&'a CpuLimit>,
     /// What was to be sent; none for a closed load, which has no target and whose producers cannot be too slow for a
     /// schedule.
     pub target: Option<Target>,
+}
+
+/// How much CPU a producer may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuLimit {
+    /// Such as `500m`.
+    pub quantity: String,
+    /// Where it comes from, such as `of spec.podTemplate`.
+    pub origin: String,
+    /// What to write to have another one.
+    pub remedy: String,
 }
 
 /// What an open load was to send.
@@ -146,18 +159,29 @@ fn offered_rate_too_low(evidence: &Evidence) -> Option<String> {
 fn throttled(evidence: &Evidence) -> Option<String> {
     let throttled = evidence.throttled.filter(|throttled| !throttled.is_zero())?;
     let shown = display::micros(u64::try_from(throttled.as_micros()).unwrap_or(u64::MAX));
-    Some(format!(
-        "the producers were kept from running for {shown} by their CPU limit, which is measured as latency: leave the limit out of podTemplate, or raise it"
-    ))
+    Some(match evidence.cpu_limit {
+        Some(CpuLimit { quantity, origin, remedy }) => format!(
+            "the producers were kept from running for {shown} by their CPU limit of {quantity}, {origin}, which is measured as latency: {remedy}"
+        ),
+        None => format!(
+            "the producers were kept from running for {shown} by their CPU limit, which is measured as latency: raise it, or remove it"
+        ),
+    })
 }
 
 fn generator_saturated(evidence: &Evidence) -> Option<String> {
     evidence.target?;
     let delay = summarize(evidence.send_delay, evidence.send_delay.count()).p99?;
     let p95 = summarize(evidence.latency, evidence.counts.scheduled).p95?;
+    let more = match evidence.cpu_limit {
+        Some(CpuLimit { quantity, origin, remedy }) => {
+            format!("give them more CPU than their limit of {quantity}, {origin}: {remedy}")
+        }
+        None => "give them more CPU".to_owned(),
+    };
     (delay > SEND_DELAY_THAT_IS_NO_MATTER_MICROS && delay > p95 / 10).then(|| {
         format!(
-            "the producers were too slow for their schedule: 1 % of the images were sent {} late or more, at a p95 latency of {}; use more producers with a lower rate each, or give them more CPU",
+            "the producers were too slow for their schedule: 1 % of the images were sent {} late or more, at a p95 latency of {}; use more producers with a lower rate each, or {more}",
             display::micros(delay),
             display::micros(p95)
         )
@@ -192,6 +216,7 @@ mod tests {
             stages: &stages(latency),
             duration: Duration::from_secs(10),
             throttled: Some(Duration::ZERO),
+            cpu_limit: None,
             target: target.map(Target::PerSecond),
         })
     }
@@ -271,9 +296,19 @@ mod tests {
             let counts = &counts(scheduled, sent, sent);
             let (service_latency, duration) = (&latency, Duration::from_secs(10));
             let target = Some(Target::Scheduled);
-            let (latency, send_delay, stages, throttled) = (&latency, &delay, &stages(&latency), None);
-            let evidence =
-                Evidence { counts, latency, service_latency, send_delay, stages, duration, throttled, target };
+            let (latency, send_delay, stages) = (&latency, &delay, &stages(&latency));
+            let (throttled, cpu_limit) = (None, None);
+            let evidence = Evidence {
+                counts,
+                latency,
+                service_latency,
+                send_delay,
+                stages,
+                duration,
+                throttled,
+                cpu_limit,
+                target,
+            };
             reason(judge(&evidence))
         };
         assert_eq!([offered(900, 900), offered(1_100, 1_100)], [None, None]);
@@ -292,21 +327,49 @@ mod tests {
         assert_eq!(saturated(20_000, 3_000, None), None, "a closed load has no schedule");
     }
 
+    /// The judgement on producers that were throttled for so long, or too slow, under that limit.
+    fn limited(throttled_micros: u64, delay_micros: u64, cpu_limit: Option<&CpuLimit>) -> Option<(Reason, String)> {
+        let (latency, delay) = (histogram(1_000, 20_000), histogram(1_000, delay_micros));
+        let judgement = judge(&Evidence {
+            counts: &counts(1_000, 1_000, 1_000),
+            latency: &latency,
+            service_latency: &latency,
+            send_delay: &delay,
+            stages: &stages(&latency),
+            duration: Duration::from_secs(10),
+            throttled: Some(Duration::from_micros(throttled_micros)),
+            cpu_limit,
+            target: Some(Target::PerSecond(100)),
+        });
+        match judgement {
+            Validity::Valid => None,
+            Validity::Invalid { reason, message } => Some((reason, message)),
+        }
+    }
+
     #[test]
     fn a_producer_kept_from_running_by_its_limit_saturates_the_generator() {
-        let (latency, delay) = (histogram(1_000, 20_000), histogram(1_000, 50));
-        let judged = |micros| {
-            reason(judge(&Evidence {
-                counts: &counts(1_000, 1_000, 1_000),
-                latency: &latency,
-                service_latency: &latency,
-                send_delay: &delay,
-                stages: &stages(&latency),
-                duration: Duration::from_secs(10),
-                throttled: Some(Duration::from_micros(micros)),
-                target: None,
-            }))
+        assert_eq!(limited(0, 50, None), None);
+        let (reason, message) = limited(100, 50, None).unwrap();
+        assert_eq!(reason, Reason::GeneratorSaturated);
+        assert!(
+            message.ends_with("by their CPU limit, which is measured as latency: raise it, or remove it"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_limit_is_named_with_where_it_comes_from_and_what_to_write() {
+        let limit = CpuLimit {
+            quantity: "60m".into(),
+            origin: "from a LimitRange".into(),
+            remedy: "write a higher one".into(),
         };
-        assert_eq!([judged(0), judged(100)], [None, Some(Reason::GeneratorSaturated)]);
+        for (throttled, delay) in [(100, 50), (0, 3_000)] {
+            let (reason, message) = limited(throttled, delay, Some(&limit)).unwrap();
+            assert_eq!(reason, Reason::GeneratorSaturated);
+            assert!(message.contains("limit of 60m, from a LimitRange"), "{message}");
+            assert!(message.ends_with(": write a higher one"), "{message}");
+        }
     }
 }

@@ -47,6 +47,11 @@ pub enum Component {
 }
 
 impl Component {
+    /// Whether its pods run `tailrace-worker`.
+    pub fn is_worker(self) -> bool {
+        !matches!(self, Self::Kafka | Self::Database)
+    }
+
     /// The value of the label, which is also the end of an object's name.
     pub fn as_str(self) -> &'static str {
         match self {

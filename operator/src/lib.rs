@@ -5,6 +5,7 @@
 //! Each kind has a folder: observe -> decide (pure) -> apply; whatever is made is built by pure functions. Everything is a function of what the API server
 //! holds, so an operator that is killed at any point goes on where it was.
 
+pub mod accounts;
 pub mod applied;
 pub mod conditions;
 pub mod context;
@@ -19,6 +20,7 @@ pub mod logging;
 pub mod metrics;
 pub mod pipeline;
 pub mod pod_security;
+pub mod pod_template;
 pub mod pods;
 pub mod quantity;
 pub mod reading;

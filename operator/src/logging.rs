@@ -8,18 +8,18 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::LogFormat;
+use crate::settings::{Log, LogFormat};
 
 /// The longest text of an error.
 const LONGEST_TEXT: usize = 1_024;
 /// The longest line.
 const LONGEST_LINE: usize = 4_096;
 
-/// Starts the log of the process. `RUST_LOG` chooses from it; without it, all but debugging is logged.
-pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts the log of the process.
+pub fn start(log: &Log) {
+    let filter = EnvFilter::new(&log.level);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stdout().is_terminal());
-    match format {
+    match log.format {
         LogFormat::Text => logs.with_writer(|| Bounded(io::stdout())).init(),
         LogFormat::Json => logs.json().with_writer(|| Bounded(io::stdout())).init(),
     }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let settings = Settings::parse();
-    logging::start(settings.log_format);
+    logging::start(&settings.log);
     match run(settings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

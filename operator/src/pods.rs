@@ -1,7 +1,8 @@
 //! What a pod says about itself: why it does not run, and its last words.
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod};
 use kube::ResourceExt;
+use serde_json::Value;
 
 /// What keeps a pod from running; nothing that goes by itself within a normal start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,14 @@ pub struct LastWords<'a> {
 pub fn last_words(pod: &Pod) -> Option<LastWords<'_>> {
     let ended = containers(pod).find_map(|container| container.state.as_ref()?.terminated.as_ref())?;
     Some(LastWords { succeeded: ended.exit_code == 0, text: words(ended)? })
+}
+
+/// The annotation by which the API server says what a LimitRange has changed.
+pub const LIMIT_RANGER: &str = "kubernetes.io/limit-ranger";
+
+/// A container of a pod.
+pub fn container<'a>(pod: &'a Pod, name: &str) -> Option<&'a Container> {
+    pod.spec.as_ref()?.containers.iter().find(|container| container.name == name)
 }
 
 fn containers(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> + Clone {
@@ -67,10 +76,17 @@ fn failed(container: &ContainerStatus) -> Option<(String, String)> {
 fn ending(ended: &ContainerStateTerminated) -> String {
     match (words(ended), ended.reason.as_deref()) {
         // Where the message is the end of the log, its last line is the error.
-        (Some(message), _) => message.lines().next_back().unwrap_or(message).to_owned(),
+        (Some(message), _) => sentence(message.lines().next_back().unwrap_or(message)),
         (None, Some("OOMKilled")) => "it needed more memory than its limit".into(),
         (None, _) => format!("it ended with exit code {}", ended.exit_code),
     }
+}
+
+/// The message in a line of a log, which can be an object.
+fn sentence(line: &str) -> String {
+    let object: Option<Value> = serde_json::from_str(line).ok();
+    let message = object.as_ref().and_then(|object| object["message"].as_str());
+    message.unwrap_or(line).to_owned()
 }
 
 fn words(ended: &ContainerStateTerminated) -> Option<&str> {
@@ -108,6 +124,14 @@ mod tests {
         let pod =
             pod("{containerStatuses: [{name: producer, ready: false, restartCount: 0, image: i, imageID: '', state:
             {terminated: {exitCode: 1, reason: Error, message: \"connected\\nno broker at x:9092\\n\"}}}]}");
+        assert_eq!(trouble(&pod).unwrap().message, "pod cifar-archive-0: Error: no broker at x:9092");
+    }
+
+    #[test]
+    fn of_a_log_in_json_only_the_message_is_told() {
+        let pod =
+            pod("{containerStatuses: [{name: producer, ready: false, restartCount: 0, image: i, imageID: '', state:
+            {terminated: {exitCode: 1, message: '{\"level\":\"ERROR\",\"message\":\"no broker at x:9092\"}'}}}]}");
         assert_eq!(trouble(&pod).unwrap().message, "pod cifar-archive-0: Error: no broker at x:9092");
     }
 

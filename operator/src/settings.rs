@@ -3,6 +3,11 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, ValueEnum};
+use k8s_openapi::api::core::v1::EnvVar;
+use tailrace_crds::pod_template::PodTemplate;
+use tracing_subscriber::EnvFilter;
+
+use crate::pod_template::inherited_by_all;
 
 /// The settings of the operator.
 #[derive(Parser, Clone, Debug)]
@@ -24,9 +29,13 @@ pub struct Settings {
     /// Where `/livez` and `/readyz` are served.
     #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
     pub http_address: SocketAddr,
-    /// The form of the log.
-    #[arg(long, env = "TAILRACE_LOG_FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
+    /// The log of the operator, and of the workers that it starts.
+    #[command(flatten)]
+    pub log: Log,
+    /// What all pods have that the operator makes, as JSON: a podTemplate without resources and service account. What a
+    /// Pipeline or LoadTest writes into its own podTemplates goes before it.
+    #[arg(long, env = "TAILRACE_PODS", default_value = "{}", value_parser = inherited_by_all)]
+    pub pods: PodTemplate,
 }
 
 /// The images of the pods that the operator makes.
@@ -58,6 +67,38 @@ pub struct LeaseSettings {
     /// Where the lease `tailrace-operator` lies.
     #[arg(long = "pod-namespace", env = "POD_NAMESPACE")]
     pub namespace: String,
+}
+
+/// The log of the operator, and of the workers that it starts.
+#[derive(Args, Clone, Debug)]
+pub struct Log {
+    /// The form of the log.
+    #[arg(long = "log-format", env = "TAILRACE_LOG_FORMAT", default_value = "text")]
+    pub format: LogFormat,
+    /// error, warn, info, debug or trace, or a filter such as `info,tailrace_operator=debug`.
+    #[arg(long = "log-level", env = "RUST_LOG", default_value = "info", value_parser = filter)]
+    pub level: String,
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    let refused =
+        |_| "write error, warn, info, debug or trace, or a filter such as info,tailrace_operator=debug".to_owned();
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(refused)
+}
+
+impl Log {
+    /// How a worker is told.
+    pub fn variables(&self) -> [EnvVar; 2] {
+        let format = match self.format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        [("RUST_LOG", self.level.as_str()), ("TAILRACE_LOG_FORMAT", format)].map(|(name, value)| EnvVar {
+            name: name.into(),
+            value: Some(value.into()),
+            value_from: None,
+        })
+    }
 }
 
 /// The form of the log.

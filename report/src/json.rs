@@ -55,6 +55,7 @@ pub fn of_run(run: &Run) -> Value {
             "producerNodes": run.environment.producer_nodes,
             "sharedNodes": run.environment.shared_nodes,
             "resources": run.environment.resources,
+            "annotations": run.environment.annotations,
             "clientSettings": run.environment.client_settings,
         },
         "intervals": intervals(run),

@@ -242,6 +242,9 @@ fn environment(text: &mut String, run: &Run) {
         .resources
         .iter()
         .for_each(|(part, resources)| row(text, "resources", format_args!("{part}: {resources}")));
+    for (part, annotations) in &environment.annotations {
+        annotations.iter().for_each(|(key, value)| row(text, "annotation", format_args!("{part}: {key}: {value}")));
+    }
     environment.client_settings.iter().for_each(|(name, value)| {
         line!(text, "  {name} = {value}");
     });

@@ -82,20 +82,48 @@ fn run(part: Part) -> anyhow::Result<ExitCode> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-const DEFAULT_FILTER: &str = "info,librdkafka=warn,rdkafka=warn,rdkafka::client=off,rdkafka::consumer::base_consumer=off,\
+/// Of Kafka's client, what it says itself is shown from warnings on, but not what its Rust side repeats many times a second
+/// while a broker is away, nor that a client that cannot go on cannot be closed. Who renders pictures warns of what they do
+/// not need.
+const QUIET: &str = "librdkafka=warn,rdkafka=warn,rdkafka::client=off,rdkafka::consumer::base_consumer=off,\
     simplecss=error,tiny_skia=error";
+const DEFAULT_LEVEL: &str = "info";
 
-/// `RUST_LOG` chooses what is logged. Of Kafka's client, what it says itself is shown from warnings on, but not what its
-/// Rust side repeats many times a second while a broker is away, nor that a client that cannot go on cannot be closed. Who
-/// renders pictures warns of what they do not need.
+/// The directives of `RUST_LOG` go before those that keep libraries quiet.
+fn filter(rust_log: Option<&str>) -> EnvFilter {
+    let filter = |wanted: &str| EnvFilter::try_new(format!("{QUIET},{wanted}"));
+    let wanted = rust_log.filter(|wanted| !wanted.trim().is_empty());
+    wanted.and_then(|wanted| filter(wanted).ok()).or_else(|| filter(DEFAULT_LEVEL).ok()).unwrap_or_default()
+}
+
 fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let logging = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(filter(std::env::var("RUST_LOG").ok().as_deref()))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => logging.init(),
         LogFormat::Json => logging.json().flatten_event(true).init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_leaves_the_libraries_quiet_and_a_directive_wakes_them() {
+        for (rust_log, shown, hidden) in [
+            (None, "info", "debug"),
+            (Some(""), "info", "debug"),
+            (Some("no=such=level"), "info", "debug"),
+            (Some("debug"), "librdkafka=warn", "librdkafka=debug"),
+            (Some("info,librdkafka=debug,rdkafka::client=info"), "librdkafka=debug", "rdkafka::client=off"),
+        ] {
+            let filter = filter(rust_log).to_string();
+            let directives: Vec<_> = filter.split(',').collect();
+            assert!(directives.contains(&shown), "{rust_log:?}: no {shown} in {filter}");
+            assert!(!directives.contains(&hidden), "{rust_log:?}: {hidden} in {filter}");
+        }
     }
 }

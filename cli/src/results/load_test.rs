@@ -209,6 +209,7 @@ fn environment(environment: &load_test::Environment) -> Environment {
         producer_nodes: environment.producer_nodes.clone(),
         shared_nodes: environment.shared_nodes.clone(),
         resources: environment.resources.clone(),
+        annotations: environment.annotations.clone(),
         client_settings: environment.client_settings.clone(),
     }
 }

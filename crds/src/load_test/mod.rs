@@ -3,14 +3,12 @@
 mod baseline;
 mod dataset;
 mod load;
-mod pod_template;
 mod slo;
 mod status;
 
 pub use baseline::{BaselineRef, Comparison, Difference, DifferencePercent, MetricComparison, RegressionVerdict};
 pub use dataset::{Dataset, DatasetSource, DatasetVolume, Encoding};
 pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
-pub use pod_template::PodTemplate;
 pub use slo::{Metric, Slo, SloResult};
 pub use status::{
     Confidence, Display, Documents, Environment, Histograms, Latency, LoadTestStatus, Messages, Phase, PipelineAtStart,
@@ -22,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     duration::{self, Duration},
+    pod_template::PodTemplate,
     rules,
 };
 
@@ -125,7 +124,9 @@ pub struct LoadTestSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self >= 0 && self <= 31536000").message("write a number of seconds from 0 to 31536000, which is a year"))]
     pub ttl_seconds_after_finished: Option<i32>,
-    /// Where the producers run, and with how much.
+    /// What the pods of the producers have. Without resources: requests of 100m CPU and 128Mi, a memory limit of 512Mi, no
+    /// CPU limit. A CPU limit may throttle a producer, which then sends late: that is measured as send delay and can make
+    /// the result invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }

@@ -334,9 +334,15 @@ pub struct Environment {
     /// The node of each producer, in the order of the producers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub producer_nodes: Vec<String>,
-    /// Requests and limits of the pods: of a producer, and of the Pipeline's parts, such as `cpu 250m, memory 128Mi..512Mi`.
+    /// Requests and limits that the pods really had: of a producer, and of the Pipeline's parts, such as
+    /// `cpu 250m, memory 128Mi..512Mi`; different ones are separated by semicolons. A container that something else has
+    /// added, such as a mesh, is there as `producer/istio-proxy`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, String>,
+    /// Annotations of the pods that say something about the measurement, by part: what a LimitRange has changed, and whether
+    /// a mesh carries the traffic.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, BTreeMap<String, String>>,
     /// Nodes on which both producers and pods of the Pipeline ran.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shared_nodes: Vec<String>,

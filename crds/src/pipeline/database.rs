@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Storage;
 use crate::{
     duration::{self, Duration},
+    pod_template::PodTemplate,
     rules,
 };
 
@@ -56,6 +57,8 @@ impl Default for MongoDb {
 
 /// A database that the operator runs.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.resources) || !has(self.podTemplate) || !has(self.podTemplate.resources)")
+        .message("written twice: keep podTemplate.resources, and leave out resources beside it"))]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedDatabase {
     /// `MongoDB` (needs a CPU with AVX), or `FerretDB`: the MongoDB protocol on SQLite, for evaluation and tests.
@@ -66,14 +69,17 @@ pub struct ManagedDatabase {
     /// The volume of the database.
     #[serde(default = "database_storage")]
     pub storage: Storage,
-    /// CPU and memory of the database's container. Without them: requests of 100m CPU and 256Mi, a memory limit of 1Gi, no CPU limit.
+    /// The same as podTemplate.resources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
+    /// What the database's pod has. Without resources: requests of 50m CPU and 256Mi, a memory limit of 1Gi, no CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
 }
 
 impl Default for ManagedDatabase {
     fn default() -> Self {
-        Self { engine: DatabaseEngine::default(), storage: database_storage(), resources: None }
+        Self { engine: DatabaseEngine::default(), storage: database_storage(), resources: None, pod_template: None }
     }
 }
 

@@ -5,7 +5,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Storage;
-use crate::rules;
+use crate::{pod_template::PodTemplate, rules};
 
 /// Exactly one of `managed` and `external`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -33,19 +33,24 @@ impl Default for Kafka {
 
 /// A Kafka that the operator runs.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = Rule::new("!has(self.resources) || !has(self.podTemplate) || !has(self.podTemplate.resources)")
+        .message("written twice: keep podTemplate.resources, and leave out resources beside it"))]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedKafka {
     /// The volume of the broker. Segments and retention are bounded so that the topics cannot fill it.
     #[serde(default = "kafka_storage")]
     pub storage: Storage,
-    /// CPU and memory of the broker's container. Without them: requests of 200m CPU and 768Mi, a memory limit of 1Gi, no CPU limit.
+    /// The same as podTemplate.resources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
+    /// What the broker's pod has. Without resources: requests of 100m CPU and 768Mi, a memory limit of 1Gi, no CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
 }
 
 impl Default for ManagedKafka {
     fn default() -> Self {
-        Self { storage: kafka_storage(), resources: None }
+        Self { storage: kafka_storage(), resources: None, pod_template: None }
     }
 }
 

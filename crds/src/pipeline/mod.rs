@@ -12,7 +12,7 @@ pub use kafka::{ExternalKafka, Kafka, ManagedKafka};
 pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus, VolumeStatus};
 pub use topics::{DeadLetterTopic, ImagesTopic, InferencesTopic, Topics};
 pub use worker::{SkippedRecords, VolumeUse, WorkerStatus};
-pub use workloads::{Archive, Inference, Topology};
+pub use workloads::{Archive, Inference, InferenceConsumer, Jobs, Topology};
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};
@@ -61,6 +61,9 @@ pub struct PipelineSpec {
     /// The db-consumer, which writes images and answers into the database.
     #[serde(default)]
     pub archive: Archive,
+    /// The Jobs that make the topics, check the Pipeline and delete documents.
+    #[serde(default, skip_serializing_if = "Jobs::is_default")]
+    pub jobs: Jobs,
     /// Where a consumer group begins that has never read; one that has goes on where it stopped. By default `Earliest`
     /// with a managed Kafka and `Latest` with an external one.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,10 +7,18 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::rules;
+use crate::{pod_template::PodTemplate, rules};
 
 /// The classifier.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = Rule::new("!has(self.resources) || !has(self.podTemplate) || !has(self.podTemplate.resources)")
+        .message("written twice: keep podTemplate.resources, and leave out resources beside it"),
+    validation = Rule::new("!has(self.nodeSelector) || !has(self.podTemplate) || !has(self.podTemplate.nodeSelector)")
+        .message("written twice: keep podTemplate.nodeSelector, and leave out nodeSelector beside it"),
+    validation = Rule::new("!has(self.tolerations) || !has(self.podTemplate) || !has(self.podTemplate.tolerations)")
+        .message("written twice: keep podTemplate.tolerations, and leave out tolerations beside it")
+)]
 #[serde(rename_all = "camelCase")]
 pub struct Inference {
     /// How images reach the classifier. It can be changed at any time: the new pods go on where the old ones stopped.
@@ -24,18 +32,25 @@ pub struct Inference {
     #[serde(default = "eight")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 256").message("write a batch size from 1 to 256"))]
     pub max_batch: i32,
-    /// CPU and memory of the classifier's container. Without them: requests of 500m CPU and 128Mi, a memory limit of 512Mi, no CPU limit.
+    /// The same as podTemplate.resources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// Labels of the nodes on which the classifier may run.
+    /// The same as podTemplate.nodeSelector.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 50))]
     #[x_kube(validation = rules::keys_of_labels("a label of nodes"), validation = rules::values_of_labels())]
     pub node_selector: BTreeMap<String, String>,
-    /// Taints that the classifier tolerates.
+    /// The same as podTemplate.tolerations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub tolerations: Vec<Toleration>,
+    /// What the pods of the classifier have. Without resources: requests of 200m CPU and 128Mi, a memory limit of 512Mi, no
+    /// CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+    /// The inference-consumer, which takes images from Kafka to the classifier in the topology `Split`.
+    #[serde(default, skip_serializing_if = "InferenceConsumer::is_default")]
+    pub consumer: InferenceConsumer,
 }
 
 impl Default for Inference {
@@ -47,7 +62,39 @@ impl Default for Inference {
             resources: None,
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),
+            pod_template: None,
+            consumer: InferenceConsumer::default(),
         }
+    }
+}
+
+/// The inference-consumer of the topology `Split`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct InferenceConsumer {
+    /// What its pod has. Without resources: requests of 50m CPU and 64Mi, a memory limit of 256Mi, no CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+}
+
+impl InferenceConsumer {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The Jobs of a Pipeline: they make the topics, send an image through as a check, and delete the documents of LoadTests.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Jobs {
+    /// What their pods have. Without resources: requests of 20m CPU and 32Mi, a memory limit of 128Mi, no CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
+}
+
+impl Jobs {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -81,6 +128,9 @@ pub struct Archive {
     #[serde(default = "one")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of replicas from 1 to 100"))]
     pub replicas: i32,
+    /// What its pods have. Without resources: requests of 50m CPU and 64Mi, a memory limit of 256Mi, no CPU limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
 }
 
 fn yes() -> bool {
@@ -89,6 +139,6 @@ fn yes() -> bool {
 
 impl Default for Archive {
     fn default() -> Self {
-        Self { enabled: yes(), replicas: one() }
+        Self { enabled: yes(), replicas: one(), pod_template: None }
     }
 }

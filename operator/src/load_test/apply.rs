@@ -12,6 +12,7 @@ use super::{
     queue::holder,
 };
 use crate::{
+    accounts,
     context::Context,
     writer::{Error, Writer},
 };
@@ -68,15 +69,17 @@ async fn name_active_test(writer: &Writer, seen: &Observation, test: Option<Acti
 async fn start_producers(context: &Context, writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
     let Some(pipeline) = &seen.pipeline else { return Ok(()) };
     let test = &seen.load_test;
-    let permissions = build::permissions(test);
-    writer.apply(&permissions.account).await?;
+    let permissions = build::permissions(test, accounts::pull_secrets(&context.client, test).await?);
+    if let Some(account) = &permissions.account {
+        writer.apply(account).await?;
+    }
     writer.apply(&permissions.role).await?;
     writer.apply(&permissions.binding).await?;
     for &index in indices.iter().filter(|index| seen.report(**index).is_none()) {
         writer.create(&build::report(test, index)).await?;
     }
     for &index in indices.iter().filter(|index| seen.job(**index).is_none()) {
-        writer.create(&build::job(test, pipeline, &context.settings.images, index)).await?;
+        writer.create(&build::job(test, pipeline, &context.settings, index)).await?;
     }
     Ok(())
 }

@@ -132,6 +132,7 @@ fn differences(baseline: &LoadTest, test: &LoadTest, environment: &Environment) 
     for (what, before, after) in [
         ("image", &before.images, &environment.images),
         ("resources", &before.resources, &environment.resources),
+        ("annotation", &annotations(&before), &annotations(environment)),
         ("setting", &before.client_settings, &environment.client_settings),
     ] {
         for key in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
@@ -140,6 +141,12 @@ fn differences(baseline: &LoadTest, test: &LoadTest, environment: &Environment) 
         }
     }
     differences
+}
+
+/// By part and key, such as `producer: sidecar.istio.io/inject`.
+fn annotations(environment: &Environment) -> BTreeMap<String, String> {
+    let all = environment.annotations.iter().flat_map(|(part, list)| list.iter().map(move |one| (part, one)));
+    all.map(|(part, (key, value))| (format!("{part}: {key}"), value.clone())).collect()
 }
 
 fn nodes(environment: &Environment) -> String {

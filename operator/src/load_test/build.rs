@@ -11,9 +11,9 @@ use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
         core::v1::{
-            Affinity, ConfigMap, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, ObjectFieldSelector,
-            PodAffinityTerm, PodAntiAffinity, PodSpec, PodTemplateSpec, ServiceAccount, Volume, VolumeMount,
-            WeightedPodAffinityTerm,
+            Affinity, ConfigMap, Container, EmptyDirVolumeSource, EnvVar, EnvVarSource, LocalObjectReference,
+            ObjectFieldSelector, PodAffinityTerm, PodAntiAffinity, PodSpec, PodTemplateSpec, ServiceAccount, Volume,
+            VolumeMount, WeightedPodAffinityTerm,
         },
         rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
     },
@@ -22,7 +22,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport, duration,
-    load_test::{Arrivals, Load, LoadTestSpec, PodTemplate},
+    load_test::{Arrivals, Load, LoadTestSpec},
     producer_report::ProducerReportSpec,
 };
 use tailrace_measure::intervals::Files;
@@ -31,7 +31,8 @@ use super::observation::producer_name;
 use crate::{
     labels::{self, Component},
     pod_security,
-    settings::Images,
+    pod_template::{account, put_on},
+    settings::Settings,
 };
 
 /// A producer has nothing to bring in order when it is told to end.
@@ -42,24 +43,24 @@ const DEADLINE_MARGIN: Duration = Duration::from_secs(300);
 /// What the producers may do: read their LoadTest, report. Nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Permissions {
-    /// Who they are.
-    pub account: ServiceAccount,
+    /// Who they are, unless it is somebody who is there already.
+    pub account: Option<ServiceAccount>,
     /// What they may.
     pub role: Role,
     /// The link between both.
     pub binding: RoleBinding,
 }
 
-/// The permissions of the producers of a test.
-pub fn permissions(load_test: &LoadTest) -> Permissions {
+/// The permissions of the producers of a test, whose account has these pull secrets.
+pub fn permissions(load_test: &LoadTest, pull_secrets: Option<Vec<LocalObjectReference>>) -> Permissions {
+    let template = load_test.spec.pod_template.clone().unwrap_or_default();
     let metadata = metadata(load_test, permissions_name(load_test));
     let reports = (0..load_test.spec.producers).map(|index| producer_name(load_test, index)).collect::<Vec<_>>();
     Permissions {
-        account: ServiceAccount {
-            metadata: metadata.clone(),
-            automount_service_account_token: Some(false),
-            ..ServiceAccount::default()
-        },
+        account: template
+            .service_account_name
+            .is_none()
+            .then(|| ServiceAccount { image_pull_secrets: pull_secrets, ..account(metadata.clone(), &template) }),
         role: Role {
             metadata: metadata.clone(),
             rules: Some(vec![
@@ -76,7 +77,7 @@ pub fn permissions(load_test: &LoadTest) -> Permissions {
             },
             subjects: Some(vec![Subject {
                 kind: "ServiceAccount".into(),
-                name: permissions_name(load_test),
+                name: template.service_account_name.clone().unwrap_or_else(|| permissions_name(load_test)),
                 namespace: load_test.namespace(),
                 ..Subject::default()
             }]),
@@ -95,16 +96,16 @@ pub fn report(load_test: &LoadTest, index: i32) -> ProducerReport {
 }
 
 /// The Job of one producer. It is never started a second time: a restarted producer would be another experiment.
-pub fn job(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -> Job {
+pub fn job(load_test: &LoadTest, pipeline: &Pipeline, settings: &Settings, index: i32) -> Job {
     let metadata = metadata(load_test, producer_name(load_test, index));
+    let labels = ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() };
+    let mut pod = PodTemplateSpec { metadata: Some(labels), spec: Some(pod(load_test, pipeline, settings, index)) };
+    put_on(&mut pod, &pod_template::template(load_test, settings), &producers(load_test));
     Job {
         spec: Some(JobSpec {
             backoff_limit: Some(0),
             active_deadline_seconds: i64::try_from(longest(&load_test.spec).as_secs()).ok(),
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: metadata.labels.clone(), ..ObjectMeta::default() }),
-                spec: Some(pod(load_test, pipeline, images, index)),
-            },
+            template: pod,
             ..JobSpec::default()
         }),
         metadata,
@@ -140,11 +141,10 @@ fn longest(spec: &LoadTestSpec) -> Duration {
         .fold(DEADLINE_MARGIN, Duration::saturating_add)
 }
 
-fn pod(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -> PodSpec {
-    let template = load_test.spec.pod_template.clone().unwrap_or_default();
+fn pod(load_test: &LoadTest, pipeline: &Pipeline, settings: &Settings, index: i32) -> PodSpec {
     let temporary =
         Volume { name: "tmp".into(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() };
-    let mut pod = PodSpec {
+    PodSpec {
         restart_policy: Some("Never".into()),
         service_account_name: Some(permissions_name(load_test)),
         automount_service_account_token: Some(true),
@@ -153,24 +153,17 @@ fn pod(load_test: &LoadTest, pipeline: &Pipeline, images: &Images, index: i32) -
         security_context: Some(pod_security::of_pod(pod_security::WORKER_USER)),
         affinity: Some(away_from_pipeline(&pipeline.name_any())),
         volumes: Some([temporary].into_iter().chain(dataset::volume(&load_test.spec.dataset)).collect()),
-        containers: vec![container(load_test, pipeline, images, &template, index)],
+        containers: vec![container(load_test, pipeline, settings, index)],
         ..PodSpec::default()
-    };
-    pod_template::place(&mut pod, load_test, &template);
-    pod
+    }
 }
 
-fn container(
-    load_test: &LoadTest,
-    pipeline: &Pipeline,
-    images: &Images,
-    template: &PodTemplate,
-    index: i32,
-) -> Container {
-    let dataset = &load_test.spec.dataset;
-    let resources = pod_template::resources(template);
+fn container(load_test: &LoadTest, pipeline: &Pipeline, settings: &Settings, index: i32) -> Container {
+    let (dataset, images) = (&load_test.spec.dataset, &settings.images);
     let mut variables = environment(load_test, pipeline, index);
-    variables.extend(dataset::environment(dataset, pod_template::memory_of_images(&resources)));
+    let template = pod_template::template(load_test, settings);
+    variables.extend(dataset::environment(dataset, pod_template::memory_of_images(&template)));
+    variables.extend(settings.log.variables());
     let temporary = VolumeMount { name: "tmp".into(), mount_path: "/tmp".into(), ..VolumeMount::default() };
     Container {
         name: Component::Producer.as_str().into(),
@@ -178,7 +171,6 @@ fn container(
         image_pull_policy: Some(images.pull_policy.clone()),
         args: Some(vec!["producer".into()]),
         env: Some(variables),
-        resources: Some(resources),
         security_context: Some(pod_security::of_container()),
         termination_message_policy: Some("FallbackToLogsOnError".into()),
         volume_mounts: Some([temporary].into_iter().chain(dataset::mount(dataset)).collect()),
@@ -289,6 +281,12 @@ fn metadata(load_test: &LoadTest, name: String) -> ObjectMeta {
     }
 }
 
+/// The pods of all producers of a test.
+fn producers(load_test: &LoadTest) -> LabelSelector {
+    let of_test = [(labels::LOAD_TEST.to_owned(), load_test.name_any())];
+    LabelSelector { match_labels: Some(of_test.into()), match_expressions: None }
+}
+
 fn permissions_name(load_test: &LoadTest) -> String {
     format!("{}-producer", load_test.name_any())
 }
@@ -318,7 +316,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::load_test::fixtures;
+    use crate::{
+        load_test::fixtures,
+        pod_template::sample::{marks, pod_templates, sample},
+    };
 
     /// What the producers of a test with this load are told of it.
     fn told(of_load: serde_json::Value) -> Vec<String> {
@@ -329,6 +330,28 @@ mod tests {
             ["TAILRACE_LOAD", "TAILRACE_RATE", "TAILRACE_ARRIVALS", "TAILRACE_OUTSTANDING", "TAILRACE_THINK_TIME"];
         let told = variables.into_iter().filter(|variable| of_load.contains(&variable.name.as_str()));
         told.map(|variable| format!("{}={}", variable.name, variable.value.unwrap())).collect()
+    }
+
+    #[test]
+    fn every_field_of_the_pod_template_reaches_the_producers() {
+        let (_, schema) = pod_templates("loadtests").remove(0);
+        for left_out in ["serviceAccountName", "serviceAccountAnnotations"] {
+            let mut template = sample(&schema, "mark");
+            template.as_object_mut().unwrap().remove(left_out);
+            let mut load_test = fixtures::load_test("test", 0);
+            load_test.spec.pod_template = Some(serde_json::from_value(template.clone()).unwrap());
+            let Permissions { account, role: _, binding } = permissions(&load_test, None);
+            let job = job(&load_test, &fixtures::pipeline(), &fixtures::settings(), 0);
+            let pod = job.spec.unwrap().template;
+            let text = serde_json::to_string(&(&pod, &account)).unwrap();
+            let marks = marks(&template, "mark");
+            let missing: Vec<_> = marks.iter().filter(|mark| !text.contains(&format!("\"{mark}\""))).collect();
+            assert!(missing.is_empty(), "{missing:?} did not reach {text}");
+
+            let runs_under = pod.spec.unwrap().service_account_name;
+            assert_eq!(Some(&binding.subjects.unwrap()[0].name), runs_under.as_ref(), "the Role is that of the pod");
+            assert_eq!(account.is_some(), runs_under.as_deref() == Some("test-producer"), "others make theirs");
+        }
     }
 
     #[test]

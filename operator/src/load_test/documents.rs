@@ -104,7 +104,7 @@ fn wanted(context: &Context, load_test: &LoadTest, pipeline: Option<&Pipeline>) 
     }
     let name = &load_test.spec.pipeline_ref.name;
     let pipeline = pipeline.ok_or_else(|| left(format!("Pipeline \"{name}\" was deleted")))?;
-    let validated = validate(pipeline).map_err(|invalid| left(invalid.to_string()))?;
+    let validated = validate(pipeline, &context.settings).map_err(|invalid| left(invalid.to_string()))?;
     delete_documents(&validated, &context.settings.images, load_test)
         .ok_or_else(|| nothing("the Pipeline archives nothing"))
 }
@@ -202,8 +202,9 @@ mod tests {
     }
 
     fn job(condition: Option<&str>) -> Job {
-        let mut job =
-            delete_documents(&validate(&fixtures::pipeline()).unwrap(), &fixtures::images(), &finished(false)).unwrap();
+        let settings = fixtures::settings();
+        let validated = validate(&fixtures::pipeline(), &settings).unwrap();
+        let mut job = delete_documents(&validated, &settings.images, &finished(false)).unwrap();
         let conditions =
             condition.map(|type_| json!([{ "type": type_, "status": "True", "reason": "BackoffLimitExceeded" }]));
         job.status = serde_json::from_value(json!({ "conditions": conditions })).unwrap();

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use clap::Parser;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{
@@ -25,7 +26,7 @@ use super::{
     decide::Decision,
     observation::{Observation, Unreadable},
 };
-use crate::settings::Images;
+use crate::settings::Settings;
 
 /// The time at which every test begins.
 pub fn begin() -> Timestamp {
@@ -66,16 +67,17 @@ pub fn pipeline() -> Pipeline {
     .unwrap()
 }
 
-/// The images that the chart gives.
-pub fn images() -> Images {
-    let image = |name: &str| name.to_owned();
-    Images {
-        worker: image("worker:1"),
-        kafka: image("kafka:1"),
-        mongodb: image("mongo:1"),
-        ferretdb: image("ferretdb:1"),
-        pull_policy: image("IfNotPresent"),
-    }
+/// What the chart gives, in short.
+pub fn settings() -> Settings {
+    Settings::parse_from([
+        "tailrace-operator",
+        "--worker-image=worker:1",
+        "--kafka-image=kafka:1",
+        "--mongodb-image=mongo:1",
+        "--ferretdb-image=ferretdb:1",
+        "--pod-name=operator-0",
+        "--pod-namespace=default",
+    ])
 }
 
 /// A LoadTest that nobody has looked at; its Pipeline does not exist.
@@ -125,7 +127,7 @@ impl Observation {
         let pipeline = self.pipeline.clone().unwrap();
         for index in 0..self.load_test.spec.producers {
             self.reports.push(build::report(&self.load_test, index));
-            let mut job = build::job(&self.load_test, &pipeline, &images(), index);
+            let mut job = build::job(&self.load_test, &pipeline, &settings(), index);
             job.metadata.uid = Some(format!("uid-of-job-{index}"));
             self.jobs.push(job);
         }

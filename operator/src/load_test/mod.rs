@@ -7,6 +7,7 @@ pub mod baseline;
 pub mod build;
 pub mod changes;
 pub mod columns;
+pub mod cpu_limit;
 pub mod decide;
 pub mod documents;
 pub mod environment;

@@ -19,12 +19,13 @@ use tailrace_measure::{
     intervals::{Files, Intervals},
     sum::Sum,
     summary::{Summary, summarize},
-    validity::{Reason, Target, Validity, judge},
+    validity::{Evidence, Reason, Target, Validity, judge},
     warning,
 };
 
 use super::{
-    baseline, build, changes, columns::percentiles, environment::environment, observation::Observation, slos, sum::sum,
+    baseline, build, changes, columns::percentiles, cpu_limit::cpu_limit, environment::environment,
+    observation::Observation, slos, sum::sum,
 };
 
 /// What came of a test.
@@ -168,7 +169,8 @@ fn defect(seen: &Observation, sum: &Sum) -> Option<(&'static str, String)> {
     if let Some(message) = changes::since_start(seen) {
         return Some((reasons::PIPELINE_CHANGED, message));
     }
-    let judgement = judge(&sum.evidence(target(seen)));
+    let cpu_limit = cpu_limit(seen);
+    let judgement = judge(&Evidence { cpu_limit: cpu_limit.as_ref(), ..sum.evidence(target(seen)) });
     if let Validity::Invalid { reason, message } = judgement {
         return Some((name(reason), message));
     }

@@ -18,6 +18,7 @@ use super::{
     volumes::{self, Standing, Volume},
 };
 use crate::{
+    accounts,
     context::Context,
     labels::{Component, PIPELINE},
     reading,
@@ -103,13 +104,13 @@ pub async fn workloads(
     volumes: Vec<Volume>,
 ) -> Result<Observed, writer::Error> {
     let Context { watches, applied, .. } = context;
+    make_accounts(context, writer, pipeline, resources).await?;
     for service in &resources.services {
         applied.keep(writer, watches.services(), service).await?;
     }
     for policy in &resources.network_policies {
         applied.keep(writer, watches.network_policies(), policy).await?;
     }
-    applied.keep(writer, watches.accounts(), &resources.permissions.account).await?;
     applied.keep(writer, watches.roles(), &resources.permissions.role).await?;
     applied.keep(writer, watches.role_bindings(), &resources.permissions.binding).await?;
     let mut observed = Observed { volumes, ..Observed::default() };
@@ -158,6 +159,24 @@ async fn server(
     }
 }
 
+/// They have the pull secrets that the namespace's own account has at that time.
+async fn make_accounts(
+    context: &Context,
+    writer: &Writer,
+    pipeline: &Pipeline,
+    resources: &Resources,
+) -> Result<(), writer::Error> {
+    let watch = context.watches.accounts();
+    for account in &resources.permissions.accounts {
+        let is_new = watch.get(&pipeline.namespace().unwrap_or_default(), &account.name_any()).is_none();
+        context.applied.keep(writer, watch, account).await?;
+        if is_new && let Some(secrets) = accounts::pull_secrets(&context.client, pipeline).await? {
+            writer.merge(account, json!({ "imagePullSecrets": secrets })).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The archive can be switched off, and the managed database with it; the topology can be changed.
 async fn delete_what_is_not_wanted(
     context: &Context,
@@ -173,6 +192,7 @@ async fn delete_what_is_not_wanted(
         delete_others(watches.stateful_sets(), writer, pipeline, sets),
         delete_others(watches.services(), writer, pipeline, resources.services.iter()),
         delete_others(watches.network_policies(), writer, pipeline, resources.network_policies.iter()),
+        delete_others(watches.accounts(), writer, pipeline, resources.permissions.accounts.iter()),
     )?;
     Ok(())
 }

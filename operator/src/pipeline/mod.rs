@@ -11,6 +11,7 @@ mod observe;
 mod reasons;
 mod reports;
 mod status;
+mod templates;
 pub mod validate;
 mod volumes;
 
@@ -92,15 +93,16 @@ async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Act
     }
     let writer = Writer::new(context.client.clone(), MANAGER);
     let found = observe::claims(&context.watches, &pipeline);
-    let validated =
-        match validate(&pipeline).and_then(|validated| validated.on_volume(volumes::of_broker(&found, &pipeline))) {
-            Ok(validated) => validated,
-            Err(invalid) => {
-                let status = status::refused(&pipeline, reasons::INVALID_SPEC, invalid.to_string(), Timestamp::now());
-                report(&context, &writer, &pipeline, status).await?;
-                return Ok(Action::await_change());
-            }
-        };
+    let validated = match validate(&pipeline, &context.settings)
+        .and_then(|validated| validated.on_volume(volumes::of_broker(&found, &pipeline)))
+    {
+        Ok(validated) => validated,
+        Err(invalid) => {
+            let status = status::refused(&pipeline, reasons::INVALID_SPEC, invalid.to_string(), Timestamp::now());
+            report(&context, &writer, &pipeline, status).await?;
+            return Ok(Action::await_change());
+        }
+    };
     let neighbours =
         neighbours::sharing(&pipeline, context.watches.pipelines().store().state().iter().map(AsRef::as_ref));
     let outcome = bring_about(&context, &writer, &pipeline, &validated, &found, neighbours).await;

@@ -1,7 +1,7 @@
 //! What the API server cannot see in a spec, and the spec in the form that the builders want.
 
 use k8s_openapi::{
-    api::core::v1::ResourceRequirements,
+    api::core::v1::EnvVar,
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::OwnerReference},
 };
 use kube::{Resource, ResourceExt};
@@ -9,10 +9,18 @@ use tailrace_crds::{
     Pipeline,
     duration::Duration,
     pipeline::{Archive, DeletionPolicy, Inference, ManagedDatabase, SecretKey, StartFrom, Storage, Topics},
+    pod_template::PodTemplate,
 };
 
-use super::disk::{self, TopicDisk};
-use crate::quantity::{self, NotAQuantity, NotASize};
+use super::{
+    disk::{self, TopicDisk},
+    templates::{Templates, templates},
+};
+use crate::{
+    labels::Component,
+    quantity::{self, NotAQuantity, NotASize},
+    settings::Settings,
+};
 
 /// The heap of a broker whose memory limit allows it, in MiB.
 const LARGEST_HEAP: u64 = 512;
@@ -42,12 +50,21 @@ pub struct Validated {
     pub retention: Option<Duration>,
     /// The classifier.
     pub inference: Inference,
-    /// The memory and CPU of its container.
-    pub inference_resources: ResourceRequirements,
     /// The db-consumer.
     pub archive: Archive,
     /// What becomes of volumes.
     pub deletion_policy: DeletionPolicy,
+    /// What the pods of each part have: what all pods inherit, what the Pipeline says, and complete resources.
+    pub templates: Templates,
+    /// How its workers log.
+    pub log: Vec<EnvVar>,
+}
+
+impl Validated {
+    /// What the pods of a part have.
+    pub fn template(&self, part: Component) -> &PodTemplate {
+        self.templates.of(part)
+    }
 }
 
 /// Where images and answers are carried.
@@ -61,8 +78,6 @@ pub enum Kafka {
         disk: TopicDisk,
         /// The heap, in MiB.
         heap: u64,
-        /// Memory and CPU of the container.
-        resources: ResourceRequirements,
     },
     /// There already.
     External {
@@ -80,8 +95,6 @@ pub enum Database {
     Managed {
         /// Engine and volume.
         database: ManagedDatabase,
-        /// Memory and CPU of the container.
-        resources: ResourceRequirements,
     },
     /// There already.
     External {
@@ -111,7 +124,7 @@ pub enum Invalid {
     #[error("spec.{field}.{source}")]
     Resources {
         /// The field.
-        field: &'static str,
+        field: String,
         /// Why.
         source: NotAQuantity,
     },
@@ -128,20 +141,20 @@ pub enum Invalid {
         size: String,
     },
     /// The broker would not start.
-    #[error("spec.kafka.managed.resources: a memory limit of {0} is too little for a broker: write at least 384Mi")]
+    #[error("spec.kafka.managed: a memory limit of {0} is too little for a broker: write at least 384Mi")]
     BrokerMemory(String),
 }
 
 /// Checks a Pipeline and brings it into the form that the builders want.
-pub fn validate(pipeline: &Pipeline) -> Result<Validated, Invalid> {
+pub fn validate(pipeline: &Pipeline, settings: &Settings) -> Result<Validated, Invalid> {
     let spec = &pipeline.spec;
-    let inference_resources = resources("inference.resources", spec.inference.resources.as_ref(), "500m", 128, 512)?;
+    let templates = templates(spec, &settings.pods)?;
     Ok(Validated {
         name: pipeline.name_any(),
         namespace: pipeline.namespace().ok_or(Invalid::NotFromTheApi("namespace"))?,
         uid: pipeline.uid().ok_or(Invalid::NotFromTheApi("UID"))?,
         owner: pipeline.controller_owner_ref(&()).ok_or(Invalid::NotFromTheApi("UID"))?,
-        kafka: kafka(pipeline)?,
+        kafka: kafka(pipeline, &templates)?,
         topics: spec.topics.clone(),
         start_from: spec.start_from.unwrap_or(match spec.kafka.external {
             None => StartFrom::Earliest,
@@ -151,9 +164,10 @@ pub fn validate(pipeline: &Pipeline) -> Result<Validated, Invalid> {
         database_name: spec.mongodb.database.clone(),
         retention: spec.mongodb.retention.clone(),
         inference: spec.inference.clone(),
-        inference_resources,
         archive: spec.archive.clone(),
         deletion_policy: spec.deletion_policy,
+        templates,
+        log: settings.log.variables().into(),
     })
 }
 
@@ -171,18 +185,14 @@ impl Validated {
     }
 }
 
-fn kafka(pipeline: &Pipeline) -> Result<Kafka, Invalid> {
+fn kafka(pipeline: &Pipeline, templates: &Templates) -> Result<Kafka, Invalid> {
     let spec = &pipeline.spec.kafka;
     match (&spec.managed, &spec.external) {
-        (Some(managed), None) => {
-            let resources = resources("kafka.managed.resources", managed.resources.as_ref(), "200m", 768, 1024)?;
-            Ok(Kafka::Managed {
-                disk: disk::share(&managed.storage.size, &pipeline.spec.topics)?,
-                storage: managed.storage.clone(),
-                heap: heap(&resources)?,
-                resources,
-            })
-        }
+        (Some(managed), None) => Ok(Kafka::Managed {
+            disk: disk::share(&managed.storage.size, &pipeline.spec.topics)?,
+            storage: managed.storage.clone(),
+            heap: heap(templates.of(Component::Kafka))?,
+        }),
         (None, Some(external)) => Ok(Kafka::External { bootstrap_servers: external.bootstrap_servers.clone() }),
         _ => Err(Invalid::NoMode("kafka")),
     }
@@ -193,43 +203,20 @@ fn database(pipeline: &Pipeline) -> Result<Database, Invalid> {
         return Ok(Database::None);
     }
     match (&pipeline.spec.mongodb.managed, &pipeline.spec.mongodb.external) {
-        (Some(managed), None) => Ok(Database::Managed {
-            resources: resources("mongodb.managed.resources", managed.resources.as_ref(), "100m", 256, 1024)?,
-            database: managed.clone(),
-        }),
+        (Some(managed), None) => Ok(Database::Managed { database: managed.clone() }),
         (None, Some(external)) => Ok(Database::External { uri: external.uri_secret_ref.clone() }),
         _ => Err(Invalid::NoMode("mongodb")),
     }
 }
 
-/// The user's resources, or requests of `cpu` and `request` MiB; always with a memory limit, by default of `limit` MiB
-/// or of the user's own request.
-fn resources(
-    field: &'static str,
-    wanted: Option<&ResourceRequirements>,
-    cpu: &str,
-    request: u64,
-    limit: u64,
-) -> Result<ResourceRequirements, Invalid> {
-    let default = || ResourceRequirements {
-        requests: Some([("cpu".into(), Quantity(cpu.into())), ("memory".into(), quantity::mebibytes(request))].into()),
-        ..ResourceRequirements::default()
-    };
-    let mut resources = wanted.cloned().unwrap_or_else(default);
-    let requested = wanted.and_then(|wanted| wanted.requests.as_ref()?.get("memory").cloned());
-    let limits = resources.limits.get_or_insert_default();
-    limits.entry("memory".into()).or_insert(requested.unwrap_or(quantity::mebibytes(limit)));
-    quantity::check(&resources).map_err(|source| Invalid::Resources { field, source })?;
-    Ok(resources)
-}
-
 /// Half of the memory limit, in MiB: the page cache of the log segments and the JVM itself need the rest.
-fn heap(resources: &ResourceRequirements) -> Result<u64, Invalid> {
+fn heap(template: &PodTemplate) -> Result<u64, Invalid> {
     const MEBIBYTE: u64 = 1 << 20;
     const SMALLEST_LIMIT: u64 = 384 * MEBIBYTE;
-    let limit = resources.limits.as_ref().and_then(|limits| limits.get("memory")).cloned().unwrap_or_default();
-    let bytes = quantity::bytes(&limit)
-        .map_err(|source| Invalid::Size { field: "kafka.managed.resources.limits.memory", source })?;
+    let limits = template.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+    let limit = limits.and_then(|limits| limits.get("memory")).cloned().unwrap_or_default();
+    let field = "kafka.managed.podTemplate.resources.limits.memory";
+    let bytes = quantity::bytes(&limit).map_err(|source| Invalid::Size { field, source })?;
     if bytes < SMALLEST_LIMIT {
         return Err(Invalid::BrokerMemory(limit.0));
     }

@@ -1,6 +1,6 @@
 //! The chart's objects against a real API server, and the operator with the permissions that the chart gives it.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
@@ -14,8 +14,8 @@ use kube::{
 };
 use serde::Deserialize;
 use serde_json::json;
-use tailrace_crds::{Experiment, LoadTest, Pipeline};
-use tailrace_operator::run_controllers;
+use tailrace_crds::{Experiment, LoadTest, Pipeline, pod_template::PodTemplate};
+use tailrace_operator::{pod_template::inherited_by_all, run_controllers};
 
 use crate::{
     cluster::{becomes_ready, everything_runs, namespace, pipeline, until_event, until_ready},
@@ -62,6 +62,43 @@ async fn the_api_server_takes_all_objects_of_the_chart() {
             apply(&namespace, &object, true).await;
         }
     }
+}
+
+/// The environment of the operator's container.
+fn environment(objects: &[DynamicObject]) -> BTreeMap<String, String> {
+    let deployment = objects.iter().find(|object| object.types.as_ref().unwrap().kind == "Deployment").unwrap();
+    let container = &deployment.data["spec"]["template"]["spec"]["containers"][0];
+    let variables = container["env"].as_array().unwrap().iter();
+    variables
+        .filter_map(|variable| Some((variable["name"].as_str()?.to_owned(), variable["value"].as_str()?.to_owned())))
+        .collect()
+}
+
+#[tokio::test]
+async fn values_for_all_pods_and_those_of_a_parent_chart_reach_the_operator() {
+    let namespace = namespace().await;
+    let plain = environment(&rendered(&namespace, "replicas=1"));
+    assert_eq!(inherited_by_all(&plain["TAILRACE_PODS"]), Ok(PodTemplate::default()));
+
+    let values = "global.imageRegistry=mirror.example,images.kafka.registry=own.example,\
+        global.imagePullSecrets[0]=parent,global.imagePullSecrets[1].name=mirror,pods.imagePullSecrets[0].name=mirror,\
+        pods.labels.team=vision,pods.nodeSelector.pool=a,pods.priorityClassName=low,log.level=debug,log.format=json";
+    let objects = rendered(&namespace, values);
+    let told = environment(&objects);
+    assert_eq!(
+        told["TAILRACE_WORKER_IMAGE"],
+        plain["TAILRACE_WORKER_IMAGE"].replace("tailrace/", "mirror.example/tailrace/")
+    );
+    assert!(told["TAILRACE_KAFKA_IMAGE"].starts_with("own.example/apache/kafka:"), "{}", told["TAILRACE_KAFKA_IMAGE"]);
+    assert_eq!([&told["RUST_LOG"], &told["TAILRACE_LOG_FORMAT"]], ["debug", "json"]);
+    let pods = inherited_by_all(&told["TAILRACE_PODS"]).unwrap();
+    let secrets: Vec<_> = pods.image_pull_secrets.iter().map(|secret| secret.name.as_str()).collect();
+    assert_eq!(secrets, ["mirror", "parent"]);
+    assert_eq!((pods.labels["team"].as_str(), pods.node_selector["pool"].as_str()), ("vision", "a"));
+    assert_eq!(pods.priority_class_name.as_deref(), Some("low"));
+    let deployment = objects.iter().find(|object| object.types.as_ref().unwrap().kind == "Deployment").unwrap();
+    let own = &deployment.data["spec"]["template"]["spec"]["imagePullSecrets"];
+    assert_eq!(*own, json!([{ "name": "parent" }, { "name": "mirror" }]));
 }
 
 #[tokio::test]

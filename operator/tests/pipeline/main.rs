@@ -9,6 +9,7 @@ mod chart;
 mod cluster;
 mod objects;
 mod permissions;
+mod pod_templates;
 mod readiness;
 mod storage;
 mod trouble;

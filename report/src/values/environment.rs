@@ -13,6 +13,8 @@ pub struct Environment {
     pub shared_nodes: Vec<String>,
     /// Requests and limits of the pods, by part.
     pub resources: BTreeMap<String, String>,
+    /// Annotations of the pods, by part.
+    pub annotations: BTreeMap<String, BTreeMap<String, String>>,
     /// The Kafka client settings of the producers.
     pub client_settings: BTreeMap<String, String>,
 }

@@ -168,6 +168,7 @@ fn environment() -> Environment {
         producer_nodes: vec!["node1".into(), "node2".into()],
         shared_nodes: vec![],
         resources: [("producer".to_owned(), "cpu 250m, memory 128Mi".to_owned())].into(),
+        annotations: [].into(),
         client_settings: [("linger.ms".to_owned(), "0".to_owned())].into(),
     }
 }

@@ -164,7 +164,18 @@ impl Measurement {
     fn validity(&self) -> Validity {
         let Tally { counts, latency, service_latency, send_delay, stages, .. } = &self.windows.measurement;
         let Self { measured: duration, target, throttled, .. } = *self;
-        judge(&Evidence { counts, latency, service_latency, send_delay, stages, duration, target, throttled })
+        let cpu_limit = None;
+        judge(&Evidence {
+            counts,
+            latency,
+            service_latency,
+            send_delay,
+            stages,
+            duration,
+            target,
+            throttled,
+            cpu_limit,
+        })
     }
 }
 

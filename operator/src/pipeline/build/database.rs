@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::{Container, ContainerPort, EnvVar, Probe, ResourceRequirements},
+    core::v1::{Container, ContainerPort, EnvVar, Probe},
 };
 use tailrace_crds::pipeline::{DatabaseEngine, ManagedDatabase};
 
@@ -70,12 +70,7 @@ fn engine(engine: DatabaseEngine, images: &Images) -> Engine<'_> {
 }
 
 /// The server: a StatefulSet of one.
-pub fn server(
-    pipeline: &Validated,
-    images: &Images,
-    database: &ManagedDatabase,
-    resources: &ResourceRequirements,
-) -> StatefulSet {
+pub fn server(pipeline: &Validated, images: &Images, database: &ManagedDatabase) -> StatefulSet {
     let engine = engine(database.engine, images);
     let strings = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
     let container = Container {
@@ -91,7 +86,6 @@ pub fn server(
         }]),
         readiness_probe: Some(accepts_connections(PORT, 1, 3)),
         liveness_probe: Some(Probe { initial_delay_seconds: Some(60), ..accepts_connections(PORT, 10, 6) }),
-        resources: Some(resources.clone()),
         volume_mounts: Some(vec![pods::mount("data", engine.data)]),
         ..Container::default()
     };

@@ -7,10 +7,7 @@ use k8s_openapi::api::{
 use kube::{Resource, ResourceExt, core::ObjectMeta};
 use tailrace_crds::LoadTest;
 
-use super::{
-    database, pods,
-    workers::{container, resources},
-};
+use super::{database, pods, workers::container};
 use crate::{
     labels::{self, Component},
     pipeline::validate::{Database, Validated},
@@ -34,7 +31,7 @@ pub fn delete_documents(pipeline: &Validated, images: &Images, load_test: &LoadT
         pods::variable("TAILRACE_SOURCE_PREFIX", load_test.uid()?),
         pods::variable("TAILRACE_TIMEOUT", PATIENCE),
     ]);
-    let container = container(images, "delete-documents", environment, resources("50m", 32, 128));
+    let container = container(images, "delete-documents", environment);
     let mut pod = pods::pod(pipeline, Component::Documents, pod_security::WORKER_USER, container);
     let mut labels = labels::of_pipeline(&pipeline.name, Component::Documents);
     labels.insert(labels::LOAD_TEST.into(), load_test.name_any());

@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 
 use super::{
     database, hash, metadata, name_of, pods,
-    workers::{consumer_group, container, environment, resources},
+    workers::{consumer_group, container, environment},
 };
 use crate::{labels::Component, pipeline::validate::Validated, pod_security, settings::Images};
 
@@ -50,7 +50,7 @@ fn job(
     others: &[&PodTemplateSpec],
 ) -> Job {
     environment.push(pods::variable("TAILRACE_TIMEOUT", PATIENCE));
-    let container = container(images, component.as_str(), environment, resources("50m", 32, 128));
+    let container = container(images, component.as_str(), environment);
     let mut pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
     if let Some(spec) = &mut pod.spec {
         spec.restart_policy = Some("Never".into());

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::{Container, ContainerPort, Probe, ResourceRequirements},
+    core::v1::{Container, ContainerPort, Probe},
 };
 use sha2::{Digest, Sha256};
 
@@ -112,13 +112,7 @@ log.cleaner.dedupe.buffer.size=4194304
 }
 
 /// The broker: a StatefulSet of one. Its configuration is part of the pod, so that it starts anew with another one.
-pub fn broker(
-    pipeline: &Validated,
-    images: &Images,
-    disk: &TopicDisk,
-    heap: u64,
-    resources: &ResourceRequirements,
-) -> StatefulSet {
+pub fn broker(pipeline: &Validated, images: &Images, disk: &TopicDisk, heap: u64) -> StatefulSet {
     let container = Container {
         image: Some(images.kafka.clone()),
         image_pull_policy: Some(images.pull_policy.clone()),
@@ -139,7 +133,6 @@ pub fn broker(
         }]),
         readiness_probe: Some(accepts_connections(PORT, 1, 3)),
         liveness_probe: Some(Probe { initial_delay_seconds: Some(60), ..accepts_connections(PORT, 10, 6) }),
-        resources: Some(resources.clone()),
         volume_mounts: Some(vec![pods::mount("data", DATA), pods::mount("logs", "/opt/kafka/logs")]),
         ..Container::default()
     };

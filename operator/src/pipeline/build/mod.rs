@@ -60,11 +60,11 @@ pub struct Resources {
 /// Builds all objects of a Pipeline.
 pub fn build(pipeline: &Validated, images: &Images) -> Resources {
     let kafka = match &pipeline.kafka {
-        Kafka::Managed { disk, heap, resources, .. } => Some(kafka::broker(pipeline, images, disk, *heap, resources)),
+        Kafka::Managed { disk, heap, .. } => Some(kafka::broker(pipeline, images, disk, *heap)),
         Kafka::External { .. } => None,
     };
     let database = match &pipeline.database {
-        Database::Managed { database, resources } => Some(database::server(pipeline, images, database, resources)),
+        Database::Managed { database } => Some(database::server(pipeline, images, database)),
         Database::None | Database::External { .. } => None,
     };
     let inference = workers::inference(pipeline, images);

@@ -9,22 +9,28 @@ use k8s_openapi::{
 };
 use kube::core::ObjectMeta;
 
+use super::permissions::account_of;
 use crate::{
     labels::{self, Component},
     pipeline::validate::Validated,
-    pod_security,
+    pod_security, pod_template,
 };
 
 /// What a pod is given to end in good order; where its broker is gone already, it would wait in vain.
 const GRACE_SECONDS: i64 = 10;
 
-/// A pod of one container under the restricted level, without access to the API server, with a writable `/tmp`.
+/// A pod of one container under the restricted level, without access to the API server, with a writable `/tmp`, and with
+/// what the Pipeline puts on the pods of `component`.
 pub fn pod(pipeline: &Validated, component: Component, user: i64, mut container: Container) -> PodTemplateSpec {
     container.name = component.as_str().into();
     container.security_context = Some(pod_security::of_container());
     container.termination_message_policy = Some("FallbackToLogsOnError".into());
     container.volume_mounts.get_or_insert_default().push(mount("tmp", "/tmp"));
-    PodTemplateSpec {
+    if component.is_worker() {
+        container.env.get_or_insert_default().extend(pipeline.log.clone());
+    }
+    let template = pipeline.template(component);
+    let mut pod = PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::of_pipeline(&pipeline.name, component)),
             ..ObjectMeta::default()
@@ -37,9 +43,12 @@ pub fn pod(pipeline: &Validated, component: Component, user: i64, mut container:
             automount_service_account_token: Some(false),
             // A Service called kafka would set KAFKA_PORT, which Kafka's own scripts read.
             enable_service_links: Some(false),
+            service_account_name: account_of(pipeline, component),
             ..PodSpec::default()
         }),
-    }
+    };
+    pod_template::put_on(&mut pod, template, &labels::select(&pipeline.name, component));
+    pod
 }
 
 /// A volume that lives as long as its pod.

@@ -3,9 +3,9 @@
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
-        core::v1::{Container, ContainerPort, EnvVar, HTTPGetAction, PodTemplateSpec, Probe, ResourceRequirements},
+        core::v1::{Container, ContainerPort, EnvVar, HTTPGetAction, PodTemplateSpec, Probe},
     },
-    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+    apimachinery::pkg::util::intstr::IntOrString,
 };
 use tailrace_crds::pipeline::{StartFrom, Topics, Topology};
 
@@ -14,7 +14,6 @@ use crate::{
     labels::{self, Component},
     pipeline::validate::{Kafka, Validated},
     pod_security,
-    quantity::mebibytes,
     settings::Images,
 };
 
@@ -38,13 +37,8 @@ pub fn inference(pipeline: &Validated, images: &Images) -> Vec<(Component, Deplo
 fn classifier(pipeline: &Validated, images: &Images, component: Component, mut environment: Vec<EnvVar>) -> Deployment {
     let spec = &pipeline.inference;
     environment.push(pods::variable("TAILRACE_MAX_BATCH", spec.max_batch.to_string()));
-    let container = server(container(images, component.as_str(), environment, pipeline.inference_resources.clone()));
-
+    let container = server(container(images, component.as_str(), environment));
     let mut pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
-    if let Some(pod) = &mut pod.spec {
-        pod.node_selector = (!spec.node_selector.is_empty()).then(|| spec.node_selector.clone());
-        pod.tolerations = (!spec.tolerations.is_empty()).then(|| spec.tolerations.clone());
-    }
     if component == Component::Inference {
         let_report(pipeline, &mut pod);
     }
@@ -60,7 +54,7 @@ fn inference_consumer(pipeline: &Validated, images: &Images) -> Deployment {
     environment.push(pods::variable("TAILRACE_CONCURRENCY", concurrency(pipeline).to_string()));
     // The same group as that of the other topology, so that one goes on where the other stopped.
     environment.extend(consuming(pipeline, Component::Inference));
-    let container = server(container(images, component.as_str(), environment, resources("100m", 64, 256)));
+    let container = server(container(images, component.as_str(), environment));
     let mut pod = pods::pod(pipeline, component, pod_security::WORKER_USER, container);
     let_report(pipeline, &mut pod);
     deployment(pipeline, component, 1, pod)
@@ -79,7 +73,7 @@ pub fn archive(pipeline: &Validated, images: &Images) -> Deployment {
     environment.extend(database::variables(pipeline));
     environment.extend(pipeline.retention.iter().map(|time| pods::variable("TAILRACE_RETENTION", time.to_string())));
     environment.extend(consuming(pipeline, Component::Archive));
-    let container = server(container(images, "db-consumer", environment, resources("100m", 64, 256)));
+    let container = server(container(images, "db-consumer", environment));
     let mut pod = pods::pod(pipeline, Component::Archive, pod_security::WORKER_USER, container);
     let_report(pipeline, &mut pod);
     deployment(pipeline, Component::Archive, pipeline.archive.replicas, pod)
@@ -122,28 +116,13 @@ pub fn environment(pipeline: &Validated) -> Vec<EnvVar> {
 }
 
 /// A container of `tailrace-worker`.
-pub fn container(
-    images: &Images,
-    subcommand: &str,
-    environment: Vec<EnvVar>,
-    resources: ResourceRequirements,
-) -> Container {
+pub fn container(images: &Images, subcommand: &str, environment: Vec<EnvVar>) -> Container {
     Container {
         image: Some(images.worker.clone()),
         image_pull_policy: Some(images.pull_policy.clone()),
         args: Some(vec![subcommand.into()]),
         env: Some(environment),
-        resources: Some(resources),
         ..Container::default()
-    }
-}
-
-/// Requests of CPU and of so many MiB, and a limit in MiB; no limit of CPU, which would show in the tail.
-pub fn resources(cpu: &str, request: u64, limit: u64) -> ResourceRequirements {
-    ResourceRequirements {
-        requests: Some([("cpu".into(), Quantity(cpu.into())), ("memory".into(), mebibytes(request))].into()),
-        limits: Some([("memory".into(), mebibytes(limit))].into()),
-        claims: None,
     }
 }
 
