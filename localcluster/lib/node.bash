@@ -95,6 +95,7 @@ write_kubelet_configuration() {
 		# The nodes share one disk with the machine; images are never collected, pods evicted only at its very end.
 		imageGCHighThresholdPercent: 100
 		imageGCLowThresholdPercent: 99
+		kubeReserved: {cpu: "$(($(nproc) - ${allocatable_cpus:-$(nproc)}))"}
 		evictionHard: {memory.available: 100Mi, nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%}
 	END
 }

@@ -7,6 +7,8 @@ cache=${TAILRACE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tailrace}
 
 cluster=${CLUSTER:-tailrace}
 node_count=${NODES:-4}
+# What pods may ask for on a node; all of the machine's where it is empty.
+allocatable_cpus=${CPUS:-}
 
 base=/var/lib/tailrace-localcluster
 state=$base/$cluster
@@ -99,3 +101,5 @@ lock_cluster() {
 	fail "CLUSTER=$cluster is no name: use up to 32 of a-z, 0-9 and '-', as in CLUSTER=test"
 [[ $node_count =~ ^[1-9]$ ]] ||
 	fail "NODES=$node_count is no number of nodes: use 1 to 9, as in NODES=4"
+[[ -z $allocatable_cpus || ($allocatable_cpus =~ ^[1-9][0-9]*$ && $allocatable_cpus -le $(nproc)) ]] ||
+	fail "CPUS=$allocatable_cpus is no number of CPUs of this machine: use 1 to $(nproc), as in CPUS=1"
