@@ -20,6 +20,8 @@ pub mod types {
     pub const RECORDS_KEPT: &str = "RecordsKept";
     /// Pipeline: no other Pipeline that the operator knows uses these topics of these brokers.
     pub const TOPICS_EXCLUSIVE: &str = "TopicsExclusive";
+    /// Pipeline: a change waits for the end of the active LoadTest.
+    pub const ROLLOUT_HELD: &str = "RolloutHeld";
     /// LoadTest: its Pipeline exists and is ready, and nothing else runs on it.
     pub const ACCEPTED: &str = "Accepted";
     /// LoadTest and Experiment: it is over, whatever came of it; `kubectl wait --for=condition=Finished` always returns.
@@ -68,13 +70,13 @@ pub mod reasons {
     pub const NO_SAMPLES: &str = "NoSamples";
     /// An SLO looks at a quantile above which fewer than ten images lie.
     pub const TOO_FEW_SAMPLES: &str = "TooFewSamples";
-    /// A pod of the Pipeline was restarted, replaced or added during the run, or its spec was changed.
+    /// A pod of the Pipeline was restarted, replaced or added during the run, or a change of its spec or images was applied.
     pub const PIPELINE_CHANGED: &str = "PipelineChanged";
     /// The test is not to start yet, or the Experiment is to make no further one.
     pub const SUSPENDED: &str = "Suspended";
     /// The test or the Experiment was ended by `abort`.
     pub const ABORTED: &str = "Aborted";
-    /// The baseline does not exist, or has no valid result.
+    /// The baseline does not exist, has no valid result, or has no histograms any more.
     pub const BASELINE_NOT_USABLE: &str = "BaselineNotUsable";
     /// A result that is valid is slower than its baseline by more than is allowed.
     pub const REGRESSED: &str = "Regressed";
@@ -90,6 +92,8 @@ pub mod reasons {
     pub const TEST_FAILED: &str = "TestFailed";
     /// The object has a field that this version of Tailrace cannot read.
     pub const UNREADABLE: &str = "Unreadable";
+    /// A LoadTest of an Experiment is made again, since its Pipeline changed while it ran.
+    pub const TEST_REPEATED: &str = "TestRepeated";
     /// A LoadTest of an Experiment has the name of one that is not the Experiment's.
     pub const NAME_TAKEN: &str = "NameTaken";
     /// The API server refused a LoadTest of an Experiment.
@@ -112,4 +116,6 @@ pub mod warnings {
 
     /// The documents of a test with `keepDocuments: false` are still in the database.
     pub const DOCUMENTS_LEFT: &str = "DocumentsLeft";
+    /// A producer of another test was on a node that does not answer, and was counted as gone.
+    pub const NODE_LOST: &str = "NodeLost";
 }

@@ -7,7 +7,7 @@ mod template;
 
 pub use max_rate::MaxRate;
 pub use status::{
-    Best, Display, ExperimentStatus, MaxRateResult, Outcome, Percentiles, Phase, Point, Run, Spread, Spreads,
+    Best, Display, ExperimentStatus, MaxRateResult, Outcome, Percentiles, Phase, Point, Repeated, Run, Spread, Spreads,
 };
 pub use sweep::{Order, Sweep};
 
@@ -57,7 +57,7 @@ pub const RERUN_ANNOTATION: &str = "tailrace.dev/rerun";
     validation = Rule::new("!has(self.maxRate) || (self.maxRate.from + self.template.producers - 1) / self.template.producers <= self.maxRate.to / self.template.producers")
         .message("all producers send at the same rate, and no such rate lies between maxRate.from and maxRate.to: write a lower from or a higher to"),
     validation = Rule::new("has(self.sweep) == has(oldSelf.sweep) && (!has(self.sweep) || self.sweep == oldSelf.sweep) && (!has(self.maxRate) || self.maxRate == oldSelf.maxRate) && self.coolDown == oldSelf.coolDown && self.template == oldSelf.template")
-        .message("the spec of an Experiment cannot be changed, but for suspend and abort: create a new Experiment, or annotate this one with tailrace.dev/rerun to run it again")
+        .message("the spec of an Experiment cannot be changed, but for suspend, abort and the history limits: create a new Experiment, or annotate this one with tailrace.dev/rerun to run it again")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentSpec {
@@ -78,6 +78,20 @@ pub struct ExperimentSpec {
     /// is then. May be changed at any time, but what has ended so goes on only in a new round.
     #[serde(default)]
     pub abort: bool,
+    /// How many LoadTests of the round that succeeded are kept: the newest. Older ones are deleted with all that belongs to
+    /// them; their numbers stay in the table. From 0 to 200; by default 50. May be changed at any time.
+    #[serde(default = "fifty")]
+    #[x_kube(validation = Rule::new("self >= 0 && self <= 200").message("write a number of LoadTests from 0 to 200"))]
+    pub successful_tests_history_limit: i32,
+    /// The same for LoadTests that did not succeed. From 0 to 200; by default 20. May be changed at any time.
+    #[serde(default = "twenty")]
+    #[x_kube(validation = Rule::new("self >= 0 && self <= 200").message("write a number of LoadTests from 0 to 200"))]
+    pub failed_tests_history_limit: i32,
+    /// How many LoadTests keep their histograms, which are by far the largest part: the newest. The others lose the ConfigMap
+    /// `NAME-histograms` and can then be no baseline. From 0 to 200; by default 20. May be changed at any time.
+    #[serde(default = "twenty")]
+    #[x_kube(validation = Rule::new("self >= 0 && self <= 200").message("write a number of LoadTests from 0 to 200"))]
+    pub histograms_history_limit: i32,
     /// The spec of each LoadTest. A sweep over producers replaces `producers`; a sweep over rates and maxRate replace
     /// `load.open.ratePerProducer`, and so whatever is written there.
     #[schemars(schema_with = "template::schema")]
@@ -86,4 +100,12 @@ pub struct ExperimentSpec {
 
 fn ten_seconds() -> Duration {
     Duration::from_secs(10)
+}
+
+fn fifty() -> i32 {
+    50
+}
+
+fn twenty() -> i32 {
+    20
 }

@@ -143,6 +143,24 @@ pub struct Run {
     /// When it was over; the cool-down counts from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<MicroTime>,
+    /// The LoadTests that this one repeats, since their Pipeline changed while they ran; at most two. Their numbers count
+    /// nowhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    pub repeated: Vec<Repeated>,
+}
+
+/// A LoadTest that was made again.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Repeated {
+    /// The name of the LoadTest.
+    pub load_test: String,
+    /// What changed, in one sentence.
+    pub message: String,
+    /// When it was over; the cool-down counts from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<MicroTime>,
 }
 
 /// For maxRate: what one LoadTest says about its rate; left out if it says nothing.

@@ -24,6 +24,13 @@ use crate::{
     rules,
 };
 
+/// The annotation of a finished LoadTest whose Experiment has deleted parts of it.
+pub const PRUNED_ANNOTATION: &str = "tailrace.dev/pruned";
+/// Its value when the ProducerReports are gone.
+pub const PRUNED_REPORTS: &str = "reports";
+/// Its value when the ConfigMap with the histograms is gone, too.
+pub const PRUNED_HISTOGRAMS: &str = "reports-and-histograms";
+
 /// One measurement: so many producers send images through a Pipeline for so long; the status holds the percentiles of the latency.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -100,7 +107,8 @@ pub struct LoadTestSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub slos: Vec<Slo>,
-    /// Another finished LoadTest that this one is compared with.
+    /// Another LoadTest that this one is compared with. It is waited for until it has finished; one without a valid result
+    /// fails this test at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_ref: Option<BaselineRef>,
     /// Keeps a line for each message at the end of the log of each producer's pod, as CSV, compressed with Zstandard and
@@ -113,7 +121,8 @@ pub struct LoadTestSpec {
     /// true; in the template of an Experiment false.
     #[serde(default = "yes")]
     pub keep_documents: bool,
-    /// Keeps a test that has not started from starting; others go before it. It does nothing to one that has started.
+    /// Keeps a test from starting; others go before it. Until the common start is published it also stops a start that is
+    /// under way: the producers are removed and the Pipeline is given back. Later it does nothing.
     #[serde(default)]
     pub suspend: bool,
     /// Ends the test, now: no further image is sent, answers are waited for, and what was measured until then is the
@@ -169,6 +178,14 @@ fn five_minutes() -> Duration {
 
 fn ten_minutes() -> Duration {
     Duration::from_secs(600)
+}
+
+impl LoadTest {
+    /// Whether its Experiment has deleted its histograms.
+    pub fn lost_its_histograms(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations.and_then(|all| all.get(PRUNED_ANNOTATION)).is_some_and(|what| what == PRUNED_HISTOGRAMS)
+    }
 }
 
 /// A Pipeline in the same namespace.

@@ -278,9 +278,8 @@ pub struct Progress {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PipelineAtStart {
-    /// The generation of its spec.
-    #[schemars(range(min = 0))]
-    pub generation: i64,
+    /// The revision in its status.
+    pub revision: String,
     /// Its running pods by name: the UID of each, a slash, and how often its containers had been restarted.
     pub pods: BTreeMap<String, String>,
 }
@@ -291,7 +290,8 @@ pub struct PipelineAtStart {
 pub struct Warning {
     /// `Unstable`: images still piled up at the end, so that the percentiles depend on how long was measured. `Shared`:
     /// the Pipeline had other images to classify, or shared a node with the producers. `DocumentsLeft`: what was to be
-    /// deleted from the database is still there.
+    /// deleted from the database is still there. `NodeLost`: a producer of another test was on a node that does not answer,
+    /// and was counted as gone.
     pub reason: String,
     /// One sentence with the numbers.
     pub message: String,

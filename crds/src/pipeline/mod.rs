@@ -72,6 +72,21 @@ pub struct PipelineSpec {
     /// deletes a volume: neither `archive.enabled: false` nor any other change of the spec.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// When changes of this spec, and of the images that a new version of the operator brings, are applied. `AfterTests`, the
+    /// default: when no LoadTest is active on the Pipeline, and before the next one starts. `Immediate`: at once, which
+    /// ends an active LoadTest with the reason PipelineChanged.
+    #[serde(default)]
+    pub rollout_policy: RolloutPolicy,
+}
+
+/// When changes of a Pipeline are applied. What waits is in the condition RolloutHeld.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum RolloutPolicy {
+    /// After the active LoadTest.
+    #[default]
+    AfterTests,
+    /// At once.
+    Immediate,
 }
 
 /// A persistent volume claim.

@@ -15,7 +15,8 @@ pub struct PipelineStatus {
     /// The generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady, StorageReady, RecordsKept, TopicsExclusive.
+    /// Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady, StorageReady, RecordsKept, TopicsExclusive,
+    /// RolloutHeld.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -40,6 +41,10 @@ pub struct PipelineStatus {
     /// `archive`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
+    /// Identifies what was applied last: it differs where the spec, the images or the version of the operator make different
+    /// objects. A LoadTest whose Pipeline gets another revision is not valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// The generation for which an image went through the whole Pipeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_generation: Option<i64>,

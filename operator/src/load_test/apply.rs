@@ -3,7 +3,7 @@
 use kube::{ResourceExt, runtime::events::EventType};
 use serde::Serialize;
 use serde_json::json;
-use tailrace_crds::pipeline::ActiveLoadTest;
+use tailrace_crds::{Pipeline, pipeline::ActiveLoadTest};
 
 use super::{
     build,
@@ -25,11 +25,12 @@ pub async fn apply(context: &Context, seen: &Observation, decision: &Decision) -
     let writer = Writer::new(context.client.clone(), MANAGER);
     for step in &decision.steps {
         match step {
-            Step::TakePipeline => name_active_test(&writer, seen, Some(this_test(seen))).await?,
+            Step::TakePipeline => take_or_release(&writer, seen, Some(this_test(seen))).await?,
             Step::StartProducers(indices) => start_producers(context, &writer, seen, indices).await?,
             Step::RemoveJobs(indices) => remove_jobs(&writer, seen, indices).await?,
             Step::DropResults(indices) => drop_results(&writer, seen, indices).await?,
-            Step::ReleasePipeline => name_active_test(&writer, seen, None).await?,
+            Step::RemoveReports(indices) => remove_reports(&writer, seen, indices).await?,
+            Step::ReleasePipeline => take_or_release(&writer, seen, None).await?,
             Step::KeepHistograms(files) => drop(writer.apply(&build::histograms(&seen.load_test, files)).await?),
             Step::DeleteTest => return writer.delete(&seen.load_test).await,
         }
@@ -57,9 +58,20 @@ fn this_test(seen: &Observation) -> ActiveLoadTest {
     ActiveLoadTest { name: seen.load_test.name_any(), uid: seen.load_test.uid().unwrap_or_default() }
 }
 
+async fn take_or_release(writer: &Writer, seen: &Observation, test: Option<ActiveLoadTest>) -> Result<(), Error> {
+    match &seen.pipeline {
+        Some(pipeline) => name_active_test(writer, pipeline, test).await,
+        None => Ok(()),
+    }
+}
+
+/// Removes the name of whatever test has `pipeline`.
+pub async fn release(context: &Context, pipeline: &Pipeline) -> Result<(), Error> {
+    name_active_test(&Writer::new(context.client.clone(), MANAGER), pipeline, None).await
+}
+
 /// Fails with a conflict if the Pipeline has changed since it was read: another test may have it.
-async fn name_active_test(writer: &Writer, seen: &Observation, test: Option<ActiveLoadTest>) -> Result<(), Error> {
-    let Some(pipeline) = &seen.pipeline else { return Ok(()) };
+async fn name_active_test(writer: &Writer, pipeline: &Pipeline, test: Option<ActiveLoadTest>) -> Result<(), Error> {
     let current = Lock { active_load_test: holder(pipeline).cloned() };
     writer.apply_status(pipeline, &current, &Lock { active_load_test: test }, true).await?;
     Ok(())
@@ -94,6 +106,13 @@ async fn remove_jobs(writer: &Writer, seen: &Observation, indices: &[i32]) -> Re
 async fn drop_results(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
     for report in indices.iter().filter_map(|index| seen.report(*index)) {
         writer.merge_status(report, json!({ "result": null, "summed": true })).await?;
+    }
+    Ok(())
+}
+
+async fn remove_reports(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
+    for report in indices.iter().filter_map(|index| seen.report(*index)) {
+        writer.delete(report).await?;
     }
     Ok(())
 }

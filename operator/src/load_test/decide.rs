@@ -54,6 +54,8 @@ pub enum Step {
     StartProducers(Vec<i32>),
     /// Delete the Jobs of these producers.
     RemoveJobs(Vec<i32>),
+    /// Delete the reports of these producers, which belong to the pods that have written into them.
+    RemoveReports(Vec<i32>),
     /// Remove this test's name from the status of the Pipeline.
     ReleasePipeline,
     /// Take the results out of the reports of these producers: they are a part of that of the test.
@@ -85,6 +87,7 @@ pub fn decide(seen: &Observation) -> Decision {
     match (status.phase, &seen.pipeline, &status.start_time) {
         (Phase::Succeeded | Phase::Failed | Phase::Aborted, ..) => tidy_up(seen),
         (_, _, None) if seen.load_test.spec.abort => end_aborted(seen),
+        (_, _, None) if seen.load_test.spec.suspend => queue(seen),
         (Phase::Queued, ..) => queue(seen),
         (_, None, _) => match &seen.unreadable.pipeline {
             Some(why) => {

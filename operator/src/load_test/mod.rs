@@ -13,6 +13,8 @@ pub mod documents;
 pub mod environment;
 #[cfg(test)]
 mod fixtures;
+pub mod leftovers;
+pub mod lock;
 pub mod observation;
 pub mod observe;
 pub mod producers;
@@ -51,8 +53,12 @@ use crate::{
 /// How many tests are looked at at once.
 const CONCURRENCY: u16 = 8;
 
-/// Runs the controller of LoadTests until `shutdown` is cancelled.
+/// Runs the controllers of LoadTests and of the Pipelines that these have, until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
+    tokio::join!(tests(context.clone(), shutdown.clone()), lock::controller(context, shutdown));
+}
+
+async fn tests(context: Arc<Context>, shutdown: CancellationToken) {
     let watches = &context.watches;
     let tests = watches.load_tests().store().clone();
     let tests_too = tests.clone();

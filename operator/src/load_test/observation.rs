@@ -68,31 +68,40 @@ pub struct Baseline {
     pub files: Option<Files>,
 }
 
-impl Baseline {
-    /// Whether it is only a matter of time until it can be compared with, or cannot.
-    pub fn will_finish(&self) -> bool {
-        self.test.as_ref().is_some_and(|test| !is_finished(test)) && !self.waits_for_this
-    }
+/// Why nothing can be compared with a baseline, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It is only a matter of time until it is over.
+    Unfinished(String),
+    /// It may still be created.
+    Missing(String),
+    /// Waiting does not help.
+    Never(String),
+}
 
-    /// Why nothing can be compared with it, in a sentence.
-    pub fn why_not_usable(&self) -> Option<String> {
-        let name = &self.name;
-        let Some(test) = &self.test else {
-            return Some(format!("the baseline, LoadTest \"{name}\", does not exist in this namespace"));
+impl Baseline {
+    /// What keeps it from being compared with.
+    pub fn unusable(&self) -> Option<Unusable> {
+        let Self { name, test, waits_for_this, .. } = self;
+        let baseline = format!("the baseline, LoadTest \"{name}\",");
+        let never = |why: &str| Some(Unusable::Never(format!("{baseline} {why}: name another one in a new LoadTest")));
+        let Some(test) = test.as_ref().filter(|test| test.metadata.deletion_timestamp.is_none()) else {
+            return Some(Unusable::Missing(format!("{baseline} does not exist in this namespace")));
         };
+        if *waits_for_this {
+            return never("waits for this one");
+        }
         let status = test.status.clone().unwrap_or_default();
-        if self.waits_for_this {
-            return Some(format!(
-                "the baseline, LoadTest \"{name}\", waits for this one: name another one in a new LoadTest"
-            ));
-        }
         if !status.phase.is_final() {
-            return Some(format!("the baseline, LoadTest \"{name}\", has not finished"));
+            return Some(Unusable::Unfinished(format!("{baseline} has not finished")));
         }
-        let valid = is_true(&status.conditions, types::RESULTS_VALID) && status.histograms.is_some();
-        (!valid).then(|| {
-            format!("the baseline, LoadTest \"{name}\", has no valid result: name another one in a new LoadTest")
-        })
+        if !is_true(&status.conditions, types::RESULTS_VALID) || status.histograms.is_none() {
+            return never("has no valid result");
+        }
+        if test.lost_its_histograms() {
+            return never("has no histograms any more, since its Experiment keeps those of its newest LoadTests alone");
+        }
+        None
     }
 }
 
@@ -115,16 +124,17 @@ pub fn waits_for_itself(load_test: &LoadTest, find: impl Fn(&str) -> Option<Arc<
     false
 }
 
-/// What of the Pipeline must stay as it is during a test: its spec, and its pods. None if the Pipeline is gone.
+/// What of the Pipeline must stay as it is during a test: what was applied, and its pods. None if the Pipeline is gone.
 pub fn pipeline_now(seen: &Observation) -> Option<PipelineAtStart> {
-    let generation = seen.pipeline.as_ref()?.metadata.generation.unwrap_or_default();
-    let running = seen.pods.iter().filter(|pod| !is_producer(pod) && !is_of_a_job(pod));
+    let status = seen.pipeline.as_ref()?.status.as_ref();
+    let revision = status.and_then(|status| status.revision.clone()).unwrap_or_default();
+    let running = seen.pods.iter().filter(|pod| !is_producer(pod) && !is_of_a_job(pod) && !pod_is_over(pod));
     let pods = running.map(|pod| {
         let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
         let restarts: i32 = statuses.map(|container| container.restart_count).sum();
         (pod.name_any(), format!("{}/{restarts}", pod.uid().unwrap_or_default()))
     });
-    Some(PipelineAtStart { generation, pods: pods.collect() })
+    Some(PipelineAtStart { revision, pods: pods.collect() })
 }
 
 /// Such as the pod of the check, which comes and goes.
@@ -152,14 +162,6 @@ impl Observation {
     /// The pods of a Job.
     pub fn pods_of<'a>(&'a self, job: &'a Job) -> impl Iterator<Item = &'a Pod> {
         self.pods.iter().filter(move |pod| is_owned_by(*pod, job))
-    }
-
-    /// The names of Jobs and pods by which another test, deleted or finished, still sends load.
-    pub fn leftovers(&self) -> Vec<String> {
-        let own = |pod: &Pod| self.jobs.iter().any(|job| is_owned_by(job, &self.load_test) && is_owned_by(pod, job));
-        let jobs = self.jobs.iter().filter(|job| !is_owned_by(*job, &self.load_test) && !job_is_over(job));
-        let pods = self.pods.iter().filter(|pod| is_producer(pod) && !own(pod) && !pod_is_over(pod));
-        jobs.map(ResourceExt::name_any).chain(pods.map(ResourceExt::name_any)).collect()
     }
 
     /// How long ago that was; zero if it is still to come.

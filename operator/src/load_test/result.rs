@@ -88,7 +88,7 @@ pub fn measure(
     let environment = environment(seen, results);
     status.slos = judge_slos(seen, &sum, &latency);
     status.comparison = baseline::compare(seen, &sum.intervals, &environment);
-    status.warnings = warnings(seen, &sum, &environment);
+    status.warnings.extend(warnings(seen, &sum, &environment));
     status.environment = Some(environment);
     status.display = Some(Display { slo: slos::column(&status.slos), ..percentiles(seen, &latency) });
     let files = files(seen, sum.intervals.clone());

@@ -133,11 +133,12 @@ pub fn news(before: &LoadTestStatus, after: &LoadTestStatus) -> Vec<Announcement
     }
     if !before.phase.is_final() && after.phase.is_final() {
         news.extend(announce(types::FINISHED, after.phase == Phase::Failed));
-        news.extend(after.warnings.iter().map(|warning| Announcement {
-            warning: true,
-            reason: warning.reason.clone(),
-            note: warning.message.clone(),
-        }));
     }
+    let new = after.warnings.iter().filter(|warning| !before.warnings.contains(warning));
+    news.extend(new.map(|warning| Announcement {
+        warning: true,
+        reason: warning.reason.clone(),
+        note: warning.message.clone(),
+    }));
     news
 }

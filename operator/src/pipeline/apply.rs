@@ -177,6 +177,17 @@ async fn make_accounts(
     Ok(())
 }
 
+/// Makes the Services that are not there. They concern no pod that runs, and without them a pod finds the others no more.
+pub async fn missing_services(writer: &Writer, resources: &Resources) -> Result<(), writer::Error> {
+    for service in &resources.services {
+        match writer.create(service).await {
+            Err(error) if !error.is_conflict() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// The archive can be switched off, and the managed database with it; the topology can be changed.
 async fn delete_what_is_not_wanted(
     context: &Context,

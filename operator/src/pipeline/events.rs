@@ -35,11 +35,13 @@ fn news_of(before: &[Condition], condition: &Condition) -> Option<News> {
         let lost = conditions::is_true(before, types::READY);
         match condition.status.as_str() {
             "True" => (EventType::Normal, condition.reason.clone()),
+            _ if condition.reason == reasons::ROLLING_OUT && lost => (EventType::Normal, condition.reason.clone()),
             _ if is_calm && !lost => return None,
             _ => (EventType::Warning, condition.reason.clone()),
         }
     } else {
         match condition.status.as_str() {
+            "True" if condition.type_ == types::ROLLOUT_HELD => (EventType::Normal, condition.type_.clone()),
             "True" => return None,
             _ if is_calm => return None,
             _ => (EventType::Warning, reasons::of_event(&condition.type_, &condition.reason)),
@@ -87,6 +89,17 @@ mod tests {
         let stuck = [("Ready", false, "ArchiveNotReady"), ("ArchiveReady", false, "ImagePullBackOff")];
         assert_eq!(told(&starting, &stuck), ["Warning ArchiveNotReady"]);
         assert!(told(&stuck, &stuck).is_empty());
+    }
+
+    #[test]
+    fn a_change_that_waits_and_one_that_is_applied_are_no_trouble() {
+        let ready = [("Ready", true, "Checked"), ("RolloutHeld", false, "NothingHeld")];
+        let held = [("Ready", true, "Checked"), ("RolloutHeld", true, "LoadTestActive")];
+        let applied = [("Ready", false, "RollingOut"), ("RolloutHeld", false, "NothingHeld")];
+        assert_eq!(told(&ready, &held), ["Normal RolloutHeld"]);
+        assert!(told(&held, &held).is_empty());
+        assert_eq!(told(&held, &applied), ["Normal RollingOut"]);
+        assert!(told(&[], &applied).is_empty(), "a new Pipeline");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! From a [`Pipeline`] to Kafka, a database, a classifier and the consumers:
-//! validate -> build (pure) -> apply -> status (pure).
+//! validate -> build (pure) -> hold back or apply -> status (pure).
 
 mod apply;
 mod attempts;
@@ -10,6 +10,7 @@ mod neighbours;
 mod observe;
 mod reasons;
 mod reports;
+mod rollout;
 mod status;
 mod templates;
 pub mod validate;
@@ -20,23 +21,24 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{
-    ResourceExt,
+    Api, ResourceExt,
     runtime::{
         controller::Action,
         reflector::{ObjectRef, Store},
     },
 };
 use serde_json::json;
-use tailrace_crds::{Pipeline, pipeline::PipelineStatus};
+use tailrace_crds::{LoadTest, Pipeline, pipeline::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
-use self::{attempts::Attempts, build::claims, status::Jobs, validate::validate};
+use self::{attempts::Attempts, build::claims, rollout::Rollout, status::Jobs, validate::validate};
 use crate::{
     context::Context,
     controllers::Controller,
     labels::{COMPONENT, Component, PIPELINE},
+    load_test::{observation::is_finished, queue},
     watch::{Change, Watched},
-    writer::{Error, Writer},
+    writer::{Error, Writer, bounded},
 };
 
 /// The field manager of all that this controller writes.
@@ -124,6 +126,15 @@ async fn bring_about(
     neighbours: Vec<String>,
 ) -> Result<Action, Error> {
     let mut resources = build::build(validated, &context.settings.images);
+    let revision = rollout::revision(&resources);
+    let changed = !rollout::is_applied(pipeline, &revision);
+    let active = if changed { active_test(context, pipeline).await? } else { None };
+    match rollout::rollout(pipeline, &revision, active) {
+        Rollout::None => {}
+        // Said before it is done: a LoadTest that takes the Pipeline in the meantime makes this a conflict.
+        Rollout::Now => return announce(context, writer, pipeline, revision).await,
+        Rollout::Held(test) => return hold(context, writer, pipeline, &resources, &test).await,
+    }
     let volumes = apply::claims(context, writer, validated, &resources, found).await?;
     let mut observed = apply::workloads(context, writer, pipeline, &resources, volumes).await?;
     observed.neighbours = neighbours;
@@ -155,6 +166,39 @@ async fn forget_workers(writer: &Writer, pipeline: &Pipeline, pods: &[String]) -
     }
     let none: BTreeMap<_, _> = pods.iter().map(|pod| (pod, serde_json::Value::Null)).collect();
     writer.merge_status(pipeline, json!({ "workers": none })).await
+}
+
+/// Not Ready, and at once again: what is wanted is made then.
+async fn announce(context: &Context, writer: &Writer, pipeline: &Pipeline, revision: String) -> Result<Action, Error> {
+    let status = status::rolling_out(pipeline, revision, Timestamp::now());
+    report(context, writer, pipeline, status).await?;
+    Ok(Action::await_change())
+}
+
+/// What runs stays as it is, but for addresses that somebody has deleted.
+async fn hold(
+    context: &Context,
+    writer: &Writer,
+    pipeline: &Pipeline,
+    resources: &build::Resources,
+    test: &str,
+) -> Result<Action, Error> {
+    apply::missing_services(writer, resources).await?;
+    let running = observe::workloads(&context.watches, pipeline, resources);
+    let what = rollout::what_waits(pipeline, resources, &running, test);
+    report(context, writer, pipeline, status::held(pipeline, what, Timestamp::now())).await?;
+    Ok(Action::requeue(LOOK_AGAIN))
+}
+
+/// The LoadTest that has the Pipeline, unless it is over or gone.
+async fn active_test(context: &Context, pipeline: &Pipeline) -> Result<Option<String>, Error> {
+    let Some(holder) = queue::holder(pipeline) else { return Ok(None) };
+    let tests = Api::<LoadTest>::namespaced(context.client.clone(), &pipeline.namespace().unwrap_or_default());
+    let found = bounded("read the LoadTest that has", pipeline, tests.get_opt(&holder.name)).await?;
+    let is_active = |test: &LoadTest| {
+        queue::is_held_by(Some(holder), test) && !is_finished(test) && test.metadata.deletion_timestamp.is_none()
+    };
+    Ok(found.filter(is_active).map(|test| test.name_any()))
 }
 
 /// Writes the status if it differs, and events about what is new in it.

@@ -13,7 +13,7 @@ use k8s_openapi::api::{
 use kube::{Resource, ResourceExt, core::ObjectMeta};
 use tailrace_crds::{Pipeline, pipeline::WorkerStatus};
 
-use super::volumes::Volume;
+use super::{build::Resources, volumes::Volume};
 use crate::{
     labels::{COMPONENT, Component, PIPELINE},
     pods::{self, Trouble},
@@ -137,6 +137,24 @@ pub fn claims(watches: &Watches, pipeline: &Pipeline) -> Vec<PersistentVolumeCla
     let (namespace, name) = (pipeline.namespace().unwrap_or_default(), pipeline.name_any());
     let claims = watches.claims().list(&namespace, |claim| is_labelled(claim, &name));
     claims.into_iter().map(Arc::unwrap_or_clone).collect()
+}
+
+/// Those of the wanted workloads that are there, as they are.
+pub fn workloads(watches: &Watches, pipeline: &Pipeline, wanted: &Resources) -> Observed {
+    let namespace = pipeline.namespace().unwrap_or_default();
+    let set = |wanted: &Option<StatefulSet>| {
+        watches.stateful_sets().get(&namespace, &wanted.as_ref()?.name_any()).map(Arc::unwrap_or_clone)
+    };
+    let deployment =
+        |wanted: &Deployment| watches.deployments().get(&namespace, &wanted.name_any()).map(Arc::unwrap_or_clone);
+    let inference = wanted.inference.iter().filter_map(|(part, wanted)| Some((*part, deployment(wanted)?)));
+    Observed {
+        kafka: set(&wanted.kafka),
+        database: set(&wanted.database),
+        inference: inference.collect(),
+        archive: wanted.archive.as_ref().and_then(deployment),
+        ..Observed::default()
+    }
 }
 
 /// The Jobs and pods of a Pipeline, as the watches know them. Jobs of an earlier Pipeline of the same name are not its own.

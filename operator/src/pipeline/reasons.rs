@@ -25,6 +25,12 @@ pub const TOPICS_FAILED: &str = "TopicsFailed";
 pub const ANSWERED: &str = "Answered";
 /// A server that is not the operator's has not answered yet.
 pub const CONNECTING: &str = "Connecting";
+/// A change is being applied.
+pub const ROLLING_OUT: &str = "RollingOut";
+/// A change waits for the end of a LoadTest.
+pub const LOAD_TEST_ACTIVE: &str = "LoadTestActive";
+/// No change waits.
+pub const NOTHING_HELD: &str = "NothingHeld";
 /// The spec does not want it.
 pub const DISABLED: &str = "Disabled";
 
@@ -59,7 +65,19 @@ pub fn of_event(type_: &str, reason: &str) -> String {
 
 /// Whether a condition with this reason is part of a normal start and needs nobody's attention.
 pub fn is_calm(reason: &str) -> bool {
-    const CALM: [&str; 10] =
-        [CHECKED, CHECKING, AVAILABLE, STARTING, TOPICS_EXIST, ANSWERED, CONNECTING, DISABLED, BOUND, EXPANDING];
+    const CALM: [&str; 12] = [
+        CHECKED,
+        CHECKING,
+        AVAILABLE,
+        STARTING,
+        TOPICS_EXIST,
+        ANSWERED,
+        CONNECTING,
+        DISABLED,
+        BOUND,
+        EXPANDING,
+        ROLLING_OUT,
+        NOTHING_HELD,
+    ];
     CALM.contains(&reason) || reason.ends_with("NotReady")
 }

@@ -62,9 +62,35 @@ pub fn refused(pipeline: &Pipeline, reason: &str, message: String, now: Timestam
     let mut status = previous(pipeline);
     let mut conditions = Conditions::new(&status.conditions, pipeline.metadata.generation, now);
     conditions.set(types::READY, false, reason, message);
+    nothing_held(&mut conditions);
     status.conditions = conditions.into_list();
     status.observed_generation = pipeline.metadata.generation;
     status
+}
+
+/// The status of a Pipeline of which something else is about to be made.
+pub fn rolling_out(pipeline: &Pipeline, revision: String, now: Timestamp) -> PipelineStatus {
+    let before = previous(pipeline);
+    let mut conditions = Conditions::new(&before.conditions, pipeline.metadata.generation, now);
+    let message = match before.revision {
+        Some(_) => "a change of the spec or of the images is being applied",
+        None => "its parts are being made",
+    };
+    conditions.set(types::READY, false, reasons::ROLLING_OUT, message);
+    nothing_held(&mut conditions);
+    PipelineStatus { revision: Some(revision), conditions: conditions.into_list(), ..before }
+}
+
+/// The status of a Pipeline that stays as it is until a LoadTest is over.
+pub fn held(pipeline: &Pipeline, what: String, now: Timestamp) -> PipelineStatus {
+    let before = previous(pipeline);
+    let mut conditions = Conditions::new(&before.conditions, pipeline.metadata.generation, now);
+    conditions.set(types::ROLLOUT_HELD, true, reasons::LOAD_TEST_ACTIVE, what);
+    PipelineStatus { conditions: conditions.into_list(), ..before }
+}
+
+fn nothing_held(conditions: &mut Conditions) {
+    conditions.set(types::ROLLOUT_HELD, false, reasons::NOTHING_HELD, "no change waits for the end of a LoadTest");
 }
 
 /// The last status, without what the reconciler of LoadTests and the workers write there.
@@ -98,6 +124,7 @@ pub fn status(
     for (type_, finding) in [(types::READY, ready)].into_iter().chain(findings) {
         conditions.set(type_, finding.status, &finding.reason, finding.message);
     }
+    nothing_held(&mut conditions);
 
     let checked = matches!(jobs.check, Attempts::Succeeded(_));
     PipelineStatus {
@@ -109,6 +136,7 @@ pub fn status(
         storage: observed.volumes.iter().map(|volume| upkeep::volume(volume, observed)).collect(),
         model: reported::<CheckReport>(observed, &jobs.check).map(|report| report.model).or(before.model),
         images: images(resources, observed),
+        revision: before.revision,
         checked_generation: if checked { generation } else { before.checked_generation },
         active_load_test: None,
         workers: BTreeMap::new(),

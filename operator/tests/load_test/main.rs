@@ -9,6 +9,7 @@ mod control;
 mod deletion;
 mod documents;
 mod failures;
+mod interrupted;
 mod killed_operator;
 mod permissions;
 mod pods;

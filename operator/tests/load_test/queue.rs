@@ -1,9 +1,18 @@
 //! Tests of one Pipeline run one at a time.
 
-use k8s_openapi::api::batch::v1::Job;
-use kube::ResourceExt;
-use serde_json::json;
-use tailrace_crds::{LoadTest, Pipeline, load_test::Phase};
+use k8s_openapi::{
+    api::{batch::v1::Job, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::Status,
+};
+use kube::{
+    ResourceExt,
+    api::{ListParams, PostParams},
+};
+use serde_json::{Value, json};
+use tailrace_crds::{
+    LoadTest, Pipeline,
+    load_test::{Phase, Warning},
+};
 use tailrace_operator::load_test::{
     apply::apply,
     decide::{Step, decide},
@@ -13,7 +22,7 @@ use tokio::time::{Duration, sleep};
 
 use crate::{
     producers::{Run, load_test, namespace, operator, play, ready_pipeline, until_finished, until_phase},
-    support::Operator,
+    support::{Namespace, Operator},
 };
 
 #[tokio::test]
@@ -97,13 +106,65 @@ async fn the_next_test_waits_for_the_end_of_the_pods_of_a_deleted_one() {
 
     let busy = |test: &LoadTest| {
         let message = test.status.as_ref().and_then(|status| status.message.clone());
-        message.is_some_and(|message| message.contains("producers of another test still run on Pipeline \"cifar\""))
+        message
+            .is_some_and(|message| message.starts_with("1 producer of another test, or of an earlier start, still run"))
     };
     namespace.until::<LoadTest>("next", "waiting for the pods of the other", busy).await;
     let release = json!({ "metadata": { "finalizers": null } });
     jobs.patch("deleted-producer-0", &Default::default(), &kube::api::Patch::Merge(&release)).await.unwrap();
     play(&namespace, "next", &[Run::of(10, 1_000)]).await;
     operator.kill().await;
+}
+
+/// A pod of a deleted test on a node whose kubelet does not answer: it is bound, and nobody confirms its end.
+async fn pod_on_a_lost_node(namespace: &Namespace, test: &str) -> String {
+    load_test(namespace, test, 1).await;
+    let of_test = ListParams::default().labels(&format!("tailrace.dev/load-test={test}"));
+    let pods = namespace.api::<Pod>();
+    let pod = loop {
+        match pods.list(&of_test).await.unwrap().items.first() {
+            Some(pod) => break pod.name_any(),
+            None => sleep(Duration::from_millis(50)).await,
+        }
+    };
+    let binding = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": { "name": pod },
+        "target": { "apiVersion": "v1", "kind": "Node", "name": "node7" },
+    });
+    pods.create_subresource::<Value, Status>("binding", &pod, &PostParams::default(), &binding).await.unwrap();
+    namespace.patch_status::<Pod>(&pod, json!({ "phase": "Running" })).await.unwrap();
+    namespace.delete::<LoadTest>(test).await;
+    let ends = |pod: &Pod| pod.metadata.deletion_timestamp.is_some();
+    namespace.until::<Pod>(&pod, "on its way out", ends).await;
+    pod
+}
+
+#[tokio::test]
+async fn a_pod_on_a_lost_node_counts_as_gone_after_its_grace_and_the_next_test_says_so() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    for (lost, next) in [("said", "next"), ("unsaid", "last")] {
+        let pod = pod_on_a_lost_node(&namespace, lost).await;
+        load_test(&namespace, next, 1).await;
+        let message = |test: &LoadTest| test.status.as_ref().and_then(|status| status.message.clone());
+        let busy = format!("\"{lost}-producer-0\"");
+        let waits = |test: &LoadTest| message(test).is_some_and(|message| message.contains(&busy));
+        namespace.until::<LoadTest>(next, "waiting for the pod", waits).await;
+        if lost == "said" {
+            namespace.patch_status::<Pod>(&pod, json!({ "reason": "NodeLost" })).await.unwrap();
+        }
+        // Otherwise half a minute after the grace of two seconds.
+        until_phase(&namespace, next, Phase::Starting).await;
+        play(&namespace, next, &[Run::of(10, 1_000)]).await;
+        let status = until_finished(&namespace, next).await.status.unwrap();
+        assert_eq!(status.phase, Phase::Succeeded);
+        let warned = |warning: &Warning| {
+            warning.reason == "NodeLost" && warning.message.contains(&pod) && warning.message.contains("node node7")
+        };
+        assert!(status.warnings.iter().any(warned), "{:?}", status.warnings);
+        namespace.until_event(next, "Warning NodeLost").await;
+    }
 }
 
 #[tokio::test]

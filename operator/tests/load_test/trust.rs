@@ -1,7 +1,10 @@
 //! What makes a result invalid, or is to be known of it.
 
 use k8s_openapi::{
-    api::core::v1::{ConfigMap, Pod, ServiceAccount},
+    api::{
+        batch::v1::Job,
+        core::v1::{ConfigMap, Pod, ServiceAccount},
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::api::{Patch, PatchParams, PostParams};
@@ -59,7 +62,10 @@ async fn pod_of_pipeline(namespace: &Namespace, name: &str) {
 async fn restarts(namespace: &Namespace, name: &str, count: i32) {
     let status = json!({
         "phase": "Running",
-        "containerStatuses": [{ "name": "inference", "image": "", "imageID": "", "ready": true, "restartCount": count }],
+        "containerStatuses": [{
+            "name": "inference", "image": "", "imageID": "", "ready": true, "restartCount": count,
+            "lastState": { "terminated": { "exitCode": 137, "reason": "OOMKilled" } },
+        }],
     });
     namespace.patch_status::<Pod>(name, status).await.unwrap();
 }
@@ -70,18 +76,59 @@ async fn a_pod_of_the_pipeline_restarted_during_the_run_makes_the_result_invalid
     ready_pipeline(&namespace).await;
     pod_of_pipeline(&namespace, "cifar-inference-a").await;
     let _operator = operator(&namespace);
-    load_test(&namespace, "restarted", 1).await;
-    ready(&namespace, "restarted", 0).await;
-    until_started(&namespace, "restarted").await;
+    lasts_an_hour(&namespace, "restarted").await;
     restarts(&namespace, "cifar-inference-a", 1).await;
-    report(&namespace, "restarted", 0, &Run::of(50, 2_000)).await;
     let status = until_finished(&namespace, "restarted").await.status.unwrap();
-    assert_invalid(&status, reasons::PIPELINE_CHANGED, "pod cifar-inference-a was restarted during the run");
+    assert_invalid(
+        &status,
+        reasons::PIPELINE_CHANGED,
+        "pod cifar-inference-a was restarted (OOMKilled) during the run",
+    );
+    until_tidy(&namespace, "restarted").await;
+
+    lasts_an_hour(&namespace, "evicted").await;
+    let evicted = json!({ "phase": "Failed", "reason": "Evicted", "message": "The node was low on memory." });
+    namespace.patch_status::<Pod>("cifar-inference-a", evicted).await.unwrap();
+    let status = until_finished(&namespace, "evicted").await.status.unwrap();
+    let why = "pod cifar-inference-a went away (Evicted: The node was low on memory.) during the run";
+    assert_invalid(&status, reasons::PIPELINE_CHANGED, why);
+    until_tidy(&namespace, "evicted").await;
+}
+
+/// A test that would be measured for an hour; it has started.
+async fn lasts_an_hour(namespace: &Namespace, name: &str) {
+    namespace.create_yaml::<LoadTest>(&yaml(name, 1, "{closed: {}}", "").replace("duration: 1s", "duration: 1h")).await;
+    ready(namespace, name, 0).await;
+    until_started(namespace, name).await;
+}
+
+/// No load and no lock.
+async fn until_tidy(namespace: &Namespace, name: &str) {
+    namespace.until_gone::<Job>(&format!("{name}-producer-0")).await;
+    let free = |pipeline: &Pipeline| pipeline.status.as_ref().is_some_and(|status| status.active_load_test.is_none());
+    namespace.until::<Pipeline>("cifar", "free", free).await;
+}
+
+#[tokio::test]
+async fn of_a_test_that_ends_with_the_pipeline_what_was_reported_is_shown() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let test = yaml("half", 2, "{closed: {}}", "").replace("duration: 1s", "duration: 1h");
+    namespace.create_yaml::<LoadTest>(&test).await;
+    for index in 0..2 {
+        ready(&namespace, "half", index).await;
+    }
+    until_started(&namespace, "half").await;
+    report(&namespace, "half", 0, &Run::of(50, 2_000)).await;
+    namespace.patch_status::<Pipeline>("cifar", json!({ "revision": "another" })).await.unwrap();
+    let status = until_finished(&namespace, "half").await.status.unwrap();
+    assert_invalid(&status, reasons::PIPELINE_CHANGED, "a change of the Pipeline's spec or of its images was applied");
     assert_eq!(status.messages.unwrap().received, 50, "an invalid result is shown");
 }
 
 #[tokio::test]
-async fn a_pipeline_that_stays_as_it_is_is_no_matter_and_a_new_spec_is() {
+async fn a_new_spec_is_no_matter_as_long_as_it_is_not_applied() {
     let namespace = namespace().await;
     ready_pipeline(&namespace).await;
     pod_of_pipeline(&namespace, "cifar-inference-a").await;
@@ -90,14 +137,21 @@ async fn a_pipeline_that_stays_as_it_is_is_no_matter_and_a_new_spec_is() {
     play(&namespace, "same", &[Run::of(50, 2_000)]).await;
     assert_eq!(until_finished(&namespace, "same").await.status.unwrap().phase, Phase::Succeeded);
 
-    load_test(&namespace, "changed", 1).await;
-    ready(&namespace, "changed", 0).await;
-    until_started(&namespace, "changed").await;
+    load_test(&namespace, "held", 1).await;
+    ready(&namespace, "held", 0).await;
+    until_started(&namespace, "held").await;
     let patch = Patch::Merge(json!({ "spec": { "inference": { "maxBatch": 3 } } }));
     namespace.api::<Pipeline>().patch("cifar", &PatchParams::default(), &patch).await.unwrap();
-    report(&namespace, "changed", 0, &Run::of(50, 2_000)).await;
-    let status = until_finished(&namespace, "changed").await.status.unwrap();
-    assert_invalid(&status, reasons::PIPELINE_CHANGED, "the spec of the Pipeline was changed during the run");
+    report(&namespace, "held", 0, &Run::of(50, 2_000)).await;
+    assert_eq!(until_finished(&namespace, "held").await.status.unwrap().phase, Phase::Succeeded);
+
+    // The next one waits for it.
+    load_test(&namespace, "next", 1).await;
+    let message = |test: &LoadTest| test.status.as_ref().and_then(|status| status.message.clone()).unwrap_or_default();
+    let waits = |test: &LoadTest| message(test).contains("the operator has not looked at its present spec yet");
+    namespace.until::<LoadTest>("next", "waiting for the new spec", waits).await;
+    namespace.patch_status::<Pipeline>("cifar", json!({ "observedGeneration": 2, "revision": "2" })).await.unwrap();
+    until_phase(&namespace, "next", Phase::Starting).await;
 }
 
 #[tokio::test]
@@ -200,9 +254,33 @@ async fn tests_that_wait_for_each_other_do_not_wait_for_ever() {
         let more = format!(", startTimeout: 2s, baselineRef: {{name: {other}}}");
         namespace.create_yaml::<LoadTest>(&yaml(name, 1, "{closed: {}}", &more)).await;
     }
-    // The first to give up has no valid result, which the other one cannot be compared with.
+    // The first to see the circle ends, and has no valid result, which the other one cannot be compared with.
     for name in ["hen", "egg"] {
         let status = until_finished(&namespace, name).await.status.unwrap();
-        assert_invalid(&status, reasons::BASELINE_NOT_USABLE, "gave up after startTimeout (2s)");
+        assert_invalid(&status, reasons::BASELINE_NOT_USABLE, "name another one in a new LoadTest");
+    }
+}
+
+#[tokio::test]
+async fn a_baseline_without_a_valid_result_fails_the_test_at_once_and_one_that_runs_is_waited_for() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "main", 1).await;
+    ready(&namespace, "main", 0).await;
+    until_started(&namespace, "main").await;
+    // Both would wait ten minutes for a Pipeline.
+    let candidate = |name: &str| yaml(name, 1, "{closed: {}}", ", baselineRef: {name: main}");
+    namespace.create_yaml::<LoadTest>(&candidate("early")).await;
+    let message = |test: &LoadTest| test.status.as_ref().and_then(|status| status.message.clone()).unwrap_or_default();
+    let waits = |test: &LoadTest| message(test).ends_with("LoadTest \"main\", has not finished");
+    namespace.until::<LoadTest>("early", "waiting for its baseline", waits).await;
+
+    let gave_up = json!({ "failure": "the broker is gone" });
+    namespace.patch_status::<tailrace_crds::ProducerReport>("main-producer-0", gave_up).await.unwrap();
+    namespace.create_yaml::<LoadTest>(&candidate("late")).await;
+    for name in ["early", "late"] {
+        let status = until_finished(&namespace, name).await.status.unwrap();
+        assert_invalid(&status, reasons::BASELINE_NOT_USABLE, "\"main\", has no valid result: name another one");
     }
 }

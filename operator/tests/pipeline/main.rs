@@ -11,6 +11,7 @@ mod objects;
 mod permissions;
 mod pod_templates;
 mod readiness;
+mod rollout;
 mod storage;
 mod trouble;
 mod validation;

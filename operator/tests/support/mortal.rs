@@ -1,7 +1,6 @@
-//! A client whose operator dies after a number of writes.
+//! A client whose operator dies after a number of writes, or is held up for a while.
 
 use std::{
-    future::pending,
     pin::Pin,
     sync::{
         Arc,
@@ -13,19 +12,29 @@ use std::{
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
-/// A client that passes on so many writes. The one after them is never sent nor answered, and death is notified.
-pub fn client(client: Client, namespace: &str, writes: usize) -> (Client, Arc<Notify>) {
-    let death = Arc::new(Notify::new());
-    let mortal = Mortal { client, left: Arc::new(AtomicUsize::new(writes)), death: death.clone() };
-    (Client::new(mortal, namespace), death)
+/// A client that passes on so many writes. The one after them is not sent until it may go on.
+pub fn client(client: Client, namespace: &str, writes: usize) -> (Client, HeldUp) {
+    let held_up = HeldUp { reached: Arc::new(Notify::new()), may_go_on: CancellationToken::new() };
+    let mortal = Mortal { client, left: Arc::new(AtomicUsize::new(writes)), held_up: held_up.clone() };
+    (Client::new(mortal, namespace), held_up)
+}
+
+/// An operator before a write.
+#[derive(Clone)]
+pub struct HeldUp {
+    /// Notified when the operator has come so far.
+    pub reached: Arc<Notify>,
+    /// Cancelled when it may send this write and all that follow; never for one that is dead.
+    pub may_go_on: CancellationToken,
 }
 
 struct Mortal {
     client: Client,
     left: Arc<AtomicUsize>,
-    death: Arc<Notify>,
+    held_up: HeldUp,
 }
 
 impl Service<Request<Body>> for Mortal {
@@ -40,11 +49,15 @@ impl Service<Request<Body>> for Mortal {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let one_less = |left: usize| left.checked_sub(1);
         let writes = request.method() != Method::GET;
-        if writes && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
-            self.death.notify_one();
-            return Box::pin(pending());
-        }
         let client = self.client.clone();
+        if writes && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
+            let HeldUp { reached, may_go_on } = self.held_up.clone();
+            reached.notify_one();
+            return Box::pin(async move {
+                may_go_on.cancelled().await;
+                client.send(request).await
+            });
+        }
         Box::pin(async move { client.send(request).await })
     }
 }

@@ -13,7 +13,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::{mortal, namespace::Namespace};
+use super::{
+    mortal::{self, HeldUp},
+    namespace::Namespace,
+};
 
 /// A running controller. It ends with the test, or when it is killed.
 pub struct Operator {
@@ -53,10 +56,22 @@ impl Operator {
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (client, death) = mortal::client(namespace.client.clone(), &namespace.name, writes);
-        let operator = Self::with_client(client, namespace, controller);
-        death.notified().await;
+        let (operator, held_up) = Self::held_up_after(writes, namespace, controller);
+        held_up.reached.notified().await;
         operator.kill().await;
+    }
+
+    /// Starts a controller that makes so many writes and waits before the next one until it may go on.
+    pub fn held_up_after<F>(
+        writes: usize,
+        namespace: &Namespace,
+        controller: impl FnOnce(Arc<Context>, CancellationToken) -> F,
+    ) -> (Self, HeldUp)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (client, held_up) = mortal::client(namespace.client.clone(), &namespace.name, writes);
+        (Self::with_client(client, namespace, controller), held_up)
     }
 
     fn with_client<F>(

@@ -7,7 +7,7 @@ use tailrace_crds::{ProducerReport, conditions::reasons, load_test::LoadTestStat
 use super::{
     super::{
         documents,
-        observation::{Observation, producer_name},
+        observation::{Observation, job_condition, producer_name},
         producers::{Producer, producers},
         queue::{holder, is_held_by},
         result::{self, Verdict},
@@ -56,7 +56,12 @@ pub(super) fn tidy_up(seen: &Observation) -> Decision {
     let there = |index| seen.job(index).is_some_and(|job| job.metadata.deletion_timestamp.is_none());
     let stays = |index, producer: &Producer<'_>| match producer {
         // One whose report cannot be read may still send.
-        Producer::Failed(_) => !seen.unreadable.reports.contains_key(&producer_name(&seen.load_test, index)),
+        Producer::Failed(_) if seen.unreadable.reports.contains_key(&producer_name(&seen.load_test, index)) => false,
+        // Its Experiment has deleted its report.
+        Producer::Failed(_) if seen.report(index).is_none() => {
+            spec.raw_log || seen.job(index).is_some_and(|job| job_condition(job, "Failed").is_some())
+        }
+        Producer::Failed(_) => true,
         Producer::Done(_) | Producer::Summed => spec.raw_log,
         _ => false,
     };

@@ -5,20 +5,22 @@ use std::{cmp::min, time::Duration};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use tailrace_crds::{
-    conditions::reasons,
+    conditions::{reasons, types},
     load_test::{LoadTestSpec, Phase},
 };
 
 use super::{
     super::{
+        changes,
         observation::{Observation, pipeline_now},
         producers::{Producer, failure, producers},
         progress, status,
     },
     Decision, FALLBACK_INTERVAL, PROGRESS_INTERVAL, Step,
     ending::{complete, finish},
-    go_on, missing, ready_message,
+    go_on, missing, ready_message, the_pipeline,
 };
+use crate::conditions::find;
 
 /// How far ahead the common start is: the producers must have seen it by then.
 pub(super) const START_AHEAD: Duration = Duration::from_millis(1_500);
@@ -26,7 +28,7 @@ pub(super) const START_AHEAD: Duration = Duration::from_millis(1_500);
 /// on a node that is lost, and longer than a short absence of the API server.
 const REPORT_GRACE: Duration = Duration::from_secs(60);
 
-/// Until all producers are ready; then the common start is written.
+/// Until all producers are ready, and the Pipeline still is; then the common start is written.
 pub(super) fn start(seen: &Observation) -> Decision {
     let spec = &seen.load_test.spec;
     let producers = producers(seen);
@@ -34,10 +36,11 @@ pub(super) fn start(seen: &Observation) -> Decision {
         return finish(seen, reasons::PRODUCER_FAILED, why);
     }
     let ready = producers.iter().filter(|producer| matches!(producer, Producer::Ready | Producer::Done(_))).count();
-    let message = ready_message(seen, ready) + &first_obstacle(&producers);
-    if ready == producers.len() {
+    let unready = unready_pipeline(seen);
+    if ready == producers.len() && unready.is_none() {
         return publish_start(seen, ready);
     }
+    let message = ready_message(seen, ready) + &first_obstacle(&producers) + &unready.unwrap_or_default();
     let since = seen.status().starting_since.map_or(seen.now, |since| since.0);
     let left = spec.ready_timeout.get().saturating_sub(seen.since(since));
     if left.is_zero() {
@@ -54,6 +57,18 @@ pub(super) fn start(seen: &Observation) -> Decision {
     go_on(seen, steps, status, min(left, FALLBACK_INTERVAL))
 }
 
+/// A Pipeline that something is changed about at once, or that has broken down, is not measured before it is ready again.
+fn unready_pipeline(seen: &Observation) -> Option<String> {
+    let status = seen.pipeline.as_ref().and_then(|pipeline| pipeline.status.as_ref());
+    let ready = status.and_then(|status| find(&status.conditions, types::READY));
+    let why = match ready {
+        Some(ready) if ready.status == "True" => return None,
+        Some(ready) => format!("{}: {}", ready.reason, ready.message),
+        None => "nothing is known of it".to_owned(),
+    };
+    Some(format!("; {} is not ready any more: {why}", the_pipeline(seen)))
+}
+
 fn publish_start(seen: &Observation, ready: usize) -> Decision {
     let start_time = later(seen.now, START_AHEAD);
     let (phase, boundary) = phase_at(&seen.load_test.spec, start_time, seen.now);
@@ -64,12 +79,16 @@ fn publish_start(seen: &Observation, ready: usize) -> Decision {
     go_on(seen, vec![], status, until(boundary, seen.now))
 }
 
-/// By the clock, until all have reported, one has failed or one is too late.
+/// By the clock, until all have reported, the Pipeline has changed, one has failed or one is too late.
 pub(super) fn run(seen: &Observation, start_time: Timestamp) -> Decision {
     let producers = producers(seen);
     let reported = producers.iter().filter(|producer| matches!(producer, Producer::Done(_))).count();
     if reported == producers.len() {
         return complete(seen, &producers);
+    }
+    // A change of the Pipeline explains whatever else has failed.
+    if let Some(why) = changes::since_start(seen) {
+        return finish(seen, reasons::PIPELINE_CHANGED, why);
     }
     if let Some(why) = failure(&producers) {
         return finish(seen, reasons::PRODUCER_FAILED, why);

@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde_json::json;
 use tailrace_crds::{
     conditions::types,
-    load_test::{Messages, Phase},
+    load_test::{Messages, PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, Phase},
     producer_report::{ProducerProgress, ProducerReportStatus},
 };
 use tailrace_measure::histogram::LatencyHistogram;
@@ -27,9 +27,16 @@ fn started() -> Observation {
 fn finished(decision: &Decision) -> (&'static str, String) {
     assert!(is_true(&decision.status.conditions, types::FINISHED), "{:?}", decision.status.phase);
     let condition = find(&decision.status.conditions, types::SUCCEEDED).unwrap();
-    let reason = [reasons::COMPLETED, reasons::PRODUCER_FAILED, reasons::READY_TIMEOUT, reasons::PIPELINE_NOT_FOUND]
-        .into_iter()
-        .find(|reason| *reason == condition.reason);
+    let reason = [
+        reasons::COMPLETED,
+        reasons::PRODUCER_FAILED,
+        reasons::READY_TIMEOUT,
+        reasons::PIPELINE_NOT_FOUND,
+        reasons::PIPELINE_CHANGED,
+        reasons::BASELINE_NOT_USABLE,
+    ]
+    .into_iter()
+    .find(|reason| *reason == condition.reason);
     (reason.unwrap(), condition.message.clone())
 }
 
@@ -258,4 +265,165 @@ fn a_histogram_that_cannot_be_read_is_a_failure_and_no_panic() {
     let (reason, message) = finished(&decide(&seen));
     assert_eq!(reason, reasons::PRODUCER_FAILED);
     assert!(message.contains("report cannot be read"), "{message}");
+}
+
+#[test]
+fn a_change_of_the_pipeline_ends_the_test_at_once_and_explains_a_failure_of_a_producer() {
+    let mut seen = started().later(3.0).with_result(0, 10).with_job_condition(1, "Failed", "DeadlineExceeded");
+    seen.pipeline.as_mut().unwrap().status.as_mut().unwrap().revision = Some("another".into());
+    let decision = decide(&seen);
+    let (reason, message) = finished(&decision);
+    assert_eq!(reason, reasons::PIPELINE_CHANGED);
+    assert!(message.starts_with("a change of the Pipeline's spec or of its images was applied during"), "{message}");
+    assert_eq!(decision.status.messages.unwrap().received, 10, "what is there is shown");
+}
+
+#[test]
+fn a_change_that_is_held_back_changes_nothing() {
+    let mut seen = started().later(3.0);
+    seen.pipeline.as_mut().unwrap().metadata.generation = Some(4);
+    assert_eq!(decide(&seen).status.phase, Phase::WarmingUp);
+}
+
+#[test]
+fn the_next_test_waits_until_what_was_held_back_is_applied() {
+    let mut seen = new_test().with_pipeline();
+    let status = seen.pipeline.as_mut().unwrap().status.as_mut().unwrap();
+    let mut held = status.conditions[0].clone();
+    held.type_ = types::ROLLOUT_HELD.into();
+    status.conditions.push(held);
+    let decision = decide(&seen);
+    assert_eq!((decision.steps.len(), decision.announcements[0].reason.as_str()), (0, reasons::PIPELINE_NOT_READY));
+    assert!(decision.status.message.unwrap().ends_with("a change that was held back is applied first"));
+}
+
+/// Suspended at any moment before the common start.
+fn suspended(mut seen: Observation) -> Decision {
+    seen.load_test.spec.suspend = true;
+    let decision = decide(&seen);
+    let status = &decision.status;
+    assert_eq!((status.phase, &status.starting_since, status.ready_producers), (Phase::Queued, &None, None));
+    decision
+}
+
+#[test]
+fn a_test_suspended_while_it_starts_gives_everything_back() {
+    assert!(suspended(new_test().with_pipeline()).steps.is_empty());
+    assert_eq!(suspended(new_test().with_pipeline().with_lock()).steps, [Step::ReleasePipeline]);
+    let all = [Step::RemoveJobs(vec![0, 1]), Step::RemoveReports(vec![0, 1]), Step::ReleasePipeline];
+    assert_eq!(
+        suspended(new_test().with_pipeline().with_lock().with_producers()).steps,
+        all,
+        "no status was written yet"
+    );
+    assert_eq!(suspended(accepted().0.with_ready(0)).steps, all);
+
+    let mut seen = started();
+    seen.load_test.spec.suspend = true;
+    assert_eq!(decide(&seen).status.phase, Phase::WarmingUp, "after the common start it does nothing");
+}
+
+#[test]
+fn a_test_that_has_to_wait_again_keeps_no_pipeline_from_others() {
+    let mut seen = new_test().with_pipeline().with_lock().with_producers();
+    seen.pipeline.as_mut().unwrap().metadata.generation = Some(4);
+    let decision = decide(&seen);
+    assert_eq!(decision.announcements[0].reason, reasons::PIPELINE_NOT_READY);
+    assert_eq!(decision.steps.last(), Some(&Step::ReleasePipeline));
+}
+
+#[test]
+fn a_pod_on_a_lost_node_is_not_waited_for_and_the_result_says_so() {
+    let (mut foreign, _) = accepted();
+    foreign = foreign.with_pod(0, json!({ "phase": "Running" }));
+    let mut pod = foreign.pods.remove(0);
+    pod.spec.get_or_insert_default().node_name = Some("node1".into());
+    let gone = begin() - std::time::Duration::from_secs(60);
+    pod.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(gone));
+    let seen = Observation { pods: vec![pod], ..new_test().with_pipeline() };
+    let decision = decide(&seen);
+    assert_eq!(decision.steps[0], Step::TakePipeline);
+    assert_eq!(decision.status.warnings.len(), 1);
+    assert!(decision.announcements.iter().any(|news| news.warning && news.note.contains("node node1 does not say")));
+
+    // It is in the result, although the node has come back meanwhile.
+    let seen = Observation { pods: vec![], ..seen.with_lock().with_producers().after(0.2, &decision) };
+    let seen = seen.with_ready(0).with_ready(1);
+    let start = decide(&seen);
+    let seen = seen.after(27.0, &start).with_result(0, 10).with_result(1, 20);
+    assert_eq!(decide(&seen).status.warnings[0].reason, "NodeLost");
+}
+
+fn with_baseline(status: serde_json::Value) -> Observation {
+    let mut test = load_test("main", 0);
+    test.status = serde_json::from_value(status).unwrap();
+    let mut seen = new_test().with_pipeline();
+    seen.load_test.spec.baseline_ref = serde_json::from_value(json!({ "name": "main" })).unwrap();
+    let baseline = crate::load_test::observation::Baseline {
+        name: "main".into(),
+        test: Some(test),
+        waits_for_this: false,
+        files: None,
+    };
+    Observation { baseline: Some(baseline), ..seen }
+}
+
+fn valid_baseline() -> Observation {
+    let valid = json!({ "type": "ResultsValid", "status": "True", "reason": "Valid", "message": "", "lastTransitionTime": begin() });
+    let histograms = json!({ "configMap": "main-histograms", "intervalSeconds": 1 });
+    with_baseline(json!({ "phase": "Succeeded", "conditions": [valid], "histograms": histograms }))
+}
+
+#[test]
+fn a_baseline_that_will_never_be_one_fails_the_test_at_once() {
+    let mut in_a_circle = with_baseline(json!({ "phase": "Queued" }));
+    in_a_circle.baseline.as_mut().unwrap().waits_for_this = true;
+    let mut pruned = valid_baseline();
+    let annotations = &mut pruned.baseline.as_mut().unwrap().test.as_mut().unwrap().metadata.annotations;
+    annotations.get_or_insert_default().insert(PRUNED_ANNOTATION.into(), PRUNED_HISTOGRAMS.into());
+    for (seen, why) in [
+        (with_baseline(json!({ "phase": "Failed" })), "has no valid result: name another one in a new LoadTest"),
+        (with_baseline(json!({ "phase": "Aborted" })), "has no valid result"),
+        (in_a_circle, "waits for this one"),
+        (pruned, "has no histograms any more, since its Experiment keeps those of its newest LoadTests alone"),
+    ] {
+        let (reason, message) = finished(&decide(&seen));
+        assert_eq!(reason, reasons::BASELINE_NOT_USABLE);
+        assert!(message.contains(why), "{message}");
+    }
+}
+
+#[test]
+fn a_baseline_that_may_become_one_is_waited_for() {
+    for phase in ["Queued", "Starting", "WarmingUp", "Running", "Draining"] {
+        let decision = decide(&with_baseline(json!({ "phase": phase })));
+        assert_eq!((decision.status.phase, decision.status.waiting_since), (Phase::Queued, None), "{phase}");
+    }
+    let mut missing = valid_baseline();
+    missing.baseline.as_mut().unwrap().test = None;
+    assert_eq!(decide(&missing).status.waiting_since, Some(MicroTime(begin())), "but not for longer than startTimeout");
+    assert_eq!(decide(&valid_baseline()).status.phase, Phase::Starting);
+}
+
+#[test]
+fn jobs_are_removed_though_the_reports_are_gone_already() {
+    let seen = started().later(27.0).with_result(0, 10).with_result(1, 20);
+    let decision = decide(&seen);
+    let mut seen = seen.after(0.0, &decision);
+    seen.reports.clear();
+    assert_eq!(decide(&seen).steps, [Step::RemoveJobs(vec![0, 1]), Step::ReleasePipeline]);
+    let failed = seen.with_job_condition(1, "Failed", "BackoffLimitExceeded");
+    assert_eq!(decide(&failed).steps, [Step::RemoveJobs(vec![0]), Step::ReleasePipeline]);
+}
+
+#[test]
+fn a_pipeline_that_is_changed_while_the_producers_start_is_not_measured_before_it_is_ready_again() {
+    let mut seen = accepted().0.with_ready(0).with_ready(1);
+    let ready = seen.pipeline.clone();
+    seen.pipeline.as_mut().unwrap().status.as_mut().unwrap().conditions[0].status = "False".into();
+    let decision = decide(&seen);
+    assert_eq!((decision.status.phase, decision.status.start_time.is_none()), (Phase::Starting, true));
+    let message = "2 of 2 producers are ready; Pipeline \"cifar\" is not ready any more: Checked: ";
+    assert_eq!(decision.status.message.as_deref(), Some(message));
+    assert!(decide(&Observation { pipeline: ready, ..seen }).status.start_time.is_some());
 }

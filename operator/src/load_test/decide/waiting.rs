@@ -2,7 +2,8 @@
 
 use std::{cmp::min, time::Duration};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Resource;
 use tailrace_crds::{
     Pipeline,
     conditions::{reasons, types},
@@ -12,16 +13,17 @@ use tailrace_crds::{
 use super::{
     super::{
         build::bootstrap_servers,
-        observation::{Baseline, Observation},
+        leftovers::{Leftovers, leftovers},
+        observation::{Baseline, Observation, Unusable},
         producers::producers,
-        queue::{Turn, turn},
+        queue::{Turn, holder, is_held_by, turn},
         status,
     },
     Decision, FALLBACK_INTERVAL, Step,
     ending::finish,
     go_on, missing, ready_message, the_pipeline,
 };
-use crate::conditions::find;
+use crate::conditions::{find, is_true};
 
 /// How soon a test that waits for the end of another one's pods looks again.
 const LEFTOVER_INTERVAL: Duration = Duration::from_millis(500);
@@ -30,36 +32,55 @@ const LEFTOVER_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) fn queue(seen: &Observation) -> Decision {
     if seen.load_test.spec.suspend {
         let message = "suspended: it waits until suspend is false, and others go before it";
-        let status = LoadTestStatus { waiting_since: None, ..status::queued(seen, reasons::SUSPENDED, message) };
-        return go_on(seen, vec![], status, FALLBACK_INTERVAL);
+        return stand_in_line(seen, reasons::SUSPENDED, message);
     }
-    if let Some(why) = seen.baseline.as_ref().and_then(Baseline::why_not_usable) {
-        return wait_for_baseline(seen, why);
+    match seen.baseline.as_ref().and_then(Baseline::unusable) {
+        // Others go before it meanwhile: the baseline may be one of them.
+        Some(Unusable::Unfinished(why)) => return stand_in_line(seen, reasons::BASELINE_NOT_USABLE, &why),
+        Some(Unusable::Missing(why)) => return wait(seen, reasons::BASELINE_NOT_USABLE, why),
+        Some(Unusable::Never(why)) => return finish(seen, reasons::BASELINE_NOT_USABLE, why),
+        None => {}
     }
     let turn = turn(&seen.load_test, &seen.others, seen.pipeline.as_ref());
     if let Turn::Behind { waits_for, place, length } = turn {
         let message =
             format!("waits for LoadTest \"{waits_for}\" on {}: {place} of {length} in line", the_pipeline(seen));
-        let status = LoadTestStatus { waiting_since: None, ..status::queued(seen, reasons::QUEUED, &message) };
-        return go_on(seen, vec![], status, FALLBACK_INTERVAL);
+        return stand_in_line(seen, reasons::QUEUED, &message);
     }
-    match obstacle(seen) {
+    let left = leftovers(seen);
+    match obstacle(seen, &left) {
         Some((reason, message)) => wait(seen, reason, message),
-        None => accept(seen, turn),
+        None => accept(seen, turn, &left),
     }
 }
 
-/// Others go before it meanwhile: the baseline may be one of them. That it finishes is certain, so its time is not counted.
-fn wait_for_baseline(seen: &Observation, why: String) -> Decision {
-    if seen.baseline.as_ref().is_some_and(Baseline::will_finish) {
-        let status = status::queued(seen, reasons::BASELINE_NOT_USABLE, &why);
-        return go_on(seen, vec![], LoadTestStatus { waiting_since: None, ..status }, FALLBACK_INTERVAL);
+/// Waits for something that is certain to come, or for the user, so the time is not counted.
+fn stand_in_line(seen: &Observation, reason: &'static str, message: &str) -> Decision {
+    let status = LoadTestStatus { waiting_since: None, ..queued(seen, reason, message) };
+    go_on(seen, undo_start(seen), status, FALLBACK_INTERVAL)
+}
+
+fn queued(seen: &Observation, reason: &'static str, message: &str) -> LoadTestStatus {
+    LoadTestStatus { starting_since: None, ready_producers: None, ..status::queued(seen, reason, message) }
+}
+
+/// A test that waits has no producers and no Pipeline: what a start that was interrupted has left is removed. A report goes
+/// too, since the pod that has claimed it is the only one that may write into it.
+fn undo_start(seen: &Observation) -> Vec<Step> {
+    let indices = || 0..seen.load_test.spec.producers;
+    let is_there = |metadata: &ObjectMeta| metadata.deletion_timestamp.is_none();
+    let jobs = indices().filter(|index| seen.job(*index).is_some_and(|job| is_there(job.meta()))).collect();
+    let reports = indices().filter(|index| seen.report(*index).is_some_and(|report| is_there(report.meta()))).collect();
+    let mut steps = vec![Step::RemoveJobs(jobs), Step::RemoveReports(reports)];
+    steps.retain(|step| !matches!(step, Step::RemoveJobs(none) | Step::RemoveReports(none) if none.is_empty()));
+    if is_held_by(seen.pipeline.as_ref().and_then(holder), &seen.load_test) {
+        steps.push(Step::ReleasePipeline);
     }
-    wait(seen, reasons::BASELINE_NOT_USABLE, why)
+    steps
 }
 
 /// What keeps the first in line from starting.
-fn obstacle(seen: &Observation) -> Option<(&'static str, String)> {
+fn obstacle(seen: &Observation, left: &Leftovers) -> Option<(&'static str, String)> {
     let name = the_pipeline(seen);
     if let Some(why) = &seen.unreadable.pipeline {
         return Some((reasons::PIPELINE_NOT_READY, format!("{name} cannot be read: {why}")));
@@ -72,12 +93,11 @@ fn obstacle(seen: &Observation) -> Option<(&'static str, String)> {
     if let Some(why) = why_not_ready(pipeline) {
         return Some((reasons::PIPELINE_NOT_READY, format!("{name} is not ready: {why}")));
     }
-    let leftovers = seen.leftovers();
-    let first = leftovers.first()?;
-    Some((
-        reasons::PIPELINE_BUSY,
-        format!("{} producers of another test still run on {name}, such as \"{first}\"", leftovers.len()),
-    ))
+    let first = left.running.first()?;
+    let (count, plural) = (left.running.len(), if left.running.len() == 1 { "" } else { "s" });
+    let message =
+        format!("{count} producer{plural} of another test, or of an earlier start, still run on {name}: \"{first}\"");
+    Some((reasons::PIPELINE_BUSY, message + if count > 1 { " and others" } else { "" }))
 }
 
 fn why_not_ready(pipeline: &Pipeline) -> Option<String> {
@@ -86,6 +106,9 @@ fn why_not_ready(pipeline: &Pipeline) -> Option<String> {
         return Some("it is being deleted".to_owned());
     }
     let Some(status) = &pipeline.status else { return unseen() };
+    if is_true(&status.conditions, types::ROLLOUT_HELD) {
+        return Some("a change that was held back is applied first".to_owned());
+    }
     match find(&status.conditions, types::READY) {
         Some(ready) if ready.status != "True" => Some(format!("{}: {}", ready.reason, ready.message)),
         None => unseen(),
@@ -105,13 +128,13 @@ fn wait(seen: &Observation, reason: &'static str, message: String) -> Decision {
     if left.is_zero() {
         return finish(seen, reason, format!("{message}; gave up after startTimeout ({})", spec.start_timeout));
     }
-    let mut status = status::queued(seen, reason, &message);
+    let mut status = queued(seen, reason, &message);
     status.waiting_since = Some(MicroTime(since));
     let interval = if reason == reasons::PIPELINE_BUSY { LEFTOVER_INTERVAL } else { FALLBACK_INTERVAL };
-    go_on(seen, vec![], status, min(left, interval))
+    go_on(seen, undo_start(seen), status, min(left, interval))
 }
 
-fn accept(seen: &Observation, turn: Turn) -> Decision {
+fn accept(seen: &Observation, turn: Turn, left: &Leftovers) -> Decision {
     let mut steps = vec![];
     if turn == Turn::Next {
         steps.push(Step::TakePipeline);
@@ -121,5 +144,6 @@ fn accept(seen: &Observation, turn: Turn) -> Decision {
     status.waiting_since = None;
     status.starting_since = Some(MicroTime(seen.now));
     status.ready_producers = Some(0);
+    status.warnings = left.warnings();
     go_on(seen, steps, status, FALLBACK_INTERVAL)
 }

@@ -124,7 +124,7 @@ fn metadata(pipeline: &Validated, component: Component) -> ObjectMeta {
 }
 
 /// Eight hexadecimal digits that differ where `content` does.
-fn hash(content: &impl Serialize) -> String {
+pub fn hash(content: &impl Serialize) -> String {
     // The content is a tree of strings and numbers, for which serde_json knows no error.
     let json = serde_json::to_vec(content).unwrap_or_default();
     Sha256::digest(&json).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
