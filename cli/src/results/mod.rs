@@ -27,7 +27,12 @@ pub async fn of_load_test(cluster: &Cluster, name: &str) -> Result<Run, Failure>
         });
     };
     let mut run = load_test::run(&load_test, &status, verdict);
-    if let Some(histograms) = &status.histograms {
+    if load_test.lost_its_histograms() {
+        eprintln!(
+            "the Experiment of LoadTest \"{name}\" has deleted its histograms, since it keeps those of its newest LoadTests \
+             alone (spec.histogramsHistoryLimit): there are no pictures of them"
+        );
+    } else if let Some(histograms) = &status.histograms {
         run.intervals = intervals::read(cluster, &histograms.config_map).await?;
     }
     if load_test.spec.raw_log {

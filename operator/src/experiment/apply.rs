@@ -1,9 +1,12 @@
 //! Does what was decided.
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Resource, ResourceExt, runtime::events::EventType};
+use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
+use kube::{Api, Resource, ResourceExt, api::ListParams, runtime::events::EventType};
 use serde_json::json;
-use tailrace_crds::LoadTest;
+use tailrace_crds::{
+    LoadTest, ProducerReport,
+    load_test::{PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, PRUNED_REPORTS},
+};
 
 use super::{
     decide::{self, Decision},
@@ -11,7 +14,9 @@ use super::{
 };
 use crate::{
     context::Context,
-    writer::{Error, Writer},
+    labels::LOAD_TEST,
+    load_test::observation::is_owned_by,
+    writer::{Error, Writer, bounded},
 };
 
 /// The field manager of this controller.
@@ -21,8 +26,17 @@ const MANAGER: &str = "tailrace-experiment";
 /// has been done when an error comes is found by the next observation.
 pub async fn apply(context: &Context, seen: &Observation, decision: Decision) -> Result<Decision, Error> {
     let writer = Writer::new(context.client.clone(), MANAGER);
-    for test in &decision.delete {
+    for test in decision.delete.iter().chain(&decision.history.tests) {
         writer.delete(test).await?;
+    }
+    for test in &decision.history.reports {
+        delete_reports(context, &writer, test).await?;
+        mark(&writer, test, PRUNED_REPORTS).await?;
+    }
+    for test in &decision.history.histograms {
+        delete_reports(context, &writer, test).await?;
+        delete_histograms(context, &writer, test).await?;
+        mark(&writer, test, PRUNED_HISTOGRAMS).await?;
     }
     if let Some(test) = &decision.abort {
         writer.merge(test.as_ref(), json!({ "spec": { "abort": true } })).await?;
@@ -45,6 +59,31 @@ pub async fn apply(context: &Context, seen: &Observation, decision: Decision) ->
         context.event_about(&seen.experiment, about, type_, &news.reason, &news.note).await;
     }
     Ok(decision)
+}
+
+async fn delete_reports(context: &Context, writer: &Writer, test: &LoadTest) -> Result<(), Error> {
+    let reports = Api::<ProducerReport>::namespaced(context.client.clone(), &test.namespace().unwrap_or_default());
+    let of_test = ListParams::default().labels(&format!("{LOAD_TEST}={}", test.name_any()));
+    let reports = bounded("list the reports of", test, reports.list_metadata(&of_test)).await?;
+    for report in reports.into_iter().filter(|report| is_owned_by(report, test)) {
+        writer.delete(&report).await?;
+    }
+    Ok(())
+}
+
+async fn delete_histograms(context: &Context, writer: &Writer, test: &LoadTest) -> Result<(), Error> {
+    let Some(histograms) = test.status.as_ref().and_then(|status| status.histograms.as_ref()) else { return Ok(()) };
+    let maps = Api::<ConfigMap>::namespaced(context.client.clone(), &test.namespace().unwrap_or_default());
+    let found = maps.get_metadata_opt(&histograms.config_map);
+    match bounded("read the histograms of", test, found).await? {
+        Some(map) if is_owned_by(&map, test) => writer.delete(&map).await,
+        _ => Ok(()),
+    }
+}
+
+/// Says on the LoadTest what is not there any more: its status cannot be changed.
+async fn mark(writer: &Writer, test: &LoadTest, what: &str) -> Result<(), Error> {
+    writer.merge(test, json!({ "metadata": { "annotations": { PRUNED_ANNOTATION: what } } })).await
 }
 
 fn reference(seen: &Observation, load_test: &str) -> ObjectReference {

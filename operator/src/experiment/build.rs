@@ -11,9 +11,11 @@ pub fn prefix(experiment: &Experiment, round: i32) -> String {
     format!("{}-{round}-", experiment.name_any())
 }
 
-/// The name of a LoadTest: the Experiment, the round, the place of the point and the repetition, from 1.
+/// The name of a LoadTest: the Experiment, the round, the place of the point and the repetition, from 1; one that is made
+/// again has `-r1` or `-r2` at its end.
 pub fn name(experiment: &Experiment, round: i32, planned: &Planned) -> String {
-    format!("{}{:02}-{}", prefix(experiment, round), planned.point + 1, planned.run + 1)
+    let again = if planned.repeat == 0 { String::new() } else { format!("-r{}", planned.repeat) };
+    format!("{}{:02}-{}{again}", prefix(experiment, round), planned.point + 1, planned.run + 1)
 }
 
 /// The LoadTest at one point. It goes when the Experiment goes.
@@ -47,7 +49,7 @@ mod tests {
     #[test]
     fn a_load_test_is_the_template_at_its_point() {
         let experiment = sweep(&[3, 5], 2);
-        let planned = Planned { point: 1, run: 0, producers: 5, rate_per_producer: None };
+        let planned = Planned { point: 1, run: 0, repeat: 0, producers: 5, rate_per_producer: None };
         let test = load_test(&experiment, 4, &planned);
         assert_eq!(test.name_any(), "sweep-4-02-1");
         assert_eq!((test.spec.producers, test.spec.pipeline_ref.name.as_str()), (5, "cifar"));
@@ -62,7 +64,7 @@ mod tests {
     #[test]
     fn a_rate_replaces_that_of_the_template_and_nothing_else_of_the_load() {
         let experiment = max_rate(10, 100);
-        let planned = Planned { point: 0, run: 2, producers: 2, rate_per_producer: Some(37) };
+        let planned = Planned { point: 0, run: 2, repeat: 0, producers: 2, rate_per_producer: Some(37) };
         let test = load_test(&experiment, 1, &planned);
         let (made, template) = (test.spec.load.open.unwrap(), experiment.spec.template.load.open.unwrap());
         assert_eq!((made.rate_per_producer, made.arrivals), (37, template.arrivals));
@@ -73,7 +75,7 @@ mod tests {
     fn the_longest_name_is_one_that_a_load_test_may_have() {
         let mut experiment = sweep(&[1], 1);
         experiment.metadata.name = Some("x".repeat(32));
-        let last = Planned { point: 199, run: 49, producers: 1, rate_per_producer: None };
+        let last = Planned { point: 199, run: 49, repeat: 2, producers: 1, rate_per_producer: None };
         assert!(name(&experiment, 99_999, &last).len() <= 48);
     }
 }

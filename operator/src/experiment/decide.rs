@@ -8,11 +8,12 @@ use std::{cmp::max, time::Duration};
 use tailrace_crds::{
     LoadTest,
     conditions::reasons,
-    experiment::{ExperimentStatus, Phase},
+    experiment::{ExperimentStatus, Phase, Run},
 };
 
 use super::{
     build,
+    history::{History, history},
     observation::{Found, Observation},
     plan::{self, Next, Planned, Verdict},
     status::{self, Announcement},
@@ -25,11 +26,16 @@ const FALLBACK_INTERVAL: Duration = Duration::from_secs(10);
 /// How soon it is looked again whether a LoadTest is gone.
 const DELETION_INTERVAL: Duration = Duration::from_millis(500);
 
+/// How often a LoadTest is made again whose Pipeline changed while it ran.
+const MOST_REPEATS: usize = 2;
+
 /// What is to be done next, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// LoadTests of other rounds, which are deleted.
     pub delete: Vec<LoadTest>,
+    /// What of this round is too old to be kept.
+    pub history: History,
     /// The LoadTest that is aborted.
     pub abort: Option<Box<LoadTest>>,
     /// The LoadTest that is made.
@@ -45,7 +51,7 @@ pub struct Decision {
 /// What is to be done next.
 pub fn decide(seen: &Observation) -> Decision {
     if seen.experiment.metadata.deletion_timestamp.is_some() {
-        return Decision { delete: vec![], ..nothing(seen) };
+        return Decision { delete: vec![], history: History::default(), ..nothing(seen) };
     }
     if seen.wants_a_round() {
         return begin(seen);
@@ -83,7 +89,14 @@ fn go_on(seen: &Observation, mut status: ExperimentStatus) -> Decision {
         let name = build::name(&seen.experiment, status.round, &planned);
         match seen.test(&name) {
             Found::Ours(test) if is_finished(test) => {
-                table::put(&mut status.points, &planned, table::run(spec, name, Some(test)));
+                let run = table::run(spec, name, Some(test));
+                if planned.repeat < MOST_REPEATS && run.reason.as_deref() == Some(reasons::PIPELINE_CHANGED) {
+                    let next = Planned { repeat: planned.repeat + 1, ..planned };
+                    let next = build::name(&seen.experiment, status.round, &next);
+                    table::repeat(&mut status.points, &planned, run, next);
+                } else {
+                    table::put(&mut status.points, &planned, run);
+                }
             }
             Found::Ours(test) if spec.abort => return abort(seen, status, &planned, test),
             _ if spec.abort => return aborted(seen, status),
@@ -159,7 +172,11 @@ fn make(seen: &Observation, mut status: ExperimentStatus, planned: &Planned) -> 
 /// How long the Pipeline is still left alone, since the end of the last LoadTest of this round.
 fn cool_down_left(seen: &Observation, status: &ExperimentStatus) -> Duration {
     let runs = status.points.iter().flat_map(|point| &point.runs);
-    let Some(last) = runs.filter_map(|run| run.completion_time.as_ref()).map(|end| end.0).max() else {
+    let ends = |run: &'_ Run| {
+        let repeated = run.repeated.iter().map(|repeated| repeated.completion_time.clone());
+        repeated.chain([run.completion_time.clone()]).flatten().map(|end| end.0).max()
+    };
+    let Some(last) = runs.filter_map(ends).max() else {
         return Duration::ZERO;
     };
     let since = Duration::try_from(max(last, seen.now).duration_since(last)).unwrap_or_default();
@@ -186,6 +203,7 @@ fn nothing(seen: &Observation) -> Decision {
 fn decision(seen: &Observation, create: Option<LoadTest>, status: ExperimentStatus, look_again: Duration) -> Decision {
     Decision {
         delete: seen.of_other_rounds(status.round).cloned().collect(),
+        history: history(seen),
         abort: None,
         create: create.map(Box::new),
         announcements: status::news(&seen.status(), &status),

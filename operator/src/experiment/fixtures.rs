@@ -103,6 +103,7 @@ impl Observation {
     pub fn after(mut self, decision: &Decision) -> Self {
         self.experiment.status = Some(decision.status.clone());
         self.tests.retain(|test| !decision.delete.iter().any(|deleted| deleted.name_any() == test.name_any()));
+        self.tests.retain(|test| !decision.history.tests.iter().any(|old| old.name_any() == test.name_any()));
         self.tests.extend(decision.create.as_deref().cloned().map(Arc::new));
         self
     }

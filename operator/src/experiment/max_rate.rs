@@ -10,7 +10,7 @@ use tailrace_crds::{
 use tailrace_measure::search::{self, Answer, Search};
 
 use super::{
-    plan::{Next, Planned, Verdict, is_over},
+    plan::{Next, Planned, Verdict, is_over, repeats},
     sweep::did_not_succeed,
 };
 use crate::conditions::find;
@@ -31,9 +31,11 @@ pub fn next(bounds: &MaxRate, template: &LoadTestSpec, points: &[Point]) -> Next
         search::Next::Run(rate) => {
             let rate = signed(rate);
             let known = points.iter().position(|point| point.rate_per_producer == Some(rate));
+            let run = known.map_or(0, |known| points[known].runs.iter().filter(|run| is_over(Some(run))).count());
             Next::Run(Planned {
                 point: known.unwrap_or(points.len()),
-                run: known.map_or(0, |known| points[known].runs.iter().filter(|run| is_over(Some(run))).count()),
+                run,
+                repeat: repeats(known.map(|known| &points[known]), run),
                 producers: template.producers,
                 rate_per_producer: Some(rate),
             })

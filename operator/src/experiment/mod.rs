@@ -7,6 +7,7 @@ pub mod build;
 pub mod decide;
 #[cfg(test)]
 mod fixtures;
+pub mod history;
 pub mod max_rate;
 pub mod observation;
 pub mod observe;

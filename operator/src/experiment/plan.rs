@@ -1,16 +1,25 @@
 //! Which LoadTest is the next, as a pure function of the spec and of those that are over.
 
-use tailrace_crds::experiment::{ExperimentSpec, ExperimentStatus, MaxRateResult, Phase, Point, Run};
+use tailrace_crds::{
+    conditions::reasons,
+    experiment::{ExperimentSpec, ExperimentStatus, MaxRateResult, Phase, Point, Run},
+};
 
 use super::{max_rate, sweep};
 
+/// Why a LoadTest could not start. Every other one of the Experiment would wait as long for the same.
+const NONE_CAN_START: [&str; 4] =
+    [reasons::PIPELINE_NOT_FOUND, reasons::PIPELINE_NOT_READY, reasons::PIPELINE_BUSY, reasons::BASELINE_NOT_USABLE];
+
 /// One LoadTest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// The place of its point in the table, from 0; a point that is new comes after the others.
     pub point: usize,
     /// Which LoadTest of the point it is, from 0.
     pub run: usize,
+    /// How often it was made before, since the Pipeline changed while it ran.
+    pub repeat: usize,
     /// How many producers send.
     pub producers: i32,
     /// Images a second of each producer; none for a closed load.
@@ -62,11 +71,28 @@ pub fn total(spec: &ExperimentSpec) -> Option<usize> {
 
 /// The LoadTest that follows those that are over, whose rows are in `points`.
 pub fn next(spec: &ExperimentSpec, points: &[Point]) -> Next {
+    if let Some(end) = none_can_start(points) {
+        return Next::End(end);
+    }
     match (&spec.sweep, &spec.max_rate) {
         (Some(sweep), _) => sweep::next(sweep, points),
         (None, Some(bounds)) => max_rate::next(bounds, &spec.template, points),
         (None, None) => sweep::nothing_to_do(),
     }
+}
+
+fn none_can_start(points: &[Point]) -> Option<Verdict> {
+    let runs = points.iter().flat_map(|point| &point.runs).filter(|run| is_over(Some(run)));
+    let (run, reason) = runs.into_iter().find_map(|run| {
+        let reason = NONE_CAN_START.into_iter().find(|reason| run.reason.as_deref() == Some(*reason))?;
+        Some((run, reason))
+    })?;
+    Some(Verdict::failure(reason, format!("stopped, since {}", sweep::did_not_succeed(run))))
+}
+
+/// How often the LoadTest in that place was made before.
+pub fn repeats(point: Option<&Point>, run: usize) -> usize {
+    point.and_then(|point| point.runs.get(run)).map_or(0, |run| run.repeated.len())
 }
 
 /// How far a search is; none for a sweep.

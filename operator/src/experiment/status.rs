@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use tailrace_crds::{
     conditions::{reasons, types},
-    experiment::{ExperimentStatus, Phase, Run},
+    experiment::{ExperimentStatus, Phase, Repeated, Run},
     load_test,
 };
 
@@ -90,7 +90,8 @@ pub struct Announcement {
     pub load_test: Option<String>,
 }
 
-/// What is new between two statuses, for events: the begin of a round, LoadTests that did not succeed, the end.
+/// What is new between two statuses, for events: the begin of a round, LoadTests that did not succeed or are made
+/// again, the end.
 pub fn news(before: &ExperimentStatus, after: &ExperimentStatus) -> Vec<Announcement> {
     let mut news = Vec::new();
     if before.round != after.round {
@@ -105,6 +106,14 @@ pub fn news(before: &ExperimentStatus, after: &ExperimentStatus) -> Vec<Announce
         reason: reasons::TEST_FAILED.into(),
         note: did_not_succeed(run),
         load_test: Some(run.load_test.clone()),
+    }));
+    let known: Vec<&Repeated> = runs(before).flat_map(|run| &run.repeated).collect();
+    let new = runs(after).flat_map(|run| &run.repeated).filter(|repeated| !known.contains(repeated));
+    news.extend(new.map(|repeated| Announcement {
+        warning: true,
+        reason: reasons::TEST_REPEATED.into(),
+        note: format!("LoadTest \"{}\" is made again: {}", repeated.load_test, repeated.message),
+        load_test: Some(repeated.load_test.clone()),
     }));
     if after.phase.is_final() && (!before.phase.is_final() || before.round != after.round) {
         news.extend(find(&after.conditions, types::FINISHED).map(|finished| Announcement {

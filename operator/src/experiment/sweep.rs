@@ -8,7 +8,7 @@ use tailrace_crds::{
 };
 use tailrace_measure::repetitions::shuffled;
 
-use super::plan::{Next, Planned, Verdict, is_over};
+use super::plan::{Next, Planned, Verdict, is_over, repeats};
 
 /// The points of a sweep, in the order of its list.
 pub fn points(sweep: &Sweep, template: &LoadTestSpec) -> Vec<Point> {
@@ -38,7 +38,8 @@ pub fn next(sweep: &Sweep, points: &[Point]) -> Next {
             let Point { producers, rate_per_producer, runs, .. } = &points[point];
             if !is_over(runs.get(repetition)) {
                 let (producers, rate_per_producer) = (*producers, *rate_per_producer);
-                return Next::Run(Planned { point, run: repetition, producers, rate_per_producer });
+                let repeat = repeats(points.get(point), repetition);
+                return Next::Run(Planned { point, run: repetition, repeat, producers, rate_per_producer });
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tailrace_crds::{
     LoadTest,
     conditions::types,
-    experiment::{Best, Display, ExperimentSpec, ExperimentStatus, Percentiles, Point, Run, Spread, Spreads},
+    experiment::{Best, Display, ExperimentSpec, ExperimentStatus, Percentiles, Point, Repeated, Run, Spread, Spreads},
     load_test::{LoadTestStatus, Phase},
     messages::{signed, unsigned},
 };
@@ -55,8 +55,18 @@ pub fn put(points: &mut Vec<Point>, planned: &Planned, run: Run) {
     }
     let Some(point) = points.get_mut(planned.point) else { return };
     match point.runs.get_mut(planned.run) {
-        Some(row) => *row = run,
+        Some(row) => *row = Run { repeated: std::mem::take(&mut row.repeated), ..run },
         None => point.runs.push(run),
+    }
+}
+
+/// The LoadTest in this row, which is `over`, is to be made again under the name `next`: its Pipeline changed while it ran.
+pub fn repeat(points: &mut Vec<Point>, planned: &Planned, over: Run, next: String) {
+    let Run { load_test, message, completion_time, .. } = over;
+    let repeated = Repeated { load_test, message: message.unwrap_or_default(), completion_time };
+    put(points, planned, Run { load_test: next, ..Run::default() });
+    if let Some(row) = points.get_mut(planned.point).and_then(|point| point.runs.get_mut(planned.run)) {
+        row.repeated.push(repeated);
     }
 }
 

@@ -96,7 +96,10 @@ async fn nothing_is_made_while_it_is_suspended_and_nothing_else_of_the_spec_can_
         json!({ "sweep": null, "maxRate": { "from": 1, "to": 2 } }),
     ] {
         let refused = patch(&namespace, "later", json!({ "spec": change })).await.unwrap_err().to_string();
-        assert!(refused.contains("cannot be changed, but for suspend and abort: create a new Experiment"), "{refused}");
+        assert!(
+            refused.contains("cannot be changed, but for suspend, abort and the history limits: create a new"),
+            "{refused}"
+        );
         assert!(!refused.contains("create a new LoadTest"), "{refused}");
     }
     assert!(names(&namespace).await.is_empty());

@@ -12,8 +12,9 @@ use crate::{
     support::Operator,
 };
 
-/// For each of two LoadTests its creation and a status, the event of the begin and of one failure, the end and its event.
-const WRITES: usize = 8;
+/// For each of two LoadTests its creation, a status and the mark that its reports are gone, the event of the begin and of
+/// one failure, the end and its event.
+const WRITES: usize = 10;
 
 fn ending(test: &LoadTest) -> End {
     if test.spec.producers == 1 { End::Missed } else { End::P95(7_000) }

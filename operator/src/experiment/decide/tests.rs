@@ -344,3 +344,37 @@ fn an_experiment_that_is_being_deleted_makes_nothing() {
     let decision = decide(&seen);
     assert!(decision.create.is_none() && decision.announcements.is_empty());
 }
+
+#[test]
+fn a_test_whose_pipeline_changed_is_made_again_after_the_cool_down() {
+    let seen = begun(sweep(&[1, 2], 1));
+    let seen = seen.clone().after(&decide(&seen)).later(20).with_end("sweep-1-01-1", &End::Invalid("PipelineChanged"));
+    let cooling = decide(&seen);
+    assert_eq!((cooling.create.is_none(), cooling.status.phase, cooling.status.done), (true, Phase::CoolingDown, 0));
+    assert_eq!(cooling.status.points[0].runs[0].load_test, "sweep-1-01-1-r1");
+    assert_eq!(cooling.announcements[0].reason, reasons::TEST_REPEATED);
+    let killed = decide(&seen.clone().later(5));
+    assert_eq!(killed.create.as_ref().unwrap().name_any(), "sweep-1-01-1-r1", "the status was not written");
+    let seen = seen.after(&cooling).later(5);
+    let again = decide(&seen);
+    assert_eq!(again.create, killed.create);
+    assert!(again.announcements.is_empty(), "{:?}", again.announcements);
+    let seen = seen.after(&again).with_end("sweep-1-01-1-r1", &End::P95(1_000)).later(5);
+    let next = decide(&seen);
+    assert_eq!((next.create.unwrap().name_any().as_str(), next.status.done), ("sweep-1-02-1", 1));
+    assert_eq!(next.status.points[0].runs[0].repeated[0].load_test, "sweep-1-01-1");
+}
+
+#[test]
+fn a_test_that_is_too_old_is_deleted_and_not_made_again() {
+    let mut experiment = sweep(&[1, 2, 3], 1);
+    experiment.spec.successful_tests_history_limit = 1;
+    let (names, seen) = play(new(experiment), |_| End::P95(1_000));
+    assert_eq!(names.len(), 3);
+    assert_eq!(succeeded(&seen), ("True", "Completed", "3 of 3 LoadTests succeeded"));
+    let seen = seen.clone().after(&decide(&seen));
+    assert_eq!(seen.tests.iter().map(|test| test.name_any()).collect::<Vec<_>>(), ["sweep-1-03-1"]);
+    let quiet = decide(&seen);
+    assert!(quiet.create.is_none() && quiet.history.tests.is_empty());
+    assert_eq!(quiet.status.points.iter().filter(|point| point.latency_micros.is_some()).count(), 3);
+}
