@@ -65,7 +65,10 @@ fn producer(seen: &Observation, index: i32) -> Producer<'_> {
         return Producer::Ready;
     }
     let refused = || seen.refusals.get(&job.name_any()).cloned();
-    Producer::Starting(seen.pods_of(job).find_map(|pod| Some(pods::trouble(pod)?.message)).or_else(refused))
+    match seen.pods_of(job).find_map(pods::trouble) {
+        Some(trouble) if !trouble.can_heal() => Producer::Failed(trouble.message),
+        trouble => Producer::Starting(trouble.map(|trouble| trouble.message).or_else(refused)),
+    }
 }
 
 /// A producer whose objects somebody deleted cannot be replaced: it would be another experiment.
