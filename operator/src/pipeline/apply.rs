@@ -39,7 +39,9 @@ pub async fn claims(
         let name = claim_name(&pipeline.name, component);
         let found = found.iter().find(|claim| claim.name_any() == name);
         let wanted = resources.claims.iter().find(|(server, _)| *server == component).map(|(_, claim)| claim);
-        if let Some((claim, owners)) = found.and_then(|claim| Some((claim, volumes::owners(claim, pipeline)?))) {
+        // One that goes with an earlier Pipeline is to go.
+        let usable = found.filter(|claim| volumes::why_unusable(claim, pipeline).is_none());
+        if let Some((claim, owners)) = usable.and_then(|claim| Some((claim, volumes::owners(claim, pipeline)?))) {
             let version = claim.resource_version();
             let change = json!({ "metadata": { "ownerReferences": owners, "resourceVersion": version } });
             writer.merge(claim, change).await?;

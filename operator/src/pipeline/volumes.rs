@@ -155,3 +155,80 @@ fn requested(claim: &PersistentVolumeClaim) -> Option<&Quantity> {
 fn bytes(quantity: Option<&Quantity>) -> u64 {
     quantity.and_then(|quantity| quantity::bytes(quantity).ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::pipeline::validate::validate;
+
+    fn pipeline(policy: &str) -> Validated {
+        let pipeline = json!({ "apiVersion": "tailrace.dev/v1alpha1", "kind": "Pipeline",
+            "metadata": { "name": "cifar", "namespace": "demo", "uid": "new" }, "spec": { "deletionPolicy": policy } });
+        validate(&serde_json::from_value(pipeline).unwrap()).unwrap()
+    }
+
+    fn claim(metadata: Value, requested: &str, status: Value) -> PersistentVolumeClaim {
+        let mut claim: PersistentVolumeClaim = serde_json::from_value(json!({ "metadata": metadata,
+            "spec": { "resources": { "requests": { "storage": requested } } }, "status": status }))
+        .unwrap();
+        claim.metadata.name = Some("data-cifar-kafka-0".into());
+        claim
+    }
+
+    fn owned_by(owners: &[(&str, &str, &str)]) -> PersistentVolumeClaim {
+        let owner = |(kind, name, uid): &(&str, &str, &str)| json!({ "apiVersion": "v1", "kind": kind, "name": name, "uid": uid });
+        let owners: Vec<_> = owners.iter().map(owner).collect();
+        claim(json!({ "ownerReferences": owners }), "2Gi", json!({}))
+    }
+
+    #[test]
+    fn a_claim_is_its_pipelines_with_the_policy_delete_and_never_its_sets() {
+        let set = ("StatefulSet", "cifar-kafka", "1");
+        let somebody = ("Backup", "nightly", "2");
+        let names = |policy, owners: &[_]| {
+            let owners = super::owners(&owned_by(owners), &pipeline(policy));
+            owners.map(|owners| owners.into_iter().map(|owner| owner.uid).collect::<Vec<_>>())
+        };
+        assert_eq!(names("Retain", &[]), None);
+        assert_eq!(names("Retain", &[set, somebody]), Some(vec!["2".into()]));
+        assert_eq!(names("Retain", &[("Pipeline", "cifar", "new")]), Some(vec![]));
+        assert_eq!(names("Delete", &[set, somebody]), Some(vec!["2".into(), "new".into()]));
+        let owned = names("Delete", &[]);
+        assert_eq!(owned, Some(vec!["new".into()]));
+    }
+
+    #[test]
+    fn what_goes_with_an_earlier_pipeline_or_is_being_deleted_is_not_used() {
+        let why = |claim: &PersistentVolumeClaim| why_unusable(claim, &pipeline("Delete"));
+        assert_eq!(why(&owned_by(&[("Pipeline", "cifar", "new")])), None);
+        assert!(why(&owned_by(&[("Pipeline", "cifar", "old")])).unwrap().contains("an earlier Pipeline cifar"));
+        let deleted = claim(json!({ "deletionTimestamp": "2026-01-01T00:00:00Z" }), "2Gi", json!({}));
+        assert!(why(&deleted).unwrap().contains("is being deleted"));
+    }
+
+    #[test]
+    fn only_a_bound_claim_that_is_too_small_is_asked_to_grow() {
+        let wanted = claim(json!({}), "3Gi", json!({}));
+        let grows = |requested, phase: &str| {
+            let found = claim(json!({}), requested, json!({ "phase": phase }));
+            growth(&found, &wanted).map(|size| size.0.clone())
+        };
+        assert_eq!(grows("2Gi", "Bound").as_deref(), Some("3Gi"));
+        assert_eq!(grows("2Gi", "Pending"), None);
+        assert_eq!(grows("3072Mi", "Bound"), None);
+        assert_eq!(grows("20Gi", "Bound"), None);
+    }
+
+    #[test]
+    fn an_expansion_is_told_with_how_far_it_is() {
+        let condition =
+            json!([{ "type": "FileSystemResizePending", "status": "True", "message": "waiting for the node" }]);
+        let growing = claim(json!({}), "3Gi", json!({ "capacity": { "storage": "2Gi" }, "conditions": condition }));
+        let Standing::Expanding(how) = standing(&growing) else { panic!("it is expanding") };
+        assert!(how.ends_with("from 2Gi to 3Gi (FileSystemResizePending: waiting for the node)"), "{how}");
+        let grown = claim(json!({}), "3Gi", json!({ "capacity": { "storage": "3Gi" } }));
+        assert_eq!(standing(&grown), Standing::Good);
+    }
+}
