@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::{
     producers::{Run, namespace, operator, play, ready_pipeline, until_finished, yaml},
-    support::{Namespace, Operator},
+    support::{Namespace, Operator, Refusal},
 };
 
 /// A LoadTest of one producer with this more in its spec.
@@ -190,23 +190,27 @@ async fn a_limit_that_the_namespace_gives_is_in_the_environment_and_named_in_the
 }
 
 #[tokio::test]
-async fn a_test_whose_pods_the_api_server_refuses_ends_with_its_sentence() {
+async fn a_test_whose_objects_the_api_server_refuses_ends_with_its_sentence() {
     let namespace = namespace().await;
     ready_pipeline(&namespace).await;
     let _operator = operator(&namespace);
-    for (name, template, sentence) in [
-        ("effect", "{tolerations: [{operator: Exists, effect: Sometimes}]}", "Sometimes"),
-        ("more", "{resources: {requests: {memory: 1Gi}, limits: {memory: 64Mi}}}", "memory limit"),
-        ("size", "{resources: {limits: {memory: much}}}", "limits.memory is \"much\": write a number with a unit"),
+    for (group, resource) in [
+        ("", "serviceaccounts"),
+        ("rbac.authorization.k8s.io", "roles"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+        ("tailrace.dev", "producerreports"),
+        ("batch", "jobs"),
     ] {
-        created(&namespace, name, &format!(", podTemplate: {template}")).await;
-        let status = until_finished(&namespace, name).await.status.unwrap();
-        assert_eq!(status.phase, Phase::Failed, "{name}");
+        let refusal = Refusal::of(&namespace, group, resource).await;
+        created(&namespace, resource, "").await;
+        let status = until_finished(&namespace, resource).await.status.unwrap();
+        assert_eq!(status.phase, Phase::Failed, "{resource}");
         let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
-        assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reasons::PRODUCER_FAILED), "{name}");
-        assert!(valid.message.contains(sentence), "{name}: {}", valid.message);
+        assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reasons::PRODUCER_FAILED), "{resource}");
+        assert!(valid.message.contains(&Refusal::sentence(resource)), "{}", valid.message);
         let free =
             |pipeline: &Pipeline| pipeline.status.as_ref().is_some_and(|status| status.active_load_test.is_none());
         namespace.until::<Pipeline>("cifar", "free", free).await;
+        refusal.lift().await;
     }
 }

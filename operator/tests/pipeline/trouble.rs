@@ -2,11 +2,15 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
-use tailrace_crds::conditions::types;
+use tailrace_crds::{Pipeline, conditions::types};
+use tailrace_operator::conditions::find;
 
-use crate::cluster::{
-    CHECKED, TOPICS, everything_runs, job_of, namespace, operator, pipeline, pod_ends, pod_is, until_event,
-    until_ready, until_reason,
+use crate::{
+    cluster::{
+        CHECKED, TOPICS, everything_runs, job_of, namespace, operator, pipeline, pod_ends, pod_is, until_event,
+        until_ready, until_reason,
+    },
+    support::Refusal,
 };
 
 #[tokio::test]
@@ -56,13 +60,30 @@ async fn a_missing_secret_is_told_in_the_condition_and_in_an_event() {
 }
 
 #[tokio::test]
-async fn an_object_that_the_api_server_refuses_is_told() {
-    let namespace = namespace().await;
-    let _operator = operator(&namespace);
-    let unknown = "{inference: {nodeSelector: {'not a label!': x}}}";
-    pipeline(&namespace, unknown).await;
-    let message = until_reason(&namespace, types::READY, "Refused").await;
-    assert!(message.starts_with("could not apply Deployment cifar-inference: "), "{message}");
+async fn an_object_that_the_api_server_refuses_is_shown_with_its_sentence_until_it_is_allowed() {
+    for (group, resource) in [
+        ("", "services"),
+        ("", "serviceaccounts"),
+        ("rbac.authorization.k8s.io", "roles"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+        ("networking.k8s.io", "networkpolicies"),
+        ("apps", "statefulsets"),
+        ("apps", "deployments"),
+        ("batch", "jobs"),
+    ] {
+        let namespace = namespace().await;
+        let refusal = Refusal::of(&namespace, group, resource).await;
+        let _operator = operator(&namespace);
+        pipeline(&namespace, "{}").await;
+        let message = until_reason(&namespace, types::READY, "Refused").await;
+        assert!(message.contains(&Refusal::sentence(resource)), "{message}");
+        refusal.lift().await;
+        let allowed = |pipeline: &Pipeline| {
+            let ready = pipeline.status.as_ref().and_then(|status| find(&status.conditions, types::READY));
+            ready.is_some_and(|ready| ready.reason != "Refused")
+        };
+        namespace.until::<Pipeline>("cifar", "allowed", allowed).await;
+    }
 }
 
 #[tokio::test]

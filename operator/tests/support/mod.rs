@@ -7,7 +7,9 @@ mod mortal;
 mod namespace;
 mod operator;
 mod process;
+mod refusal;
 
 pub use api_server::{ApiServer, api_server, program};
 pub use namespace::{Kind, Namespace};
 pub use operator::{Operator, get};
+pub use refusal::Refusal;
