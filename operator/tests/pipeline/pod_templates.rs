@@ -161,7 +161,8 @@ async fn accounts_that_are_made_have_the_pull_secrets_of_the_namespace_and_go_wh
     let _operator = operator(&namespace);
     pipeline(&namespace, "{archive: {podTemplate: {serviceAccountAnnotations: {role: archive}}}}").await;
     for name in ["cifar-worker", "cifar-archive"] {
-        let account = namespace.until::<ServiceAccount>(name, "there", |_| true).await;
+        let has_some = |account: &ServiceAccount| account.image_pull_secrets.is_some();
+        let account = namespace.until::<ServiceAccount>(name, "with pull secrets", has_some).await;
         let secrets: Vec<_> = account.image_pull_secrets.unwrap().into_iter().map(|secret| secret.name).collect();
         assert_eq!(secrets, ["registry"], "{name}");
     }
