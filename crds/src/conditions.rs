@@ -94,9 +94,9 @@ pub mod reasons {
     pub const UNREADABLE: &str = "Unreadable";
     /// A LoadTest of an Experiment is made again, since its Pipeline changed while it ran.
     pub const TEST_REPEATED: &str = "TestRepeated";
-    /// A LoadTest of an Experiment has the name of one that is not the Experiment's.
+    /// An object that is to be made has the name of one of somebody else, or of one that an earlier owner has left.
     pub const NAME_TAKEN: &str = "NameTaken";
-    /// The API server refused a LoadTest of an Experiment.
+    /// The API server refused an object.
     pub const REFUSED: &str = "Refused";
     /// The highest rate that keeps the SLOs lies between two rates that were tried.
     pub const FOUND: &str = "Found";
@@ -118,4 +118,6 @@ pub mod warnings {
     pub const DOCUMENTS_LEFT: &str = "DocumentsLeft";
     /// A producer of another test was on a node that does not answer, and was counted as gone.
     pub const NODE_LOST: &str = "NodeLost";
+    /// The histograms of seconds of a LoadTest could not be kept.
+    pub const HISTOGRAMS_NOT_KEPT: &str = "HistogramsNotKept";
 }

@@ -53,6 +53,9 @@ pub struct ProducerReportStatus {
     /// When the producer was ready: images encoded, partition assigned, connection warm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<MicroTime>,
+    /// What the producer waits for before it is ready; left out when it waits for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
     /// How it goes, of warm-up and measurement together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProducerProgress>,
@@ -65,6 +68,19 @@ pub struct ProducerReportStatus {
     /// Why the producer gave up, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// What a producer waits for.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// `ConsumerLag`: the classifier has not caught up. `NoTopic`: a topic or the leader of a partition is missing.
+    /// `NoAnswer`: Kafka did not answer a request.
+    #[schemars(length(max = 64))]
+    pub reason: String,
+    /// One sentence with the numbers and names.
+    #[schemars(length(max = 1024))]
+    pub message: String,
 }
 
 /// What a producer says on the way.

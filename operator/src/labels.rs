@@ -12,6 +12,10 @@ pub const LOAD_TEST: &str = "tailrace.dev/load-test";
 pub const EXPERIMENT: &str = "tailrace.dev/experiment";
 /// The round of the Experiment that a LoadTest was made in.
 pub const ROUND: &str = "tailrace.dev/round";
+/// Who made an object.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The value of that label on all that the operator makes.
+pub const OPERATOR: &str = "tailrace-operator";
 /// The part that an object plays.
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 
@@ -74,7 +78,7 @@ pub fn of(instance: &str, component: Component) -> BTreeMap<String, String> {
     [
         ("app.kubernetes.io/name", "tailrace"),
         ("app.kubernetes.io/instance", instance),
-        ("app.kubernetes.io/managed-by", "tailrace-operator"),
+        (MANAGED_BY, OPERATOR),
         (COMPONENT, component.as_str()),
     ]
     .into_iter()

@@ -18,6 +18,7 @@ pub mod leader;
 pub mod load_test;
 pub mod logging;
 pub mod metrics;
+pub mod ownership;
 pub mod pipeline;
 pub mod pod_security;
 pub mod pod_template;
@@ -26,6 +27,7 @@ pub mod quantity;
 pub mod reading;
 pub mod retries;
 pub mod settings;
+pub mod warnings;
 pub mod watch;
 pub mod writer;
 

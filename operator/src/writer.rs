@@ -4,14 +4,20 @@ use std::{fmt::Debug, time::Duration};
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy},
+    api::{DeleteParams, Patch, PatchParams, Preconditions, PropagationPolicy},
     core::{NamespaceResourceScope, ObjectMeta},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::ownership::{self, Taken};
 
 /// The longest that one request may take: the client's own retries have no such bound.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A resourceVersion that no object has, since the first write to an empty etcd makes revision 2: server-side apply with it
+/// creates an object, and is a conflict where there is one.
+const OF_NO_OBJECT: &str = "1";
 
 /// Why a request to the API server failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,9 @@ pub enum Error {
         /// Why not.
         source: Box<kube::Error>,
     },
+    /// The name of an object that is to be made is somebody else's.
+    #[error("{}", .0.sentence)]
+    Taken(Taken),
 }
 
 impl Error {
@@ -68,13 +77,21 @@ impl Error {
         matches!(self.api_status(), Some(status) if status.code == 500)
     }
 
+    /// Whose the name of the object is, if it is somebody else's.
+    pub fn taken(&self) -> Option<&Taken> {
+        match self {
+            Self::Taken(taken) => Some(taken),
+            Self::Timeout { .. } | Self::Request { .. } => None,
+        }
+    }
+
     fn api_status(&self) -> Option<&kube::core::Status> {
         match self {
             Self::Request { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => Some(status),
                 _ => None,
             },
-            Self::Timeout { .. } => None,
+            Self::Timeout { .. } | Self::Taken(_) => None,
         }
     }
 }
@@ -100,30 +117,85 @@ impl Writer {
         Self { client, manager }
     }
 
-    /// Makes `object` what it says, and returns it as it now is, status included.
+    /// Makes `object` what it says, and returns it as it now is, status included. One of that name that is there already
+    /// is only written to if it has the same controller.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] if it has another one or none.
     pub async fn apply<K>(&self, object: &K) -> Result<K, Error>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
     {
-        let patch = Patch::Apply(object);
-        bounded("apply", object, self.api(object).patch(&object.name_any(), &self.forced(), &patch)).await
+        match self.find(object).await? {
+            None => self.create(object).await,
+            Some(found) => self.apply_over(object, &found).await,
+        }
     }
 
-    /// Makes `object`, which is a conflict if one of that name is there already, whoever made it.
+    /// Makes `object` what it says where `found` is.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] if that has another controller; a conflict if it has been replaced since it was read.
+    pub async fn apply_over<K>(&self, object: &K, found: &K) -> Result<K, Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        if let Some(taken) = ownership::taken(found, ownership::controller_of(object)) {
+            return Err(Error::Taken(taken));
+        }
+        let mut object = object.clone();
+        object.meta_mut().uid = found.uid();
+        self.patch("apply", &object).await
+    }
+
+    /// Makes `object` unless it is there. One that is there and has the same controller is returned as it is: whoever made
+    /// it did not live to see it.
+    ///
+    /// # Errors
+    /// [`Error::Taken`] if one of that name is there that has another controller or none.
     pub async fn create<K>(&self, object: &K) -> Result<K, Error>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
     {
-        let how = PostParams { field_manager: Some(self.manager.into()), ..PostParams::default() };
-        bounded("create", object, self.api(object).create(&how, object)).await
+        let mut new = object.clone();
+        new.meta_mut().resource_version = Some(OF_NO_OBJECT.into());
+        match self.patch("create", &new).await {
+            Err(error) if error.is_conflict() => match self.find(object).await? {
+                Some(found) => match ownership::taken(&found, ownership::controller_of(object)) {
+                    Some(taken) => Err(Error::Taken(taken)),
+                    None => Ok(found),
+                },
+                // It has just gone.
+                None => Err(error),
+            },
+            made => made,
+        }
+    }
+
+    async fn patch<K>(&self, verb: &'static str, object: &K) -> Result<K, Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let patch = Patch::Apply(object);
+        bounded(verb, object, self.api(object).patch(&object.name_any(), &self.forced(), &patch)).await
+    }
+
+    async fn find<K>(&self, object: &K) -> Result<Option<K>, Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        bounded("read", object, self.api(object).get_opt(&object.name_any())).await
     }
 
     /// Merges `change` into `object`; one that is gone needs no change.
-    pub async fn merge<K>(&self, object: &K, change: serde_json::Value) -> Result<(), Error>
+    pub async fn merge<K>(&self, object: &K, mut change: Value) -> Result<(), Error>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         let how = PatchParams { field_manager: Some(self.manager.into()), ..PatchParams::default() };
+        if let Some(uid) = object.uid() {
+            change["metadata"]["uid"] = json!(uid);
+        }
         let (api, name, change) = (self.api(object), object.name_any(), Patch::Merge(change));
         match bounded("change", object, api.patch(&name, &how, &change)).await {
             Ok(_) => Ok(()),
@@ -161,7 +233,7 @@ impl Writer {
     }
 
     /// Merges `change` into the status of `object`; one that is gone needs no change.
-    pub async fn merge_status<K>(&self, object: &K, change: serde_json::Value) -> Result<(), Error>
+    pub async fn merge_status<K>(&self, object: &K, change: Value) -> Result<(), Error>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
@@ -175,17 +247,13 @@ impl Writer {
         }
     }
 
-    /// Deletes `object`, and what it owns in the background; one that is gone already is as good.
+    /// Deletes `object`, and what it owns in the background. One that is gone already is as good, and so is one that
+    /// another object of its name has replaced.
     pub async fn delete<K>(&self, object: &K) -> Result<(), Error>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
-        let how = DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
-        match bounded("delete", object, self.api(object).delete(&object.name_any(), &how)).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_not_found() => Ok(()),
-            Err(error) => Err(error),
-        }
+        self.delete_with("delete", object, PropagationPolicy::Background).await
     }
 
     /// Deletes `object` and leaves what it owns as it is; one that is gone already is as good.
@@ -193,10 +261,22 @@ impl Writer {
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
-        let how = DeleteParams { propagation_policy: Some(PropagationPolicy::Orphan), ..DeleteParams::default() };
-        match bounded("replace", object, self.api(object).delete(&object.name_any(), &how)).await {
+        self.delete_with("replace", object, PropagationPolicy::Orphan).await
+    }
+
+    /// One that is gone, or that another object of its name has replaced, is as good as deleted.
+    async fn delete_with<K>(&self, verb: &'static str, object: &K, owned: PropagationPolicy) -> Result<(), Error>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let how = DeleteParams {
+            propagation_policy: Some(owned),
+            preconditions: Some(Preconditions { uid: object.uid(), ..Preconditions::default() }),
+            ..DeleteParams::default()
+        };
+        match bounded(verb, object, self.api(object).delete(&object.name_any(), &how)).await {
             Ok(_) => Ok(()),
-            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
             Err(error) => Err(error),
         }
     }

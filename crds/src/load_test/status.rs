@@ -291,7 +291,7 @@ pub struct Warning {
     /// `Unstable`: images still piled up at the end, so that the percentiles depend on how long was measured. `Shared`:
     /// the Pipeline had other images to classify, or shared a node with the producers. `DocumentsLeft`: what was to be
     /// deleted from the database is still there. `NodeLost`: a producer of another test was on a node that does not answer,
-    /// and was counted as gone.
+    /// and was counted as gone. `HistogramsNotKept`: the ConfigMap with the histograms of seconds could not be made.
     pub reason: String,
     /// One sentence with the numbers.
     pub message: String,

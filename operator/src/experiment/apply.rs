@@ -15,39 +15,21 @@ use super::{
 use crate::{
     context::Context,
     labels::LOAD_TEST,
-    load_test::observation::is_owned_by,
+    ownership::is_owned_by,
     writer::{Error, Writer, bounded},
 };
 
 /// The field manager of this controller.
 const MANAGER: &str = "tailrace-experiment";
 
-/// Does what was decided, and returns it: something else if the API server refuses the LoadTest that was to be made. What
-/// has been done when an error comes is found by the next observation.
+/// Does what was decided, and returns it: something else if the API server refuses what was to be done. What has been
+/// done when an error comes is found by the next observation.
 pub async fn apply(context: &Context, seen: &Observation, decision: Decision) -> Result<Decision, Error> {
     let writer = Writer::new(context.client.clone(), MANAGER);
-    for test in decision.delete.iter().chain(&decision.history.tests) {
-        writer.delete(test).await?;
-    }
-    for test in &decision.history.reports {
-        delete_reports(context, &writer, test).await?;
-        mark(&writer, test, PRUNED_REPORTS).await?;
-    }
-    for test in &decision.history.histograms {
-        delete_reports(context, &writer, test).await?;
-        delete_histograms(context, &writer, test).await?;
-        mark(&writer, test, PRUNED_HISTOGRAMS).await?;
-    }
-    if let Some(test) = &decision.abort {
-        writer.merge(test.as_ref(), json!({ "spec": { "abort": true } })).await?;
-    }
-    let decision = match &decision.create {
-        None => decision,
-        Some(test) => match writer.create(test.as_ref()).await {
-            Ok(_) => decision,
-            Err(error) if error.is_refusal() => decide::refused(seen, decision, &error.to_string()),
-            Err(error) => return Err(error),
-        },
+    let decision = match change(context, &writer, &decision).await {
+        Ok(()) => decision,
+        Err(error) if error.is_refusal() => decide::refused(seen, decision, &error.to_string()),
+        Err(error) => return Err(error),
     };
     let written = writer.apply_status(&seen.experiment, &seen.status(), &decision.status, true).await?;
     if written {
@@ -59,6 +41,28 @@ pub async fn apply(context: &Context, seen: &Observation, decision: Decision) ->
         context.event_about(&seen.experiment, about, type_, &news.reason, &news.note).await;
     }
     Ok(decision)
+}
+
+async fn change(context: &Context, writer: &Writer, decision: &Decision) -> Result<(), Error> {
+    for test in decision.delete.iter().chain(&decision.history.tests) {
+        writer.delete(test).await?;
+    }
+    for test in &decision.history.reports {
+        delete_reports(context, writer, test).await?;
+        mark(writer, test, PRUNED_REPORTS).await?;
+    }
+    for test in &decision.history.histograms {
+        delete_reports(context, writer, test).await?;
+        delete_histograms(context, writer, test).await?;
+        mark(writer, test, PRUNED_HISTOGRAMS).await?;
+    }
+    if let Some(test) = &decision.abort {
+        writer.merge(test.as_ref(), json!({ "spec": { "abort": true } })).await?;
+    }
+    if let Some(test) = &decision.create {
+        writer.create(test.as_ref()).await?;
+    }
+    Ok(())
 }
 
 async fn delete_reports(context: &Context, writer: &Writer, test: &LoadTest) -> Result<(), Error> {

@@ -3,8 +3,12 @@
 //! A LoadTest that is over is written into the table, and the table says which one is the next. Its name follows from the
 //! Experiment, the round and its place, so an operator that is killed after it was made finds it again and makes no other.
 
-use std::{cmp::max, time::Duration};
+use std::{
+    cmp::{max, min},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use tailrace_crds::{
     LoadTest,
     conditions::reasons,
@@ -19,7 +23,10 @@ use super::{
     status::{self, Announcement},
     table,
 };
-use crate::load_test::observation::is_finished;
+use crate::{
+    load_test::observation::is_finished,
+    ownership::{Holder, Taken},
+};
 
 /// How soon it is looked again at what should be announced by a watch.
 const FALLBACK_INTERVAL: Duration = Duration::from_secs(10);
@@ -101,12 +108,7 @@ fn go_on(seen: &Observation, mut status: ExperimentStatus) -> Decision {
             Found::Ours(test) if spec.abort => return abort(seen, status, &planned, test),
             _ if spec.abort => return aborted(seen, status),
             Found::Ours(test) => return wait_for(seen, status, &planned, test),
-            Found::Foreign => {
-                let message = format!(
-                    "LoadTest \"{name}\" was made by somebody else: delete it, or create an Experiment of another name"
-                );
-                return end(seen, status, Verdict::failure(reasons::NAME_TAKEN, message));
-            }
+            Found::Taken(taken) => return wait_for_name(seen, status, taken),
             Found::Unreadable(why) => {
                 let message = format!("LoadTest \"{name}\" cannot be read: {why}");
                 return end(seen, status, Verdict::failure(reasons::TEST_FAILED, message));
@@ -127,6 +129,21 @@ fn wait_for(seen: &Observation, mut status: ExperimentStatus, planned: &Planned,
     table::put(&mut status.points, planned, table::run(&seen.experiment.spec, name, Some(test)));
     let status = status::under_way(seen, status, Phase::Running, message);
     decision(seen, None, status, FALLBACK_INTERVAL)
+}
+
+/// What an earlier Experiment of the same name has left is waited for, as long as each LoadTest waits for its Pipeline.
+fn wait_for_name(seen: &Observation, status: ExperimentStatus, taken: Taken) -> Decision {
+    let patience = &seen.experiment.spec.template.start_timeout;
+    let left = patience.get().saturating_sub(idle_for(seen, &status));
+    if taken.holder == Holder::Stranger {
+        return end(seen, status, Verdict::failure(reasons::NAME_TAKEN, taken.sentence));
+    }
+    if left.is_zero() {
+        let message = format!("{}; gave up after startTimeout ({patience})", taken.sentence);
+        return end(seen, status, Verdict::failure(reasons::NAME_TAKEN, message));
+    }
+    let status = status::under_way(seen, status, Phase::Pending, taken.sentence);
+    decision(seen, None, status, min(left, DELETION_INTERVAL))
 }
 
 /// Ends the LoadTest that runs, whose numbers until then are shown.
@@ -171,16 +188,24 @@ fn make(seen: &Observation, mut status: ExperimentStatus, planned: &Planned) -> 
 
 /// How long the Pipeline is still left alone, since the end of the last LoadTest of this round.
 fn cool_down_left(seen: &Observation, status: &ExperimentStatus) -> Duration {
+    last_end(status)
+        .map_or(Duration::ZERO, |_| seen.experiment.spec.cool_down.get().saturating_sub(idle_for(seen, status)))
+}
+
+/// Since when no LoadTest of this round is under way.
+fn idle_for(seen: &Observation, status: &ExperimentStatus) -> Duration {
+    let begin = status.start_time.as_ref().map_or(seen.now, |start| start.0);
+    let since = last_end(status).unwrap_or(begin);
+    Duration::try_from(max(since, seen.now).duration_since(since)).unwrap_or_default()
+}
+
+fn last_end(status: &ExperimentStatus) -> Option<Timestamp> {
     let runs = status.points.iter().flat_map(|point| &point.runs);
     let ends = |run: &'_ Run| {
         let repeated = run.repeated.iter().map(|repeated| repeated.completion_time.clone());
         repeated.chain([run.completion_time.clone()]).flatten().map(|end| end.0).max()
     };
-    let Some(last) = runs.filter_map(ends).max() else {
-        return Duration::ZERO;
-    };
-    let since = Duration::try_from(max(last, seen.now).duration_since(last)).unwrap_or_default();
-    seen.experiment.spec.cool_down.get().saturating_sub(since)
+    runs.filter_map(ends).max()
 }
 
 fn what_runs(name: &str, planned: &Planned) -> String {

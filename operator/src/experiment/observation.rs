@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use tailrace_crds::{
     Experiment, LoadTest,
     experiment::{ExperimentStatus, RERUN_ANNOTATION},
 };
 
 use super::build;
-use crate::load_test::observation::is_owned_by;
+use crate::ownership::{Taken, is_owned_by, taken};
 
 /// How much of the value of the annotation counts.
 const LONGEST_RERUN: usize = 253;
@@ -29,14 +29,14 @@ pub struct Observation {
 }
 
 /// What a name of a LoadTest stands for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Found<'a> {
     /// Nothing.
     Nothing,
     /// A LoadTest of this Experiment.
     Ours(&'a LoadTest),
-    /// A LoadTest that somebody else made.
-    Foreign,
+    /// A LoadTest that is not of this Experiment.
+    Taken(Taken),
     /// A LoadTest that cannot be read, and why.
     Unreadable(&'a str),
 }
@@ -65,11 +65,10 @@ impl Observation {
         if let Some(why) = self.unreadable.get(name) {
             return Found::Unreadable(why);
         }
-        match self.tests.iter().map(Arc::as_ref).find(|test| test.metadata.name.as_deref() == Some(name)) {
-            None => Found::Nothing,
-            Some(test) if is_owned_by(test, &self.experiment) => Found::Ours(test),
-            Some(_) => Found::Foreign,
-        }
+        let mut tests = self.tests.iter().map(Arc::as_ref);
+        let Some(test) = tests.find(|test| test.metadata.name.as_deref() == Some(name)) else { return Found::Nothing };
+        let owner = self.experiment.controller_owner_ref(&());
+        taken(test, owner.as_ref()).map_or(Found::Ours(test), Found::Taken)
     }
 
     /// The LoadTests of all rounds but this one.

@@ -20,23 +20,34 @@ use crate::{
 /// The field manager of this controller.
 pub const MANAGER: &str = "tailrace-load-test";
 
-/// Does what was decided. What has been done when an error comes is found by the next observation.
-pub async fn apply(context: &Context, seen: &Observation, decision: &Decision) -> Result<(), Error> {
+/// What could not be done of a decision.
+#[derive(Debug)]
+pub struct Undone {
+    /// The step, or nothing if the status could not be written.
+    pub step: Option<Step>,
+    /// Why.
+    pub error: Error,
+}
+
+/// Does what was decided. What has been done when an error comes is found by the next observation. A test that is over
+/// gives back all that it can.
+///
+/// # Errors
+/// The first step that failed.
+pub async fn apply(context: &Context, seen: &Observation, decision: &Decision) -> Result<(), Undone> {
     let writer = Writer::new(context.client.clone(), MANAGER);
+    let mut undone = None;
     for step in &decision.steps {
-        match step {
-            Step::TakePipeline => take_or_release(&writer, seen, Some(this_test(seen))).await?,
-            Step::StartProducers(indices) => start_producers(context, &writer, seen, indices).await?,
-            Step::RemoveJobs(indices) => remove_jobs(&writer, seen, indices).await?,
-            Step::DropResults(indices) => drop_results(&writer, seen, indices).await?,
-            Step::RemoveReports(indices) => remove_reports(&writer, seen, indices).await?,
-            Step::ReleasePipeline => take_or_release(&writer, seen, None).await?,
-            Step::KeepHistograms(files) => drop(writer.apply(&build::histograms(&seen.load_test, files)).await?),
-            Step::DeleteTest => return writer.delete(&seen.load_test).await,
+        if let Err(error) = take(context, &writer, seen, step).await {
+            undone.get_or_insert(Undone { step: Some(step.clone()), error });
+            if !seen.status().phase.is_final() {
+                break;
+            }
         }
     }
-    let written = writer.apply_status(&seen.load_test, &seen.status(), &decision.status, true).await?;
-    if written {
+    undone.map_or(Ok(()), Err)?;
+    let written = writer.apply_status(&seen.load_test, &seen.status(), &decision.status, true).await;
+    if written.map_err(|error| Undone { step: None, error })? {
         tracing::debug!(phase = ?decision.status.phase, "{}", decision.status.message.as_deref().unwrap_or_default());
     }
     for news in &decision.announcements {
@@ -44,6 +55,20 @@ pub async fn apply(context: &Context, seen: &Observation, decision: &Decision) -
         context.event(&seen.load_test, type_, &news.reason, &news.note).await;
     }
     Ok(())
+}
+
+async fn take(context: &Context, writer: &Writer, seen: &Observation, step: &Step) -> Result<(), Error> {
+    match step {
+        Step::PrepareProducers(indices) => prepare_producers(context, writer, seen, indices).await,
+        Step::TakePipeline => take_or_release(writer, seen, Some(this_test(seen))).await,
+        Step::StartProducers(indices) => start_producers(context, writer, seen, indices).await,
+        Step::RemoveJobs(indices) => remove_jobs(writer, seen, indices).await,
+        Step::DropResults(indices) => drop_results(writer, seen, indices).await,
+        Step::RemoveReports(indices) => remove_reports(writer, seen, indices).await,
+        Step::ReleasePipeline => take_or_release(writer, seen, None).await,
+        Step::KeepHistograms(files) => writer.apply(&build::histograms(&seen.load_test, files)).await.map(drop),
+        Step::DeleteTest => writer.delete(&seen.load_test).await,
+    }
 }
 
 /// The one field of a Pipeline's status that this controller writes.
@@ -78,8 +103,12 @@ async fn name_active_test(writer: &Writer, pipeline: &Pipeline, test: Option<Act
 }
 
 /// Permissions and reports first: a producer must find both.
-async fn start_producers(context: &Context, writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
-    let Some(pipeline) = &seen.pipeline else { return Ok(()) };
+async fn prepare_producers(
+    context: &Context,
+    writer: &Writer,
+    seen: &Observation,
+    indices: &[i32],
+) -> Result<(), Error> {
     let test = &seen.load_test;
     let permissions = build::permissions(test, accounts::pull_secrets(&context.client, test).await?);
     if let Some(account) = &permissions.account {
@@ -90,8 +119,13 @@ async fn start_producers(context: &Context, writer: &Writer, seen: &Observation,
     for &index in indices.iter().filter(|index| seen.report(**index).is_none()) {
         writer.create(&build::report(test, index)).await?;
     }
+    Ok(())
+}
+
+async fn start_producers(context: &Context, writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
+    let Some(pipeline) = &seen.pipeline else { return Ok(()) };
     for &index in indices.iter().filter(|index| seen.job(**index).is_none()) {
-        writer.create(&build::job(test, pipeline, &context.settings, index)).await?;
+        writer.create(&build::job(&seen.load_test, pipeline, &context.settings, index)).await?;
     }
     Ok(())
 }

@@ -85,21 +85,21 @@ mod tests {
     fn the_kubelet_says_why_a_pod_did_not_go_on() {
         let pod = |status: serde_json::Value| {
             let pod = json!({ "metadata": { "name": "cifar-inference-a", "uid": "1" }, "status": status });
-            vec![serde_json::from_value(pod).unwrap()]
+            new_test().with_pipeline().with_pod_of_pipeline(pod)
         };
         let container = |count, last: serde_json::Value| {
             json!({ "phase": "Running", "containerStatuses": [{
                 "name": "inference", "image": "", "imageID": "", "ready": true, "restartCount": count, "lastState": last,
             }] })
         };
-        let start = Observation { pods: pod(container(0, json!({}))), ..new_test().with_pipeline() };
+        let start = pod(container(0, json!({})));
         let killed = container(1, json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } }));
         let evicted = json!({ "phase": "Failed", "reason": "Evicted", "message": "The node was low on memory." });
         for (status, sentence) in [
             (killed, "pod cifar-inference-a was restarted (OOMKilled) during the run"),
             (evicted, "pod cifar-inference-a went away (Evicted: The node was low on memory.) during the run"),
         ] {
-            let mut now = Observation { pods: pod(status), ..start.clone() };
+            let mut now = pod(status);
             now.load_test.status.get_or_insert_default().pipeline_at_start = pipeline_now(&start);
             assert!(since_start(&now).unwrap().starts_with(sentence), "{:?}", since_start(&now));
         }

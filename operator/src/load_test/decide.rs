@@ -4,6 +4,7 @@
 //! how often, makes the next one. What must happen once is written once: the common start, and the end.
 
 mod ending;
+mod instead;
 mod running;
 mod waiting;
 
@@ -15,9 +16,9 @@ use tailrace_crds::{
 };
 use tailrace_measure::intervals::Files;
 
-pub use self::ending::finish;
+pub use self::instead::instead;
 use self::{
-    ending::{end_aborted, tidy_up},
+    ending::{end_aborted, finish, tidy_up},
     running::{run, start},
     waiting::queue,
 };
@@ -50,7 +51,9 @@ pub struct Decision {
 pub enum Step {
     /// Write this test's name into the status of the Pipeline.
     TakePipeline,
-    /// Make the permissions, and the reports and Jobs of these producers.
+    /// Make the permissions, and the reports of these producers: nothing that sends load.
+    PrepareProducers(Vec<i32>),
+    /// Make the Jobs of these producers.
     StartProducers(Vec<i32>),
     /// Delete the Jobs of these producers.
     RemoveJobs(Vec<i32>),

@@ -14,11 +14,12 @@ use tailrace_crds::{
 
 use super::{
     apply::MANAGER,
-    observation::{is_finished, is_owned_by, job_condition},
+    observation::{is_finished, job_condition},
 };
 use crate::{
     context::Context,
     controllers::now,
+    ownership::is_owned_by,
     pipeline::{
         build::documents::{DEADLINE_SECONDS, delete_documents, job_name},
         validate::validate,

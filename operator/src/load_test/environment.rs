@@ -9,7 +9,7 @@ use k8s_openapi::{
 use kube::ResourceExt;
 use tailrace_crds::{load_test::Environment, producer_report::ProducerResult};
 
-use super::observation::{Observation, is_producer, pod_is_over};
+use super::observation::{Observation, pod_is_over};
 use crate::{
     labels::{self, Component},
     pods::LIMIT_RANGER,
@@ -46,9 +46,8 @@ fn producer_nodes(seen: &Observation) -> Vec<String> {
 /// Pods that have ended, such as that of the check, take nothing from the producers.
 fn shared_nodes(seen: &Observation, producer_nodes: &[String]) -> Vec<String> {
     let of_pipeline: BTreeSet<_> = seen
-        .pods
-        .iter()
-        .filter(|pod| !is_producer(pod) && !pod_is_over(pod))
+        .pods_of_pipeline()
+        .filter(|pod| !pod_is_over(pod))
         .filter_map(|pod| pod.spec.as_ref()?.node_name.clone())
         .collect();
     of_pipeline.into_iter().filter(|node| producer_nodes.contains(node)).collect()
@@ -56,7 +55,7 @@ fn shared_nodes(seen: &Observation, producer_nodes: &[String]) -> Vec<String> {
 
 /// The pods that were measured with, by component; those of the check and the like have ended.
 fn pods(seen: &Observation) -> Vec<(String, &Pod)> {
-    let running = seen.pods.iter().filter(|pod| !is_producer(pod) && !pod_is_over(pod));
+    let running = seen.pods_of_pipeline().filter(|pod| !pod_is_over(pod));
     let of_pipeline = running.filter_map(|pod| Some((pod.labels().get(labels::COMPONENT)?.clone(), pod)));
     let producers = (0..seen.load_test.spec.producers).filter_map(|index| seen.job(index));
     let producers = producers.flat_map(|job| seen.pods_of(job));
@@ -149,10 +148,14 @@ mod tests {
             seen.report_mut(index).status.get_or_insert_default().node = Some(node.into());
         }
         for (node, phase) in [("node0", "Running"), ("node1", "Succeeded"), ("node2", "Running")] {
-            let pod =
-                json!({ "metadata": {}, "spec": { "containers": [], "nodeName": node }, "status": { "phase": phase } });
-            seen.pods.push(serde_json::from_value(pod).unwrap());
+            let pod = json!({ "spec": { "containers": [], "nodeName": node }, "status": { "phase": phase } });
+            seen = seen.with_pod_of_pipeline(pod);
         }
+        let stranger = json!({
+            "metadata": { "labels": { "tailrace.dev/pipeline": "cifar" } },
+            "spec": { "containers": [], "nodeName": "node1" }, "status": { "phase": "Running" },
+        });
+        seen.pods.push(serde_json::from_value(stranger).unwrap());
         let environment = environment(&seen, &[]);
         assert_eq!(environment.producer_nodes, ["node1", "node2"]);
         assert_eq!(environment.shared_nodes, ["node2"]);

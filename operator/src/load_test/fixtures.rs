@@ -26,7 +26,7 @@ use super::{
     decide::Decision,
     observation::{Observation, Unreadable},
 };
-use crate::settings::Settings;
+use crate::{ownership::Controllers, settings::Settings};
 
 /// The time at which every test begins.
 pub fn begin() -> Timestamp {
@@ -88,6 +88,8 @@ pub fn new_test() -> Observation {
         others: vec![],
         jobs: vec![],
         pods: vec![],
+        controllers: Controllers::default(),
+        taken: None,
         baseline: None,
         refusals: BTreeMap::new(),
         reports: vec![],
@@ -155,6 +157,15 @@ impl Observation {
         pod.metadata.labels = self.jobs[index].metadata.labels.clone();
         pod.metadata.owner_references = self.jobs[index].controller_owner_ref(&()).map(|owner| vec![owner]);
         pod.status = serde_json::from_value(status).unwrap();
+        self.pods.push(pod);
+        self
+    }
+
+    /// There is a pod like this whose controllers lead to the Pipeline.
+    pub fn with_pod_of_pipeline(mut self, pod: serde_json::Value) -> Self {
+        let mut pod: Pod = serde_json::from_value(pod).unwrap();
+        pod.metadata.owner_references =
+            self.pipeline.as_ref().unwrap().controller_owner_ref(&()).map(|owner| vec![owner]);
         self.pods.push(pod);
         self
     }

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Pod},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 use kube::{Resource, ResourceExt};
 use tailrace_crds::{conditions::warnings, load_test::Warning};
 
-use super::observation::{Observation, is_owned_by, is_producer, job_is_over, pod_is_over};
+use super::observation::{Observation, is_made_for_a_test, is_producer, job_is_over, pod_is_over};
+use crate::ownership::{controller_of, is_owned_by};
 
 /// How much later than it should be gone an object is counted as gone. A kubelet that answers needs a second or two.
 const LOST_AFTER: SignedDuration = SignedDuration::from_secs(30);
@@ -44,11 +45,13 @@ impl Leftovers {
 /// The producers beside those that this test has now.
 pub fn leftovers(seen: &Observation) -> Leftovers {
     let own = |pod: &Pod| seen.jobs.iter().any(|job| is_current(job, seen) && is_owned_by(pod, job));
-    let pods = seen.pods.iter().filter(|pod| is_producer(pod) && !own(pod) && !pod_is_over(pod));
+    let pods =
+        seen.pods.iter().filter(|pod| is_producer(pod) && job_of(pod).is_some() && !own(pod) && !pod_is_over(pod));
     let (lost, running): (Vec<_>, Vec<_>) = pods.partition(|pod| is_lost(pod, seen));
     let has_pods = |job: &Job| seen.pods.iter().any(|pod| is_owned_by(pod, job) && !pod_is_over(pod));
     // One that has pods is as long around as these; one that has none yet may still make them.
     let jobs = seen.jobs.iter().filter(|job| !is_current(job, seen) && !job_is_over(job) && !has_pods(job));
+    let jobs = jobs.filter(|job| is_made_for_a_test(job));
     let jobs = jobs.filter(|job| overdue(job.meta(), seen).is_none_or(|overdue| overdue <= LOST_AFTER));
     let node = |pod: &Pod| pod.spec.as_ref().and_then(|spec| spec.node_name.clone());
     Leftovers {
@@ -64,8 +67,12 @@ fn is_current(job: &Job, seen: &Observation) -> bool {
 
 /// The name of the Job that a pod belongs to, or else its own.
 fn producer_of(pod: &Pod) -> String {
-    let job = pod.owner_references().iter().find(|owner| owner.controller == Some(true) && owner.kind == "Job");
-    job.map_or_else(|| pod.name_any(), |job| job.name.clone())
+    job_of(pod).map_or_else(|| pod.name_any(), |job| job.name.clone())
+}
+
+/// The Job that a pod is of. One without may bear the labels of a producer, and sends nothing for a test.
+fn job_of(pod: &Pod) -> Option<&OwnerReference> {
+    controller_of(pod).filter(|controller| controller.kind == "Job")
 }
 
 fn is_lost(pod: &Pod, seen: &Observation) -> bool {

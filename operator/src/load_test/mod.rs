@@ -35,11 +35,11 @@ use kube::{
         reflector::{ObjectRef, Store},
     },
 };
-use tailrace_crds::{LoadTest, ProducerReport, conditions::reasons};
+use tailrace_crds::{LoadTest, ProducerReport};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    decide::{Decision, Step},
+    decide::Decision,
     observation::{Observation, is_finished},
 };
 use crate::{
@@ -70,6 +70,9 @@ async fn tests(context: Arc<Context>, shutdown: CancellationToken) {
             let pipeline = change.meta();
             tests_of_pipeline(&tests_too, pipeline.namespace.as_deref(), pipeline.name.as_deref().unwrap_or_default())
         })
+        .reads(watches.deployments())
+        .reads(watches.replica_sets())
+        .reads(watches.stateful_sets())
         .run(context.clone(), shutdown, reconcile)
         .await;
 }
@@ -83,10 +86,11 @@ async fn reconcile(known: Arc<LoadTest>, context: Arc<Context>) -> Result<Action
         };
         (seen, decision) = decided(now).await?;
     }
-    if let Err(error) = apply::apply(&context, &seen, &decision).await {
-        let why = refusal(&seen, &decision, &error).ok_or(error)?;
-        decision = decide::finish(&seen, reasons::PRODUCER_FAILED, why);
-        apply::apply(&context, &seen, &decision).await?;
+    // At most the whole test and then its histograms are given up.
+    for _ in 0..3 {
+        let Err(undone) = apply::apply(&context, &seen, &decision).await else { break };
+        let lasting = context.retries.is_lasting(&seen.load_test, &undone.error);
+        decision = decide::instead(&seen, &decision, &undone, lasting).ok_or(undone.error)?;
     }
     let look_again = [decision.look_again, documents::tidy(&context, &seen.load_test, seen.pipeline.as_ref()).await?];
     Ok(look_again.into_iter().flatten().min().map_or(Action::await_change(), Action::requeue))
@@ -105,15 +109,6 @@ async fn decided(seen: Observation) -> Result<(Observation, Decision), Error> {
         (seen, decision)
     });
     Ok(decided.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))
-}
-
-/// Why the API server does not take the producers, if it would not take them the next time either: their podTemplate is
-/// one that no pod can have, or there may be no such pods.
-fn refusal(seen: &Observation, decision: &Decision, error: &Error) -> Option<String> {
-    let starts = decision.steps.iter().any(|step| matches!(step, Step::StartProducers(_)));
-    let impossible = || build::why_impossible(&seen.load_test);
-    let why = impossible().or_else(|| error.is_refusal().then(|| error.to_string()));
-    why.filter(|_| starts)
 }
 
 /// Progress is no news: it is read on a timer, since each of many producers writes it often.

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport,
     conditions::types,
@@ -19,6 +19,8 @@ use tailrace_measure::intervals::Files;
 use crate::{
     conditions::is_true,
     labels::{self, Component},
+    ownership::{Controllers, Taken, controller_of, is_owned_by},
+    pods::Trouble,
 };
 
 /// What the API server holds about one LoadTest, at one moment. All decisions are made from this alone.
@@ -32,12 +34,16 @@ pub struct Observation {
     pub others: Vec<Arc<LoadTest>>,
     /// The Jobs of all producers of the Pipeline, of other tests too.
     pub jobs: Vec<Job>,
-    /// All pods of the Pipeline, its own and those of producers.
+    /// All pods that bear the label of the Pipeline: its own, those of producers, and others.
     pub pods: Vec<Pod>,
+    /// By whose controllers it is known which of these are the Pipeline's own.
+    pub controllers: Controllers,
+    /// A Job or report of somebody else that has the name of one of this test.
+    pub taken: Option<Taken>,
     /// The test that this one is compared with, if there is to be one.
     pub baseline: Option<Baseline>,
-    /// Why the Job controller could not make the pod of a producer, by the name of its Job.
-    pub refusals: BTreeMap<String, String>,
+    /// What only events say: why the pod of a producer could not be made, or waits, by the name of its Job.
+    pub refusals: BTreeMap<String, Trouble>,
     /// The reports that this test owns. They are read after Jobs and pods: a producer reports before it ends.
     pub reports: Vec<ProducerReport>,
     /// What is there and cannot be read.
@@ -128,18 +134,13 @@ pub fn waits_for_itself(load_test: &LoadTest, find: impl Fn(&str) -> Option<Arc<
 pub fn pipeline_now(seen: &Observation) -> Option<PipelineAtStart> {
     let status = seen.pipeline.as_ref()?.status.as_ref();
     let revision = status.and_then(|status| status.revision.clone()).unwrap_or_default();
-    let running = seen.pods.iter().filter(|pod| !is_producer(pod) && !is_of_a_job(pod) && !pod_is_over(pod));
+    let running = seen.pods_of_pipeline().filter(|pod| !pod_is_over(pod));
     let pods = running.map(|pod| {
         let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
         let restarts: i32 = statuses.map(|container| container.restart_count).sum();
         (pod.name_any(), format!("{}/{restarts}", pod.uid().unwrap_or_default()))
     });
     Some(PipelineAtStart { revision, pods: pods.collect() })
-}
-
-/// Such as the pod of the check, which comes and goes.
-fn is_of_a_job(pod: &Pod) -> bool {
-    pod.owner_references().iter().any(|owner| owner.kind == "Job")
 }
 
 impl Observation {
@@ -164,6 +165,14 @@ impl Observation {
         self.pods.iter().filter(move |pod| is_owned_by(*pod, job))
     }
 
+    /// The pods of the Pipeline that stay, by the controllers above them: not those of its Jobs, which come and go, nor any
+    /// that only bear its labels.
+    pub fn pods_of_pipeline(&self) -> impl Iterator<Item = &Pod> {
+        let pipeline = self.pipeline.as_ref();
+        let ours = move |pod: &&Pod| pipeline.is_some_and(|pipeline| self.controllers.lead_to(*pod, pipeline));
+        self.pods.iter().filter(ours)
+    }
+
     /// How long ago that was; zero if it is still to come.
     pub fn since(&self, then: Timestamp) -> Duration {
         self.now.duration_since(then).try_into().unwrap_or_default()
@@ -180,14 +189,10 @@ pub fn is_finished(load_test: &LoadTest) -> bool {
     load_test.status.as_ref().map_or(Phase::default(), |status| status.phase).is_final()
 }
 
-/// Whether `owner` (its UID, not only its name) is the controller of `object`.
-pub fn is_owned_by<O: Resource, K: Resource>(object: &O, owner: &K) -> bool {
-    let uid = owner.meta().uid.as_deref();
-    uid.is_some()
-        && object
-            .owner_references()
-            .iter()
-            .any(|reference| reference.controller == Some(true) && Some(reference.uid.as_str()) == uid)
+/// Whether a Job is that of a LoadTest, or was left by one.
+pub(super) fn is_made_for_a_test(job: &Job) -> bool {
+    controller_of(job).is_none_or(|controller| controller.kind == "LoadTest")
+        && job.labels().get(labels::MANAGED_BY).is_some_and(|manager| manager == labels::OPERATOR)
 }
 
 /// Whether a pod is that of a producer.

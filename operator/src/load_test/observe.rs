@@ -2,18 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use futures::future::try_join;
+use futures::future::{try_join, try_join3};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, Pod},
-    events::v1::Event,
 };
-use kube::{Api, ResourceExt, api::ListParams, core::error_boundary::InvalidObject};
+use kube::{Resource, ResourceExt, core::error_boundary::InvalidObject};
 use tailrace_crds::{LoadTest, Pipeline, ProducerReport, load_test::Phase};
 
 use super::{
     build,
-    observation::{Baseline, Observation, Unreadable, is_finished, is_owned_by, producer_name, waits_for_itself},
+    observation::{Baseline, Observation, Unreadable, is_finished, job_is_over, producer_name, waits_for_itself},
     queue::holder,
 };
 use crate::{
@@ -21,9 +20,11 @@ use crate::{
     controllers::now,
     labels::{self, Component},
     logging::trimmed,
-    reading,
+    ownership::{Controllers, Taken, is_owned_by, taken},
+    pods::Trouble,
+    reading, warnings,
     watch::Watched,
-    writer::{Error, bounded},
+    writer::Error,
 };
 
 /// What the watches know of the test and all that belongs to it. Of reports it is only known that they have a result.
@@ -38,11 +39,11 @@ pub async fn observe_known(context: &Context, load_test: &LoadTest) -> Result<Ob
         |labels: &BTreeMap<String, String>| labels.get(labels::PIPELINE).is_some_and(|name| name == pipeline);
     let pods = watches.pods().list(&namespace, |pod| of_pipeline(pod.labels()));
     let jobs = watches.jobs().list(&namespace, |job| of_pipeline(job.labels()) && is_of_producer(job));
-    let around = Around {
-        jobs: jobs.into_iter().map(owned).collect(),
-        pods: pods.into_iter().map(owned).collect(),
-        ..Around::known(context, load_test)
-    };
+    let mut around = Around::known(context, load_test);
+    around.jobs = jobs.into_iter().map(owned).collect();
+    around.pods = pods.into_iter().map(owned).collect();
+    around.controllers = Controllers::known(watches, &namespace, pipeline);
+    around.keep_own_reports(load_test);
     let others = others(context, load_test);
     let baseline = baseline(context, load_test);
     complete(context, load_test.clone(), around, others, baseline).await
@@ -56,13 +57,17 @@ fn observe_finished(context: &Context, load_test: &LoadTest) -> Observation {
     let jobs: Vec<_> = jobs.filter(|job| is_owned_by(job.as_ref(), load_test)).map(owned).collect();
     let of_them = |pod: &Pod| jobs.iter().any(|job| is_owned_by(pod, job));
     let pods = if jobs.is_empty() { vec![] } else { context.watches.pods().list(&namespace, of_them) };
-    let Around { pipeline, reports, unreadable, .. } = Around::known(context, load_test);
+    let mut around = Around::known(context, load_test);
+    around.keep_own_reports(load_test);
+    let Around { pipeline, reports, unreadable, .. } = around;
     Observation {
         load_test: load_test.clone(),
         pipeline,
         others: vec![],
         pods: pods.into_iter().map(owned).collect(),
         jobs,
+        controllers: Controllers::default(),
+        taken: None,
         baseline: None,
         refusals: BTreeMap::new(),
         reports,
@@ -77,8 +82,12 @@ pub async fn observe(context: &Context, cached: &LoadTest) -> Result<Option<Obse
     let found = reading::get::<LoadTest>(client, cached, "read", &cached.name_any()).await?;
     let Some(Ok(load_test)) = found else { return Ok(None) };
     let mut around = Around::default();
-    (around.jobs, around.pods) = try_join(jobs(context, &load_test), pods(context, &load_test)).await?;
+    let labels = of_pipeline(&load_test);
+    let controllers = Controllers::read(client, &load_test, &labels);
+    (around.jobs, around.pods, around.controllers) =
+        try_join3(jobs(context, &load_test), pods(context, &load_test), controllers).await?;
     reports(context, &load_test, &mut around).await?;
+    around.keep_own_reports(&load_test);
     let name = &load_test.spec.pipeline_ref.name;
     match reading::get::<Pipeline>(client, &load_test, "read the Pipeline of", name).await? {
         Some(Ok(pipeline)) => around.pipeline = Some(pipeline),
@@ -90,7 +99,8 @@ pub async fn observe(context: &Context, cached: &LoadTest) -> Result<Option<Obse
     let result = |report: &ProducerReport| report.status.as_ref().is_some_and(|status| status.result.is_some());
     if !is_finished(&load_test) && !around.reports.is_empty() && around.reports.iter().all(result) {
         // Whatever had changed by the time of the last report counts.
-        around.pods = pods(context, &load_test).await?;
+        let controllers = Controllers::read(client, &load_test, &labels);
+        (around.pods, around.controllers) = try_join(pods(context, &load_test), controllers).await?;
         if let Some(baseline) = &mut baseline {
             read_measurement(context, &load_test, baseline).await?;
         }
@@ -104,7 +114,9 @@ struct Around {
     pipeline: Option<Pipeline>,
     jobs: Vec<Job>,
     pods: Vec<Pod>,
+    controllers: Controllers,
     reports: Vec<ProducerReport>,
+    taken: Option<Taken>,
     unreadable: Unreadable,
 }
 
@@ -122,13 +134,25 @@ impl Around {
         });
         Self {
             pipeline: watches.pipelines().get(&namespace, pipeline).map(owned),
-            reports: reports.filter(|report| is_owned_by(report.as_ref(), load_test)).map(owned).collect(),
+            reports: reports.map(owned).collect(),
             unreadable: Unreadable {
                 pipeline: watches.pipelines().why_unreadable(&namespace, pipeline),
                 reports: unreadable.collect(),
             },
             ..Self::default()
         }
+    }
+
+    /// Notes whose the first Job or report is that has the name of one of this test and is not its own, and forgets such
+    /// reports.
+    fn keep_own_reports(&mut self, load_test: &LoadTest) {
+        let owner = load_test.controller_owner_ref(&());
+        let names: Vec<_> = (0..load_test.spec.producers).map(|index| producer_name(load_test, index)).collect();
+        let jobs = self.jobs.iter().filter(|job| names.contains(&job.name_any()));
+        let reports = self.reports.iter().filter(|report| names.contains(&report.name_any()));
+        let mut taken_jobs = jobs.filter_map(|job| taken(job, owner.as_ref()));
+        self.taken = taken_jobs.next().or_else(|| reports.filter_map(|report| taken(report, owner.as_ref())).next());
+        self.reports.retain(|report| is_owned_by(report, load_test));
     }
 }
 
@@ -139,10 +163,23 @@ async fn complete(
     others: Vec<Arc<LoadTest>>,
     baseline: Option<Baseline>,
 ) -> Result<Observation, Error> {
-    let Around { pipeline, jobs, pods, reports, unreadable } = around;
+    let Around { pipeline, jobs, pods, controllers, reports, taken, unreadable } = around;
     let refusals = refusals(context, &load_test, &jobs, &pods).await?;
     let now = now();
-    Ok(Observation { load_test, pipeline, others, jobs, pods, baseline, refusals, reports, unreadable, now })
+    Ok(Observation {
+        load_test,
+        pipeline,
+        others,
+        jobs,
+        pods,
+        controllers,
+        taken,
+        baseline,
+        refusals,
+        reports,
+        unreadable,
+        now,
+    })
 }
 
 fn owned<K: Clone>(object: Arc<K>) -> K {
@@ -173,8 +210,7 @@ async fn reports(context: &Context, load_test: &LoadTest, around: &mut Around) -
     let of_test = format!("{}={}", labels::LOAD_TEST, load_test.name_any());
     for report in reading::list::<ProducerReport>(&context.client, load_test, "list the reports of", &of_test).await? {
         match report {
-            Ok(report) if is_owned_by(&report, load_test) => around.reports.push(report),
-            Ok(_) => {}
+            Ok(report) => around.reports.push(report),
             Err(invalid) => {
                 let InvalidObject { metadata, error } = *invalid;
                 around.unreadable.reports.insert(metadata.name.unwrap_or_default(), trimmed(&error));
@@ -240,24 +276,24 @@ async fn read_measurement(context: &Context, load_test: &LoadTest, baseline: &mu
     Ok(())
 }
 
-/// Why the Job controller could not make pods, such as a quota: nobody but its events says so. They are asked for only
-/// while a Job has no pod.
+/// What only events say of the first producer that does not start: why the Job controller could not make its pod, such as
+/// a quota, or why its node cannot give it its volumes. They are asked for only while one starts.
 async fn refusals(
     context: &Context,
     load_test: &LoadTest,
     jobs: &[Job],
     pods: &[Pod],
-) -> Result<BTreeMap<String, String>, Error> {
+) -> Result<BTreeMap<String, Trouble>, Error> {
     let starting = load_test.status.as_ref().is_some_and(|status| status.phase == Phase::Starting);
-    let without_pod = |job: &&Job| is_owned_by(*job, load_test) && !pods.iter().any(|pod| is_owned_by(pod, *job));
+    let silent = |job: &Job| {
+        let pods: Vec<_> = pods.iter().filter(|pod| is_owned_by(*pod, job)).collect();
+        let ours = is_owned_by(job, load_test) && !job_is_over(job);
+        Some((job.name_any(), ours.then(|| warnings::whom_to_ask(job, &pods)).flatten()?))
+    };
     let mut refusals = BTreeMap::new();
-    if let Some(job) = jobs.iter().find(without_pod).filter(|_| starting) {
-        let events = Api::<Event>::namespaced(context.client.clone(), &load_test.namespace().unwrap_or_default());
-        let of_job = format!("reason=FailedCreate,regarding.kind=Job,regarding.name={}", job.name_any());
-        let found =
-            bounded("list the events of", load_test, events.list(&ListParams::default().fields(&of_job))).await?;
-        let note = found.items.into_iter().rev().find_map(|event| event.note);
-        refusals.extend(note.map(|note| (job.name_any(), note)));
+    if let Some((job, uid)) = jobs.iter().find_map(silent).filter(|_| starting) {
+        let trouble = warnings::latest(&context.client, load_test, &uid).await?;
+        refusals.extend(trouble.map(|trouble| (job, trouble)));
     }
     Ok(refusals)
 }

@@ -12,7 +12,7 @@ use crate::pods;
 pub enum Producer<'a> {
     /// Its report or its Job is not there yet.
     Missing,
-    /// It starts; what its pod says if that waits for something.
+    /// It starts; what it waits for, as its pod, its Job or it itself says it.
     Starting(Option<String>),
     /// It waits for the common start, or sends.
     Ready,
@@ -64,10 +64,10 @@ fn producer(seen: &Observation, index: i32) -> Producer<'_> {
     if status.is_some_and(|status| status.ready_at.is_some()) {
         return Producer::Ready;
     }
-    let refused = || seen.refusals.get(&job.name_any()).cloned();
-    match seen.pods_of(job).find_map(pods::trouble) {
-        Some(trouble) if !trouble.can_heal() => Producer::Failed(trouble.message),
-        trouble => Producer::Starting(trouble.map(|trouble| trouble.message).or_else(refused)),
+    let waiting = status.and_then(|status| status.waiting.as_ref()).map(|waiting| waiting.message.clone());
+    match seen.pods_of(job).find_map(pods::trouble).as_ref().or_else(|| seen.refusals.get(&job.name_any())) {
+        Some(trouble) if !trouble.can_heal() => Producer::Failed(trouble.message.clone()),
+        trouble => Producer::Starting(trouble.map(|trouble| trouble.message.clone()).or(waiting)),
     }
 }
 

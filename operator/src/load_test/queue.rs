@@ -68,11 +68,12 @@ fn still_counts(load_test: &LoadTest) -> bool {
     !is_finished(load_test) && load_test.metadata.deletion_timestamp.is_none() && !lets_others_go_before(load_test)
 }
 
-/// One that is suspended, or waits for its baseline. One that has started already does neither.
+/// One that is suspended, or waits for its baseline or for a name. One that has started already does none of it.
 fn lets_others_go_before(load_test: &LoadTest) -> bool {
     let Some(status) = &load_test.status else { return load_test.spec.suspend };
     let accepted = find(&status.conditions, types::ACCEPTED);
-    let waits = accepted.is_some_and(|accepted| accepted.reason == reasons::BASELINE_NOT_USABLE);
+    let waits = [reasons::BASELINE_NOT_USABLE, reasons::NAME_TAKEN];
+    let waits = accepted.is_some_and(|accepted| waits.contains(&accepted.reason.as_str()));
     status.phase == Phase::Queued && (load_test.spec.suspend || waits)
 }
 

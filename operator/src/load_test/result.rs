@@ -15,7 +15,7 @@ use tailrace_measure::{
     accounting::{self, Tally},
     confidence::{self, confidence},
     display,
-    histogram::LatencyHistogram,
+    histogram::{EncodeError, LatencyHistogram},
     intervals::{Files, Intervals},
     sum::Sum,
     summary::{Summary, summarize},
@@ -91,7 +91,13 @@ pub fn measure(
     status.warnings.extend(warnings(seen, &sum, &environment));
     status.environment = Some(environment);
     status.display = Some(Display { slo: slos::column(&status.slos), ..percentiles(seen, &latency) });
-    let files = files(seen, sum.intervals.clone());
+    let files = match files(seen, sum.intervals.clone()) {
+        Ok(files) => files,
+        Err(why) => {
+            without_histograms(status, &why.to_string());
+            None
+        }
+    };
     status.histograms = files.as_ref().map(|(_, interval_seconds)| Histograms {
         config_map: build::histograms_name(&seen.load_test),
         interval_seconds: *interval_seconds,
@@ -117,14 +123,25 @@ fn write_numbers(seen: &Observation, sum: &Sum, latency: &Summary, status: &mut 
     status.accuracy_percent = display::percent(*correct, *compared);
 }
 
-/// As fine as a ConfigMap has room for, and the length of an interval in seconds.
-fn files(seen: &Observation, mut intervals: Intervals) -> Option<(Files, i64)> {
-    let start = SystemTime::from(seen.status().start_time?.0) + seen.load_test.spec.warmup.get();
+/// The result without its histograms, and a warning that says why.
+pub fn without_histograms(status: &mut LoadTestStatus, why: &str) {
+    status.histograms = None;
+    status.warnings.push(Warning {
+        reason: warnings::HISTOGRAMS_NOT_KEPT.into(),
+        message: format!(
+            "the histograms of seconds are not kept, so no other test can be compared with this one: {why}"
+        ),
+    });
+}
+
+/// As fine as a ConfigMap has room for, and the length of an interval in seconds; none of a test that never began.
+fn files(seen: &Observation, mut intervals: Intervals) -> Result<Option<(Files, i64)>, EncodeError> {
+    let Some(start) = seen.status().start_time else { return Ok(None) };
+    let start = SystemTime::from(start.0) + seen.load_test.spec.warmup.get();
     loop {
-        let files = Files::write(&intervals, start);
-        let files = files.inspect_err(|error| tracing::warn!("the histograms are not kept: {error}")).ok()?;
+        let files = Files::write(&intervals, start)?;
         if intervals.list().len() < 2 || files.histograms.len() + files.counts.len() <= MOST_FILE_BYTES {
-            return Some((files, signed(intervals.length().as_secs())));
+            return Ok(Some((files, signed(intervals.length().as_secs()))));
         }
         intervals.coarsen();
     }

@@ -12,7 +12,8 @@ use super::{
         Resources,
         claims::{SERVERS, claim_name},
     },
-    observe::{Observed, is_labelled, is_owned_by, jobs_and_pods},
+    observe::{Observed, is_labelled, jobs_and_pods},
+    refusals::Refusals,
     reports,
     validate::Validated,
     volumes::{self, Standing, Volume},
@@ -21,6 +22,7 @@ use crate::{
     accounts,
     context::Context,
     labels::{Component, PIPELINE},
+    ownership::is_owned_by,
     reading,
     watch::{Watch, Watched},
     writer::{self, Writer},
@@ -33,6 +35,7 @@ pub async fn claims(
     pipeline: &Validated,
     resources: &Resources,
     found: &[PersistentVolumeClaim],
+    refusals: &mut Refusals,
 ) -> Result<Vec<Volume>, writer::Error> {
     let mut volumes = vec![];
     for component in SERVERS {
@@ -47,10 +50,23 @@ pub async fn claims(
             writer.merge(claim, change).await?;
         }
         if let Some(wanted) = wanted {
-            volumes.push(volume(context, writer, pipeline, component, found, wanted).await?);
+            let made = volume(context, writer, pipeline, component, found, wanted).await;
+            volumes.push(made.or_else(|error| without_claim(component, wanted, error, refusals))?);
         }
     }
     Ok(volumes)
+}
+
+/// No server starts without its volume.
+fn without_claim(
+    component: Component,
+    wanted: &PersistentVolumeClaim,
+    error: writer::Error,
+    refusals: &mut Refusals,
+) -> Result<Volume, writer::Error> {
+    let why = error.to_string();
+    refusals.sort_out(wanted, Err(error))?;
+    Ok(Volume { component, name: wanted.name_any(), claim: None, standing: Standing::Unusable(why) })
 }
 
 async fn volume(
@@ -65,8 +81,8 @@ async fn volume(
     let Some(claim) = found else {
         return match writer.create(wanted).await {
             Ok(claim) => Ok(Volume { component, name, claim: Some(claim), standing: Standing::Good }),
-            // It is ours if the watch only does not know it yet.
-            Err(error) if error.is_conflict() => {
+            // One that is kept has no owner: it is ours if the watch only does not know it yet.
+            Err(error) if error.taken().is_some() => {
                 let there = reading::get::<PersistentVolumeClaim>(&context.client, wanted, "read", &name).await?;
                 let ours = there.and_then(Result::ok).filter(|claim| is_labelled(claim, &pipeline.name));
                 if let Some(claim) = ours {
@@ -97,35 +113,49 @@ async fn volume(
 
 /// Applies the other objects but the Jobs, and returns what there is then. Addresses come first, since the pods look for
 /// them when they start; all pods start at once and wait for each other themselves. No server starts on a volume that
-/// cannot be used.
+/// cannot be used. An object that the API server refuses keeps no other one from being made.
 pub async fn workloads(
     context: &Context,
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
     volumes: Vec<Volume>,
+    refusals: &mut Refusals,
 ) -> Result<Observed, writer::Error> {
     let Context { watches, applied, .. } = context;
-    make_accounts(context, writer, pipeline, resources).await?;
+    make_accounts(context, writer, pipeline, resources, refusals).await?;
     for service in &resources.services {
-        applied.keep(writer, watches.services(), service).await?;
+        refusals.sort_out(service, applied.keep(writer, watches.services(), service).await)?;
     }
     for policy in &resources.network_policies {
-        applied.keep(writer, watches.network_policies(), policy).await?;
+        refusals.sort_out(policy, applied.keep(writer, watches.network_policies(), policy).await)?;
     }
-    applied.keep(writer, watches.roles(), &resources.permissions.role).await?;
-    applied.keep(writer, watches.role_bindings(), &resources.permissions.binding).await?;
+    let permissions = &resources.permissions;
+    let role = applied.keep(writer, watches.roles(), &permissions.role).await;
+    refusals.sort_out(&permissions.role, role)?;
+    let binding = applied.keep(writer, watches.role_bindings(), &permissions.binding).await;
+    refusals.sort_out(&permissions.binding, binding)?;
     let mut observed = Observed { volumes, ..Observed::default() };
-    observed.kafka = server(context, writer, &observed, Component::Kafka, resources.kafka.as_ref()).await?;
-    observed.database = server(context, writer, &observed, Component::Database, resources.database.as_ref()).await?;
+    for (component, wanted) in [(Component::Kafka, &resources.kafka), (Component::Database, &resources.database)] {
+        let Some(wanted) = wanted else { continue };
+        let made = server(context, writer, &observed, component, wanted).await;
+        let made = made.or_else(|error| refusals.sort_out(wanted, Err(error)))?;
+        match component {
+            Component::Kafka => observed.kafka = made,
+            _ => observed.database = made,
+        }
+    }
     if let Some(archive) = &resources.archive {
-        observed.archive = Some(applied.keep(writer, watches.deployments(), archive).await?);
+        let made = applied.keep(writer, watches.deployments(), archive).await;
+        observed.archive = refusals.sort_out(archive, made)?;
     }
     for (component, deployment) in &resources.inference {
-        observed.inference.push((*component, applied.keep(writer, watches.deployments(), deployment).await?));
+        let made = applied.keep(writer, watches.deployments(), deployment).await;
+        observed.inference.push((*component, refusals.sort_out(deployment, made)?.unwrap_or_default()));
     }
     delete_what_is_not_wanted(context, writer, pipeline, resources).await?;
-    (observed.jobs, observed.pods) = jobs_and_pods(watches, pipeline);
+    let owned = jobs_and_pods(watches, pipeline);
+    (observed.jobs, observed.pods, observed.leaving) = (owned.jobs, owned.pods, owned.leaving);
     observed.workers = reports::current(pipeline, &observed.pods);
     Ok(observed)
 }
@@ -137,11 +167,11 @@ async fn server(
     writer: &Writer,
     observed: &Observed,
     component: Component,
-    wanted: Option<&StatefulSet>,
+    wanted: &StatefulSet,
 ) -> Result<Option<StatefulSet>, writer::Error> {
-    let Some(wanted) = wanted.filter(|_| observed.volume(component).is_none_or(|v| v.why_unusable().is_none())) else {
+    if observed.volume(component).is_some_and(|volume| volume.why_unusable().is_some()) {
         return Ok(None);
-    };
+    }
     let has_template = |set: &StatefulSet| {
         set.spec.as_ref().is_some_and(|spec| spec.volume_claim_templates.iter().flatten().next().is_some())
     };
@@ -167,13 +197,15 @@ async fn make_accounts(
     writer: &Writer,
     pipeline: &Pipeline,
     resources: &Resources,
+    refusals: &mut Refusals,
 ) -> Result<(), writer::Error> {
     let watch = context.watches.accounts();
     for account in &resources.permissions.accounts {
         let is_new = watch.get(&pipeline.namespace().unwrap_or_default(), &account.name_any()).is_none();
-        context.applied.keep(writer, watch, account).await?;
-        if is_new && let Some(secrets) = accounts::pull_secrets(&context.client, pipeline).await? {
-            writer.merge(account, json!({ "imagePullSecrets": secrets })).await?;
+        let made = refusals.sort_out(account, context.applied.keep(writer, watch, account).await)?;
+        let Some(made) = made.filter(|_| is_new) else { continue };
+        if let Some(secrets) = accounts::pull_secrets(&context.client, pipeline).await? {
+            writer.merge(&made, json!({ "imagePullSecrets": secrets })).await?;
         }
     }
     Ok(())
@@ -183,7 +215,7 @@ async fn make_accounts(
 pub async fn missing_services(writer: &Writer, resources: &Resources) -> Result<(), writer::Error> {
     for service in &resources.services {
         match writer.create(service).await {
-            Err(error) if !error.is_conflict() => return Err(error),
+            Err(error) if error.taken().is_none() && !error.is_conflict() => return Err(error),
             _ => {}
         }
     }
@@ -236,11 +268,13 @@ pub async fn jobs(
     observed: &Observed,
     topics: &Attempts<'_>,
     check: &Attempts<'_>,
+    refusals: &mut Refusals,
 ) -> Result<(), writer::Error> {
     let may_check = observed.is_rolled_out();
     for (template, standing, may_start) in [(&resources.topics, topics, true), (&resources.check, check, may_check)] {
         if let (Attempts::Due(number, _), true) = (standing, may_start) {
-            writer.apply(&attempts::attempt(template, *number)).await?;
+            let attempt = attempts::attempt(template, *number);
+            refusals.sort_out(&attempt, writer.create(&attempt).await)?;
         }
     }
     let kept = [topics, check].map(|attempts| [attempts.current(), attempts.failed()]);

@@ -175,9 +175,11 @@ mod tests {
     #[test]
     fn the_pod_is_believed_before_its_job() {
         let mut seen = observed([job("cifar-check-aaaa-1", "")]);
-        let pod = "{metadata: {labels: {batch.kubernetes.io/job-name: cifar-check-aaaa-1}}, status: {containerStatuses: [
+        seen.jobs[0].metadata.uid = Some("1".into());
+        let owner = "{apiVersion: batch/v1, kind: Job, name: cifar-check-aaaa-1, uid: '1', controller: true}";
+        let pod = "{metadata: {ownerReferences: [OWNER]}, status: {containerStatuses: [
             {name: check, ready: false, restartCount: 0, image: i, imageID: '', state: {terminated: {exitCode: 0, message: '{}'}}}]}}";
-        seen.pods.push(serde_yaml_ng::from_str(pod).unwrap());
+        seen.pods.push(serde_yaml_ng::from_str(&pod.replace("OWNER", owner)).unwrap());
         let attempts = Attempts::of("cifar-check-aaaa", &seen, seconds_later(0), |_| false);
         assert_eq!(attempts, Attempts::Succeeded(&seen.jobs[0]));
     }

@@ -9,6 +9,7 @@ mod events;
 mod neighbours;
 mod observe;
 mod reasons;
+mod refusals;
 mod reports;
 mod rollout;
 mod status;
@@ -28,15 +29,24 @@ use kube::{
     },
 };
 use serde_json::json;
-use tailrace_crds::{LoadTest, Pipeline, pipeline::PipelineStatus};
+use tailrace_crds::{LoadTest, Pipeline, conditions::types, pipeline::PipelineStatus};
 use tokio_util::sync::CancellationToken;
 
-use self::{attempts::Attempts, build::claims, rollout::Rollout, status::Jobs, validate::validate};
+use self::{
+    attempts::Attempts,
+    build::claims,
+    refusals::{Refusals, Refused},
+    rollout::Rollout,
+    status::Jobs,
+    validate::validate,
+};
 use crate::{
+    conditions::is_true,
     context::Context,
     controllers::Controller,
     labels::{COMPONENT, Component, PIPELINE},
     load_test::{observation::is_finished, queue},
+    warnings,
     watch::{Change, Watched},
     writer::{Error, Writer, bounded},
 };
@@ -50,6 +60,9 @@ const CONCURRENCY: u16 = 4;
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// How often a Pipeline is looked at although nothing happened.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
+
+/// And while it is not ready: events, which say why, are not watched.
+const NOT_READY: Duration = Duration::from_secs(10);
 
 /// Runs the controller of Pipelines until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
@@ -66,6 +79,7 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
         .owns(watches.stateful_sets())
         .owns(watches.deployments())
         .owns(watches.jobs())
+        .watches(watches.replica_sets(), pipeline_of)
         .watches(watches.pods(), pipeline_of)
         .watches(watches.claims(), pipeline_of)
         .run(context.clone(), shutdown, reconcile)
@@ -109,6 +123,8 @@ async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Act
         neighbours::sharing(&pipeline, context.watches.pipelines().store().state().iter().map(AsRef::as_ref));
     let outcome = bring_about(&context, &writer, &pipeline, &validated, &found, neighbours).await;
     if let Err(error) = &outcome
+        // A refusal is in the status already.
+        && Refused::of("", error).is_none()
         && context.retries.is_lasting(pipeline.as_ref(), error)
     {
         let status = status::refused(&pipeline, reasons::REFUSED, error.to_string(), Timestamp::now());
@@ -135,11 +151,17 @@ async fn bring_about(
         Rollout::Now => return announce(context, writer, pipeline, revision).await,
         Rollout::Held(test) => return hold(context, writer, pipeline, &resources, &test).await,
     }
-    let volumes = apply::claims(context, writer, validated, &resources, found).await?;
-    let mut observed = apply::workloads(context, writer, pipeline, &resources, volumes).await?;
+    let mut refusals = Refusals::default();
+    let volumes = apply::claims(context, writer, validated, &resources, found, &mut refusals).await?;
+    let mut observed = apply::workloads(context, writer, pipeline, &resources, volumes, &mut refusals).await?;
     observed.neighbours = neighbours;
     let (topics, check) = (observed.uids(&[Component::Kafka]), observed.uids(&claims::SERVERS));
     resources.name_jobs_after(validated, &topics, &check);
+
+    for (component, uid) in observed.whom_to_ask() {
+        let trouble = warnings::latest(&context.client, pipeline, &uid).await?;
+        observed.warned.extend(trouble.map(|trouble| (component, trouble)));
+    }
 
     let now = Timestamp::now();
     let topics =
@@ -148,14 +170,17 @@ async fn bring_about(
     let made = topics.completed();
     let check =
         Attempts::of(&resources.check.name_any(), &observed, now, |checked| made.is_some_and(|made| checked < made));
-    apply::jobs(writer, &resources, &observed, &topics, &check).await?;
+    apply::jobs(writer, &resources, &observed, &topics, &check, &mut refusals).await?;
 
     let next = [&topics, &check].into_iter().filter_map(|attempts| attempts.next());
     let next = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
     let look_again = next.chain(reports::look_again(&observed)).min().unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN);
-    let status = status::status(pipeline, validated, &resources, &observed, &Jobs { topics, check }, now);
+    let jobs = Jobs { topics, check };
+    let status = status::status(pipeline, validated, &resources, &observed, &jobs, &refusals.list, now);
+    let look_again = if is_true(&status.conditions, types::READY) { look_again } else { look_again.min(NOT_READY) };
     report(context, writer, pipeline, status).await?;
     forget_workers(writer, pipeline, &reports::forgotten(pipeline, &observed.pods, now)).await?;
+    refusals.into_result()?;
     Ok(Action::requeue(look_again))
 }
 

@@ -1,6 +1,7 @@
 //! What is there of a Pipeline besides what its writes return: Jobs and pods.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -16,7 +17,10 @@ use tailrace_crds::{Pipeline, pipeline::WorkerStatus};
 use super::{build::Resources, volumes::Volume};
 use crate::{
     labels::{COMPONENT, Component, PIPELINE},
+    load_test::observation::job_is_over,
+    ownership::{Controllers, controller_of, is_owned_by},
     pods::{self, Trouble},
+    warnings,
     watch::Watches,
 };
 
@@ -35,12 +39,16 @@ pub struct Observed {
     pub archive: Option<Deployment>,
     /// The Jobs of this Pipeline, of this and of earlier generations.
     pub jobs: Vec<Job>,
-    /// The pods of this Pipeline.
+    /// The pods of this Pipeline, by the controllers above them.
     pub pods: Vec<Pod>,
     /// What those of them say that read from Kafka.
     pub workers: Vec<WorkerStatus>,
     /// What is said of other Pipelines on the same topics.
     pub neighbours: Vec<String>,
+    /// Pods whose controller is gone, which the garbage collector will delete.
+    pub leaving: Vec<Pod>,
+    /// What only events say of parts that are not ready.
+    pub warned: BTreeMap<Component, Trouble>,
 }
 
 impl Observed {
@@ -60,13 +68,45 @@ impl Observed {
 
     /// What keeps a pod of `component` from running.
     pub fn trouble(&self, component: Component) -> Option<Trouble> {
-        self.pods_of(component).find_map(pods::trouble)
+        let mut pods: Vec<_> = self.pods_of(component).collect();
+        // What kept an earlier pod from running is told only if no later one is in trouble.
+        pods.sort_by_key(|pod| Reverse(pod.creation_timestamp()));
+        pods.into_iter().find_map(pods::trouble).or_else(|| self.warned.get(&component).cloned())
+    }
+
+    /// Whose events say why a part is not ready, by its UID. Those of ReplicaSets are in the conditions of Deployments.
+    pub fn whom_to_ask(&self) -> Vec<(Component, String)> {
+        let sets = [(Component::Kafka, &self.kafka), (Component::Database, &self.database)];
+        let sets = sets.into_iter().filter_map(|(component, set)| {
+            let set = set.as_ref().filter(|set| {
+                let ready = set.status.as_ref().and_then(|status| status.ready_replicas);
+                ready.unwrap_or_default() < 1
+            })?;
+            let pods: Vec<_> = self.pods_of(component).collect();
+            Some((component, warnings::whom_to_ask(set, &pods)?))
+        });
+        let archive = self.archive.iter().map(|archive| (Component::Archive, archive));
+        let deployments = self.inference.iter().map(|(component, deployment)| (*component, deployment)).chain(archive);
+        let deployments = deployments.filter_map(|(component, deployment)| {
+            let pods: Vec<_> = self.pods_of(component).collect();
+            let asked = (!pods.is_empty()).then(|| warnings::whom_to_ask(deployment, &pods)).flatten()?;
+            Some((component, asked))
+        });
+        let jobs = self.jobs.iter().filter(|job| !job_is_over(job)).filter_map(|job| {
+            let component = [Component::Topics, Component::Check]
+                .into_iter()
+                .find(|component| job.labels().get(COMPONENT).is_some_and(|label| label == component.as_str()))?;
+            let pods: Vec<_> = self.pods_of_job(job).collect();
+            Some((component, warnings::whom_to_ask(job, &pods)?))
+        });
+        sets.chain(deployments).chain(jobs).collect()
     }
 
     /// What keeps the pod of `job` from running. One that has ended is not in trouble any more.
-    pub fn trouble_of_job(&self, job: Option<&Job>) -> Option<Trouble> {
+    pub fn trouble_of_job(&self, component: Component, job: Option<&Job>) -> Option<Trouble> {
         let ended = |pod: &&Pod| pods::last_words(pod).is_some();
-        self.pods_of_job(job?).filter(|pod| !ended(pod)).find_map(pods::trouble)
+        let of_pod = self.pods_of_job(job?).filter(|pod| !ended(pod)).find_map(pods::trouble);
+        of_pod.or_else(|| self.warned.get(&component).cloned())
     }
 
     /// What the pod of `job` that succeeded wrote at its end.
@@ -87,9 +127,10 @@ impl Observed {
             .map(|(_, words)| words.text)
     }
 
-    fn pods_of_job(&self, job: &Job) -> impl Iterator<Item = &Pod> {
-        let name = job.metadata.name.as_ref();
-        self.pods.iter().filter(move |pod| pod.labels().get("batch.kubernetes.io/job-name") == name)
+    fn pods_of_job<'a>(&'a self, job: &Job) -> impl Iterator<Item = &'a Pod> + use<'a> {
+        let uid = job.uid();
+        let is_its = move |pod: &&Pod| controller_of(*pod).is_some_and(|owner| Some(&owner.uid) == uid.as_ref());
+        self.pods.iter().filter(is_its)
     }
 
     /// The digests that the pods of a component run, as the nodes name them.
@@ -123,7 +164,7 @@ impl Observed {
             is_observed(&deployment.metadata, status.observed_generation) && status.replicas == status.updated_replicas
         });
         let volumes = self.volumes.iter().all(|volume| volume.why_unusable().is_none());
-        none_of_another_topology && sets && deployments && volumes
+        none_of_another_topology && self.leaving.is_empty() && sets && deployments && volumes
     }
 }
 
@@ -157,16 +198,31 @@ pub fn workloads(watches: &Watches, pipeline: &Pipeline, wanted: &Resources) -> 
     }
 }
 
-/// The Jobs and pods of a Pipeline, as the watches know them. Jobs of an earlier Pipeline of the same name are not its own.
-pub fn jobs_and_pods(watches: &Watches, pipeline: &Pipeline) -> (Vec<Job>, Vec<Pod>) {
+/// What belongs to a Pipeline by its controllers.
+pub struct Owned {
+    /// Jobs; those of an earlier Pipeline of the same name are not its own.
+    pub jobs: Vec<Job>,
+    /// Pods.
+    pub pods: Vec<Pod>,
+    /// Pods whose controller is gone.
+    pub leaving: Vec<Pod>,
+}
+
+/// The Jobs and pods of a Pipeline, as the watches know them. A pod that merely bears its labels is none of them.
+pub fn jobs_and_pods(watches: &Watches, pipeline: &Pipeline) -> Owned {
     let (namespace, name) = (pipeline.namespace().unwrap_or_default(), pipeline.name_any());
     let is_producer = |labels: &BTreeMap<String, String>| {
         labels.get(COMPONENT).is_some_and(|component| component == Component::Producer.as_str())
     };
     let is_part = |job: &Job| is_labelled(job, &name) && !is_producer(job.labels()) && is_owned_by(job, pipeline);
-    let jobs = watches.jobs().list(&namespace, is_part);
+    let jobs: Vec<_> = watches.jobs().list(&namespace, is_part).into_iter().map(Arc::unwrap_or_clone).collect();
+    let mut controllers = Controllers::known(watches, &namespace, &name);
+    controllers.extend(jobs.iter().map(|job| &job.metadata));
     let pods = watches.pods().list(&namespace, |pod| is_labelled(pod, &name) && !is_producer(pod.labels()));
-    (jobs.into_iter().map(Arc::unwrap_or_clone).collect(), pods.into_iter().map(Arc::unwrap_or_clone).collect())
+    let (pods, others): (Vec<_>, Vec<_>) =
+        pods.into_iter().map(Arc::unwrap_or_clone).partition(|pod| controllers.lead_to(pod, pipeline));
+    let leaving = others.into_iter().filter(|pod| is_leaving(pod, &controllers, pipeline)).collect();
+    Owned { jobs, pods, leaving }
 }
 
 /// Whether the object is labelled as a part of the Pipeline of that name.
@@ -174,7 +230,14 @@ pub fn is_labelled(object: &impl Resource, pipeline: &str) -> bool {
     object.meta().labels.as_ref().and_then(|labels| labels.get(PIPELINE)).is_some_and(|name| name == pipeline)
 }
 
-/// Whether `owner` is among the owners of `object`.
-pub fn is_owned_by(object: &impl Resource, owner: &Pipeline) -> bool {
-    object.meta().owner_references.iter().flatten().any(|reference| Some(&reference.uid) == owner.metadata.uid.as_ref())
+/// Whether the controllers of a pod lead to one that is gone and had the name of one of the Pipeline's.
+fn is_leaving(pod: &Pod, controllers: &Controllers, pipeline: &Pipeline) -> bool {
+    let Some((component, top)) = pod.labels().get(COMPONENT).zip(controllers.top(pod)) else { return false };
+    let name = format!("{}-{component}", pipeline.name_any());
+    match top.kind.as_str() {
+        "Deployment" | "StatefulSet" => top.name == name,
+        "ReplicaSet" => top.name.rsplit_once('-').is_some_and(|(deployment, _)| deployment == name),
+        "Job" => top.name.starts_with(&format!("{name}-")),
+        _ => false,
+    }
 }

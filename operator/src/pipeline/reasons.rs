@@ -11,6 +11,8 @@ pub const CHECK_FAILED: &str = "CheckFailed";
 pub const INVALID_SPEC: &str = "InvalidSpec";
 /// The API server refused an object.
 pub const REFUSED: &str = "Refused";
+/// The name of an object is somebody else's.
+pub const NAME_TAKEN: &str = "NameTaken";
 /// The API server refused a pod.
 pub const POD_REFUSED: &str = "PodRefused";
 /// All pods are ready.

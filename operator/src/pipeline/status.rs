@@ -21,6 +21,7 @@ use super::{
     build::Resources,
     observe::Observed,
     reasons,
+    refusals::{self, Refused},
     validate::{Database, Kafka, Validated},
     volumes::Volume,
 };
@@ -46,6 +47,12 @@ impl Finding {
 
     fn disabled(message: &str) -> Self {
         Self { optional: true, ..Self::new(false, reasons::DISABLED, message) }
+    }
+}
+
+impl From<&Refused> for Finding {
+    fn from(refused: &Refused) -> Self {
+        Self::new(false, refused.reason, refused.message.clone())
     }
 }
 
@@ -105,6 +112,7 @@ pub fn status(
     resources: &Resources,
     observed: &Observed,
     jobs: &Jobs<'_>,
+    refused: &[Refused],
     now: Timestamp,
 ) -> PipelineStatus {
     let before = previous(pipeline);
@@ -119,7 +127,9 @@ pub fn status(
         (types::RECORDS_KEPT, upkeep::records(observed, now)),
         (types::TOPICS_EXCLUSIVE, upkeep::exclusive(observed)),
     ];
-    let ready = ready(&findings, observed, jobs);
+    let findings =
+        findings.map(|(type_, finding)| (type_, refusals::of_part(type_, refused).map_or(finding, Finding::from)));
+    let ready = refusals::worst(refused).map_or_else(|| ready(&findings, observed, jobs), Finding::from);
     let mut conditions = Conditions::new(&before.conditions, generation, now);
     for (type_, finding) in [(types::READY, ready)].into_iter().chain(findings) {
         conditions.set(type_, finding.status, &finding.reason, finding.message);
@@ -268,7 +278,7 @@ fn attempted(
     failed: &str,
 ) -> Finding {
     let complaint = |job| observed.complaint(job).map_or_else(|| failure(job), str::to_owned);
-    match (attempts, observed.trouble_of_job(attempts.current()), attempts.failed()) {
+    match (attempts, observed.trouble_of_job(component, attempts.current()), attempts.failed()) {
         (Attempts::Undone(_, next), _, _) => {
             Finding::new(false, running, format!("the {} Job runs again at {next:.0}", component.as_str()))
         }

@@ -158,15 +158,19 @@ fn bytes(quantity: Option<&Quantity>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::pipeline::validate::validate;
+    use crate::{pipeline::validate::validate, settings::Settings};
 
     fn pipeline(policy: &str) -> Validated {
         let pipeline = json!({ "apiVersion": "tailrace.dev/v1alpha1", "kind": "Pipeline",
             "metadata": { "name": "cifar", "namespace": "demo", "uid": "new" }, "spec": { "deletionPolicy": policy } });
-        validate(&serde_json::from_value(pipeline).unwrap()).unwrap()
+        let images = ["--worker-image=a", "--kafka-image=b", "--mongodb-image=c", "--ferretdb-image=d"];
+        let pod = ["--pod-name=operator-0", "--pod-namespace=default"];
+        let settings = Settings::parse_from([["operator"].as_slice(), &images, &pod].concat());
+        validate(&serde_json::from_value(pipeline).unwrap(), &settings).unwrap()
     }
 
     fn claim(metadata: Value, requested: &str, status: Value) -> PersistentVolumeClaim {

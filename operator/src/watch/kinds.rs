@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures::channel::mpsc;
 use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
+    apps::v1::{Deployment, ReplicaSet, StatefulSet},
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
@@ -53,6 +53,7 @@ pub struct Watches {
     claims: OnceLock<Watch<PersistentVolumeClaim>>,
     stateful_sets: OnceLock<Watch<StatefulSet>>,
     deployments: OnceLock<Watch<Deployment>>,
+    replica_sets: OnceLock<Watch<ReplicaSet>>,
     jobs: OnceLock<Watch<Job>>,
     pods: OnceLock<Watch<Pod>>,
 }
@@ -84,6 +85,7 @@ impl Watches {
             claims: OnceLock::new(),
             stateful_sets: OnceLock::new(),
             deployments: OnceLock::new(),
+            replica_sets: OnceLock::new(),
             jobs: OnceLock::new(),
             pods: OnceLock::new(),
         }
@@ -147,6 +149,11 @@ impl Watches {
     /// The Deployments that the operator has made.
     pub fn deployments(&self) -> &Watch<Deployment> {
         self.deployments.get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, unreadable::NO_STATUS))
+    }
+
+    /// The ReplicaSets between the Deployments of Pipelines and their pods: whose they are, and nothing else.
+    pub fn replica_sets(&self) -> &Watch<ReplicaSet> {
+        self.replica_sets.get_or_init(|| self.start(labels::PIPELINE, slim::replica_set, unreadable::NO_STATUS))
     }
 
     /// The Jobs that the operator has made.

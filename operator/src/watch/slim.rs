@@ -1,6 +1,9 @@
 //! What is taken away from objects before they are kept: thousands of tests that are over must fit.
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::{
+    apps::v1::ReplicaSet,
+    core::v1::{Pod, PodSpec},
+};
 use kube::Resource;
 use tailrace_crds::{
     LoadTest, ProducerReport,
@@ -10,6 +13,13 @@ use tailrace_crds::{
 
 /// What kubectl keeps of an object in the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// All but the metadata.
+pub fn replica_set(set: &mut ReplicaSet) {
+    metadata(set);
+    set.spec = None;
+    set.status = None;
+}
 
 /// Who manages which field.
 pub fn metadata<K: Resource>(object: &mut K) {

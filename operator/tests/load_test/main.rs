@@ -11,6 +11,7 @@ mod documents;
 mod failures;
 mod interrupted;
 mod killed_operator;
+mod names;
 mod permissions;
 mod pods;
 mod producers;

@@ -2,12 +2,16 @@
 
 use k8s_openapi::{
     api::{
+        apps::v1::{Deployment, ReplicaSet},
         batch::v1::Job,
         core::v1::{ConfigMap, Pod, ServiceAccount},
     },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::{
+    Resource,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::json;
 use tailrace_crds::{
     LoadTest, Pipeline,
@@ -43,7 +47,11 @@ async fn pod_of_pipeline(namespace: &Namespace, name: &str) {
     };
     namespace.api::<ServiceAccount>().create(&PostParams::default(), &account).await.unwrap();
     let pod: Pod = serde_json::from_value(json!({
-        "metadata": { "name": name, "labels": { "tailrace.dev/pipeline": "cifar", "app.kubernetes.io/component": "inference" } },
+        "metadata": {
+            "name": name,
+            "labels": { "tailrace.dev/pipeline": "cifar", "app.kubernetes.io/component": "inference" },
+            "ownerReferences": [replica_set(namespace, "cifar-inference").await],
+        },
         "spec": {
             "serviceAccountName": "cifar",
             "automountServiceAccountToken": false,
@@ -57,6 +65,26 @@ async fn pod_of_pipeline(namespace: &Namespace, name: &str) {
     .unwrap();
     namespace.api::<Pod>().create(&PostParams::default(), &pod).await.unwrap();
     restarts(namespace, name, 0).await;
+}
+
+/// A Deployment of the Pipeline and its ReplicaSet, as the owner of a pod. Nobody makes pods of them here.
+async fn replica_set(namespace: &Namespace, deployment: &str) -> OwnerReference {
+    let owner = namespace.get::<Pipeline>("cifar").await.controller_owner_ref(&()).unwrap();
+    let labels = json!({ "tailrace.dev/pipeline": "cifar", "app.kubernetes.io/component": "inference" });
+    let spec = json!({
+        "selector": { "matchLabels": labels },
+        "template": { "metadata": { "labels": labels }, "spec": { "containers": [{ "name": "a", "image": "a" }] } },
+    });
+    let metadata =
+        |name: &str, owner: &OwnerReference| json!({ "name": name, "labels": labels, "ownerReferences": [owner] });
+    let object = json!({ "metadata": metadata(deployment, &owner), "spec": spec });
+    let made: Deployment = serde_json::from_value(object).unwrap();
+    let made = namespace.api::<Deployment>().create(&PostParams::default(), &made).await.unwrap();
+    let owner = made.controller_owner_ref(&()).unwrap();
+    let object = json!({ "metadata": metadata(&format!("{deployment}-5d9c"), &owner), "spec": spec });
+    let made: ReplicaSet = serde_json::from_value(object).unwrap();
+    let made = namespace.api::<ReplicaSet>().create(&PostParams::default(), &made).await.unwrap();
+    made.controller_owner_ref(&()).unwrap()
 }
 
 async fn restarts(namespace: &Namespace, name: &str, count: i32) {
@@ -125,6 +153,47 @@ async fn of_a_test_that_ends_with_the_pipeline_what_was_reported_is_shown() {
     let status = until_finished(&namespace, "half").await.status.unwrap();
     assert_invalid(&status, reasons::PIPELINE_CHANGED, "a change of the Pipeline's spec or of its images was applied");
     assert_eq!(status.messages.unwrap().received, 50, "an invalid result is shown");
+}
+
+#[tokio::test]
+async fn pods_that_merely_bear_the_labels_of_the_pipeline_are_not_judged() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    pod_of_pipeline(&namespace, "cifar-inference-a").await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "visited", 1).await;
+    ready(&namespace, "visited", 0).await;
+    until_started(&namespace, "visited").await;
+    let labels = json!({ "tailrace.dev/pipeline": "cifar" });
+    let component = |component: &str| {
+        let mut labels = labels.clone();
+        labels["app.kubernetes.io/component"] = json!(component);
+        labels
+    };
+    let account = namespace.get::<ServiceAccount>("cifar").await;
+    let some_owner = json!([account.controller_owner_ref(&()).unwrap()]);
+    for (name, labels, owners) in [
+        ("camera", labels.clone(), json!([])),
+        ("debugger", component("inference"), json!([])),
+        ("producer", component("producer"), json!([])),
+        ("owned", component("archive"), some_owner),
+    ] {
+        let mut pod: Pod = namespace.get("cifar-inference-a").await;
+        pod.metadata = serde_json::from_value(json!({
+            "name": name, "labels": labels, "ownerReferences": owners
+        }))
+        .unwrap();
+        (pod.spec.as_mut().unwrap().node_name, pod.status) = (None, None);
+        namespace.api::<Pod>().create(&PostParams::default(), &pod).await.unwrap();
+        restarts(&namespace, name, 3).await;
+    }
+    report(&namespace, "visited", 0, &Run::of(50, 2_000)).await;
+    let status = until_finished(&namespace, "visited").await.status.unwrap();
+    assert_eq!(status.phase, Phase::Succeeded, "{:?}", status.message);
+    // Nor does any of them keep the next test from starting.
+    load_test(&namespace, "next", 1).await;
+    play(&namespace, "next", &[Run::of(50, 2_000)]).await;
+    assert_eq!(until_finished(&namespace, "next").await.status.unwrap().phase, Phase::Succeeded);
 }
 
 #[tokio::test]

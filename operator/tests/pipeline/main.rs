@@ -7,6 +7,7 @@ mod support;
 
 mod chart;
 mod cluster;
+mod names;
 mod objects;
 mod permissions;
 mod pod_templates;

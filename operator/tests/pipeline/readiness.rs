@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Pod};
 use kube::{
-    ResourceExt,
+    Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
@@ -83,9 +83,14 @@ async fn after_a_change_of_topology_the_check_waits_for_the_end_of_the_old_pods(
     stateful_set_is(&namespace, "cifar-kafka", true).await;
     deployment_is(&namespace, "cifar-inference", 1).await;
     let first = job_of(&namespace, "check", "").await;
-    let template = namespace.get::<Deployment>("cifar-inference").await.spec.unwrap().template;
+    let deployment = namespace.get::<Deployment>("cifar-inference").await;
+    let owner = deployment.controller_owner_ref(&()).unwrap();
+    let template = deployment.spec.unwrap().template;
     let mut old = Pod { metadata: template.metadata.unwrap(), spec: template.spec, ..Pod::default() };
     old.metadata.name = Some("old".into());
+    old.metadata.owner_references = Some(vec![owner]);
+    // It takes its time to end: its Deployment is gone before it is.
+    old.metadata.finalizers = Some(vec!["example.com/slow".into()]);
     namespace.api::<Pod>().create(&PostParams::default(), &old).await.unwrap();
 
     let patch = Patch::Merge(json!({ "spec": { "inference": { "topology": "Split" } } }));
@@ -96,7 +101,8 @@ async fn after_a_change_of_topology_the_check_waits_for_the_end_of_the_old_pods(
     let checks = namespace.list::<Job>().await.into_iter().filter(|job| job.name_any().contains("-check-"));
     assert!(checks.map(|job| job.name_any()).all(|name| name == first), "a check met the old pods");
 
-    namespace.delete::<Pod>("old").await;
+    let ended = Patch::Merge(json!({ "metadata": { "finalizers": [] } }));
+    namespace.api::<Pod>().patch("old", &PatchParams::default(), &ended).await.unwrap();
     job_of(&namespace, "check", &first).await;
 }
 

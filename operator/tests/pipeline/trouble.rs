@@ -1,6 +1,7 @@
 //! What goes wrong is told in the words of who saw it, and heals by itself.
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use kube::Resource;
 use serde_json::json;
 use tailrace_crds::{Pipeline, conditions::types};
 use tailrace_operator::conditions::find;
@@ -41,11 +42,13 @@ async fn a_missing_secret_is_told_in_the_condition_and_in_an_event() {
     let namespace = namespace().await;
     let _operator = operator(&namespace);
     pipeline(&namespace, "{mongodb: {external: {uriSecretRef: {name: mongo, key: uri}}}}").await;
-    let archive = "{apiVersion: v1, kind: Pod, metadata: {name: cifar-archive-0, labels: {
+    let deployment: Deployment = namespace.until("cifar-archive", "there", |_| true).await;
+    let owner = serde_json::to_string(&deployment.controller_owner_ref(&()).unwrap()).unwrap();
+    let archive = "{apiVersion: v1, kind: Pod, metadata: {name: cifar-archive-0, ownerReferences: [OWNER], labels: {
           tailrace.dev/pipeline: cifar, app.kubernetes.io/component: archive}},
         spec: {securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}, containers: [{
           name: archive, image: i, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]}}";
-    namespace.create_yaml::<Pod>(archive).await;
+    namespace.create_yaml::<Pod>(&archive.replace("OWNER", &owner)).await;
     let waiting =
         json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "secret \"mongo\" not found" } });
     pod_is(&namespace, "cifar-archive-0", "Pending", waiting).await;

@@ -1,6 +1,11 @@
 //! What the workers say in the status of their Pipeline, and what the operator makes of it.
 
-use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use k8s_openapi::api::{
+    apps::v1::{Deployment, StatefulSet},
+    batch::v1::Job,
+    core::v1::Pod,
+};
+use kube::Resource;
 use serde_json::{Value, json};
 use tailrace_crds::{Pipeline, conditions::types};
 use tailrace_operator::conditions::{find, is_true};
@@ -15,8 +20,13 @@ use crate::{
 
 /// A pod of `component`, with the digest that it runs.
 async fn pod(namespace: &Namespace, name: &str, component: &str, image_id: &str) {
+    let workload = format!("cifar-{component}");
+    let owner = match component {
+        "kafka" | "database" => owner_of(&namespace.until::<StatefulSet>(&workload, "there", |_| true).await),
+        _ => owner_of(&namespace.until::<Deployment>(&workload, "there", |_| true).await),
+    };
     let yaml = format!(
-        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, labels: {{
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, ownerReferences: [{owner}], labels: {{
           tailrace.dev/pipeline: cifar, app.kubernetes.io/component: {component}}}}},
         spec: {{securityContext: {{runAsNonRoot: true, seccompProfile: {{type: RuntimeDefault}}}}, containers: [{{
           name: c, image: i, securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}}}]}}}}"
@@ -26,6 +36,10 @@ async fn pod(namespace: &Namespace, name: &str, component: &str, image_id: &str)
         "state": { "running": {} } });
     let status = json!({ "phase": "Running", "containerStatuses": [container] });
     namespace.patch_status::<Pod>(name, status).await.unwrap();
+}
+
+fn owner_of(workload: &impl Resource<DynamicType = ()>) -> String {
+    serde_json::to_string(&workload.controller_owner_ref(&()).unwrap()).unwrap()
 }
 
 /// Plays a worker that writes its entry.

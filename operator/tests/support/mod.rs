@@ -5,11 +5,13 @@
 mod api_server;
 mod mortal;
 mod namespace;
+mod objects;
 mod operator;
 mod process;
 mod refusal;
 
 pub use api_server::{ApiServer, api_server, program};
 pub use namespace::{Kind, Namespace};
+pub use objects::{Object, owned_by};
 pub use operator::{Operator, get};
 pub use refusal::Refusal;

@@ -174,11 +174,29 @@ fn a_test_deleted_before_its_end_is_made_again_and_one_deleted_after_it_is_not()
 fn a_name_that_is_taken_ends_the_experiment() {
     let mut seen = begun(sweep(&[1], 1));
     let mut foreign = *decide(&seen).create.unwrap();
-    foreign.metadata.owner_references = None;
+    (foreign.metadata.owner_references, foreign.metadata.labels) = (None, None);
     seen.tests.push(foreign.into());
     let decision = decide(&seen);
     assert_eq!((decision.create.is_none(), decision.status.phase), (true, Phase::Failed));
-    assert!(decision.status.message.unwrap().starts_with("LoadTest \"sweep-1-01-1\" was made by somebody else"));
+    let message = decision.status.message.unwrap();
+    assert!(message.starts_with("LoadTest \"sweep-1-01-1\" exists already and belongs to somebody else"), "{message}");
+}
+
+#[test]
+fn what_an_earlier_experiment_has_left_is_waited_for_and_not_for_ever() {
+    let mut seen = begun(sweep(&[1], 1));
+    let mut left = *decide(&seen).create.unwrap();
+    left.metadata.owner_references.as_mut().unwrap()[0].uid = "uid-of-an-earlier-one".into();
+    seen.tests.push(left.into());
+    let waiting = decide(&seen);
+    assert_eq!((waiting.create.is_none(), waiting.status.phase), (true, Phase::Pending));
+    let message = waiting.status.message.clone().unwrap();
+    assert!(message.ends_with("of an earlier Experiment \"sweep\" is still to be deleted by the garbage collector"));
+    let end = decide(&seen.clone().after(&waiting).later(601));
+    assert_eq!(end.status.phase, Phase::Failed);
+    assert!(end.status.message.unwrap().contains("; gave up after startTimeout ("));
+    seen.tests.clear();
+    assert!(decide(&seen).create.is_some());
 }
 
 #[test]

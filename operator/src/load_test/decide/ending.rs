@@ -21,7 +21,7 @@ pub(super) fn complete(seen: &Observation, producers: &[Producer<'_>]) -> Decisi
 }
 
 /// Ends without success. What some producers have reported is shown all the same.
-pub fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
+pub(super) fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
     let producers = producers(seen);
     let results = results(&producers);
     end_with(seen, &results, |_| Verdict::invalid(reason, message))

@@ -16,12 +16,14 @@ use super::{
         producers::{Producer, failure, producers},
         progress, status,
     },
-    Decision, FALLBACK_INTERVAL, PROGRESS_INTERVAL, Step,
+    Decision, PROGRESS_INTERVAL, Step,
     ending::{complete, finish},
     go_on, missing, ready_message, the_pipeline,
 };
 use crate::conditions::find;
 
+/// How soon it is looked again what a producer waits for: events are not watched.
+const OBSTACLE_INTERVAL: Duration = Duration::from_secs(5);
 /// How far ahead the common start is: the producers must have seen it by then.
 pub(super) const START_AHEAD: Duration = Duration::from_millis(1_500);
 /// How much later than the drain time a producer may report. One that died is seen at once by its pod; this is for those
@@ -53,8 +55,9 @@ pub(super) fn start(seen: &Observation) -> Decision {
     let mut status = status::under_way(seen, Phase::Starting, &message);
     status.starting_since = Some(MicroTime(since));
     status.ready_producers = i32::try_from(ready).ok();
-    let steps = missing(&producers).map(Step::StartProducers).into_iter().collect();
-    go_on(seen, steps, status, min(left, FALLBACK_INTERVAL))
+    let missing = missing(&producers);
+    let steps = missing.map(|these| vec![Step::PrepareProducers(these.clone()), Step::StartProducers(these)]);
+    go_on(seen, steps.unwrap_or_default(), status, min(left, OBSTACLE_INTERVAL))
 }
 
 /// A Pipeline that something is changed about at once, or that has broken down, is not measured before it is ready again.
@@ -119,6 +122,11 @@ fn stage(seen: &Observation, start_time: Timestamp) -> (Phase, Timestamp) {
         }
         _ => by_clock,
     }
+}
+
+/// Whether even the slowest producer should have reported long ago.
+pub(super) fn is_late(seen: &Observation) -> bool {
+    seen.status().start_time.is_some_and(|start_time| stage(seen, start_time.0).1 <= seen.now)
 }
 
 /// When the abort was seen first.

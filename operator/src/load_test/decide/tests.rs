@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde_json::json;
 use tailrace_crds::{
+    LoadTest,
     conditions::types,
     load_test::{Messages, PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, Phase},
     producer_report::{ProducerProgress, ProducerReportStatus},
@@ -10,7 +11,10 @@ use tailrace_crds::{
 use tailrace_measure::histogram::LatencyHistogram;
 
 use super::{super::fixtures::*, running::START_AHEAD, *};
-use crate::conditions::{find, is_true};
+use crate::{
+    conditions::{find, is_true},
+    ownership::{Holder, Taken},
+};
 
 fn accepted() -> (Observation, Decision) {
     let seen = new_test().with_pipeline();
@@ -75,9 +79,10 @@ fn a_pipeline_that_was_changed_and_not_looked_at_is_not_ready() {
 }
 
 #[test]
-fn the_first_in_line_takes_the_pipeline_before_it_starts_anything() {
+fn the_first_in_line_takes_the_pipeline_before_it_starts_anything_and_after_it_has_its_names() {
     let decision = decide(&new_test().with_pipeline());
-    assert_eq!(decision.steps, [Step::TakePipeline, Step::StartProducers(vec![0, 1])]);
+    let expected = [Step::PrepareProducers(vec![0, 1]), Step::TakePipeline, Step::StartProducers(vec![0, 1])];
+    assert_eq!(decision.steps, expected);
     assert_eq!(decision.status.phase, Phase::Starting);
     assert!(is_true(&decision.status.conditions, types::ACCEPTED));
 }
@@ -85,14 +90,48 @@ fn the_first_in_line_takes_the_pipeline_before_it_starts_anything() {
 #[test]
 fn killed_after_the_lock_it_goes_on_without_taking_it_again() {
     let decision = decide(&new_test().with_pipeline().with_lock());
-    assert_eq!(decision.steps, [Step::StartProducers(vec![0, 1])]);
+    assert_eq!(decision.steps, [Step::PrepareProducers(vec![0, 1]), Step::StartProducers(vec![0, 1])]);
 }
 
 #[test]
 fn killed_between_two_jobs_it_makes_the_missing_one() {
     let mut seen = new_test().with_pipeline().with_lock().with_producers();
     seen.jobs.truncate(1);
-    assert_eq!(decide(&seen).steps, [Step::StartProducers(vec![1])]);
+    assert_eq!(decide(&seen).steps, [Step::PrepareProducers(vec![1]), Step::StartProducers(vec![1])]);
+}
+
+fn taken(holder: Holder) -> Taken {
+    Taken { holder, sentence: "Job \"test-producer-0\" stands there".into() }
+}
+
+#[test]
+fn what_an_earlier_test_has_left_is_waited_for_without_the_pipeline_and_not_for_ever() {
+    let mut seen = new_test().with_pipeline().with_lock();
+    seen.taken = Some(taken(Holder::Orphan));
+    let waiting = decide(&seen);
+    assert_eq!((waiting.status.phase, &waiting.steps[..]), (Phase::Queued, &[Step::ReleasePipeline][..]));
+    assert_eq!(waiting.announcements[0].reason, reasons::NAME_TAKEN);
+    let end = decide(&seen.after(60.0, &waiting));
+    assert_eq!(end.status.phase, Phase::Failed);
+    let message = end.status.message.unwrap();
+    assert_eq!(message, "Job \"test-producer-0\" stands there; gave up after startTimeout (60s)");
+}
+
+#[test]
+fn others_go_before_a_test_that_waits_for_a_name() {
+    let mut seen = new_test().with_pipeline();
+    seen.taken = Some(taken(Holder::Leaving));
+    let waits = LoadTest { status: Some(decide(&seen).status), ..load_test("older", 0) };
+    let mut other = new_test().with_pipeline();
+    other.others = vec![waits.into()];
+    assert!(decide(&other).steps.contains(&Step::TakePipeline));
+}
+
+#[test]
+fn a_name_of_somebody_else_ends_the_test_at_once() {
+    let mut seen = new_test().with_pipeline();
+    seen.taken = Some(taken(Holder::Stranger));
+    assert_eq!(decide(&seen).status.phase, Phase::Failed);
 }
 
 #[test]
@@ -342,7 +381,7 @@ fn a_pod_on_a_lost_node_is_not_waited_for_and_the_result_says_so() {
     pod.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(gone));
     let seen = Observation { pods: vec![pod], ..new_test().with_pipeline() };
     let decision = decide(&seen);
-    assert_eq!(decision.steps[0], Step::TakePipeline);
+    assert!(decision.steps.contains(&Step::TakePipeline), "{:?}", decision.steps);
     assert_eq!(decision.status.warnings.len(), 1);
     assert!(decision.announcements.iter().any(|news| news.warning && news.note.contains("node node1 does not say")));
 

@@ -23,10 +23,16 @@ use super::{
     ending::finish,
     go_on, missing, ready_message, the_pipeline,
 };
-use crate::conditions::{find, is_true};
+use crate::{
+    conditions::{find, is_true},
+    ownership::{Holder, Taken},
+};
 
 /// How soon a test that waits for the end of another one's pods looks again.
 const LEFTOVER_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How soon a test that waits for a name looks again.
+const NAME_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Waits for the Pipeline and the turn.
 pub(super) fn queue(seen: &Observation) -> Decision {
@@ -40,6 +46,9 @@ pub(super) fn queue(seen: &Observation) -> Decision {
         Some(Unusable::Missing(why)) => return wait(seen, reasons::BASELINE_NOT_USABLE, why),
         Some(Unusable::Never(why)) => return finish(seen, reasons::BASELINE_NOT_USABLE, why),
         None => {}
+    }
+    if let Some(taken) = &seen.taken {
+        return wait_for_name(seen, taken);
     }
     let turn = turn(&seen.load_test, &seen.others, seen.pipeline.as_ref());
     if let Turn::Behind { waits_for, place, length } = turn {
@@ -77,6 +86,17 @@ fn undo_start(seen: &Observation) -> Vec<Step> {
         steps.push(Step::ReleasePipeline);
     }
     steps
+}
+
+/// What an earlier test of the same name has left is waited for, without the Pipeline, while others go before it. What is
+/// somebody else's will not go, so the test ends.
+pub(super) fn wait_for_name(seen: &Observation, taken: &Taken) -> Decision {
+    if taken.holder == Holder::Stranger {
+        return finish(seen, reasons::NAME_TAKEN, taken.sentence.clone());
+    }
+    let mut decision = wait(seen, reasons::NAME_TAKEN, taken.sentence.clone());
+    decision.look_again = decision.look_again.map(|interval| min(interval, NAME_INTERVAL));
+    decision
 }
 
 /// What keeps the first in line from starting.
@@ -135,11 +155,13 @@ fn wait(seen: &Observation, reason: &'static str, message: String) -> Decision {
 }
 
 fn accept(seen: &Observation, turn: Turn, left: &Leftovers) -> Decision {
-    let mut steps = vec![];
+    let missing = missing(&producers(seen));
+    // A name that is taken is found before the Pipeline is.
+    let mut steps: Vec<_> = missing.clone().map(Step::PrepareProducers).into_iter().collect();
     if turn == Turn::Next {
         steps.push(Step::TakePipeline);
     }
-    steps.extend(missing(&producers(seen)).map(Step::StartProducers));
+    steps.extend(missing.map(Step::StartProducers));
     let mut status = status::under_way(seen, Phase::Starting, &ready_message(seen, 0));
     status.waiting_since = None;
     status.starting_since = Some(MicroTime(seen.now));
