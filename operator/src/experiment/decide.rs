@@ -105,6 +105,10 @@ fn go_on(seen: &Observation, mut status: ExperimentStatus) -> Decision {
                     table::put(&mut status.points, &planned, run);
                 }
             }
+            Found::Ours(test) if spec.abort && has_nothing_to_say(test) => {
+                let abort = (!test.spec.abort).then(|| Box::new(test.clone()));
+                return Decision { abort, ..aborted(seen, status) };
+            }
             Found::Ours(test) if spec.abort => return abort(seen, status, &planned, test),
             _ if spec.abort => return aborted(seen, status),
             Found::Ours(test) => return wait_for(seen, status, &planned, test),
@@ -144,6 +148,11 @@ fn wait_for_name(seen: &Observation, status: ExperimentStatus, taken: Taken) -> 
     }
     let status = status::under_way(seen, status, Phase::Pending, taken.sentence);
     decision(seen, None, status, min(left, DELETION_INTERVAL))
+}
+
+/// Whether nothing is to be waited for: nobody has looked at the LoadTest yet, or it is being deleted.
+fn has_nothing_to_say(test: &LoadTest) -> bool {
+    test.status.is_none() || test.metadata.deletion_timestamp.is_some()
 }
 
 /// Ends the LoadTest that runs, whose numbers until then are shown.

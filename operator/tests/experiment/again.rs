@@ -114,6 +114,7 @@ async fn an_aborted_experiment_aborts_its_test_and_is_over() {
     let _operator = operator(&namespace);
     namespace.create_yaml::<Experiment>(&sweep("ended", "{producers: [1, 2]}")).await;
     until_made(&namespace, "ended-1-01-1").await;
+    namespace.patch_status::<LoadTest>("ended-1-01-1", json!({ "phase": "Running" })).await.unwrap();
     patch(&namespace, "ended", json!({ "spec": { "abort": true } })).await.unwrap();
     namespace.until::<LoadTest>("ended-1-01-1", "aborted", |test| test.spec.abort).await;
     let (_, status) = play(&namespace, "ended", 1, |_| End::Aborted).await;
@@ -121,4 +122,17 @@ async fn an_aborted_experiment_aborts_its_test_and_is_over() {
     assert_eq!(condition(&status, "Finished"), ("True".into(), "Aborted".into()));
     assert_eq!(condition(&status, "Succeeded"), ("False".into(), "Aborted".into()));
     assert_eq!(names(&namespace).await, ["ended-1-01-1"]);
+}
+
+#[tokio::test]
+async fn an_abort_waits_for_no_test_that_nobody_looks_at() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    namespace.create_yaml::<Experiment>(&sweep("stuck", "{producers: [1, 2]}")).await;
+    until_made(&namespace, "stuck-1-01-1").await;
+    patch(&namespace, "stuck", json!({ "spec": { "abort": true } })).await.unwrap();
+    let over = |experiment: &Experiment| experiment.status.as_ref().is_some_and(|status| status.phase.is_final());
+    let status = namespace.until::<Experiment>("stuck", "over", over).await.status.unwrap();
+    assert_eq!(status.phase, Phase::Aborted);
+    assert!(namespace.get::<LoadTest>("stuck-1-01-1").await.spec.abort);
 }

@@ -1,5 +1,6 @@
 //! Whole Experiments, decision by decision, without an API server.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use tailrace_crds::{
     Experiment,
@@ -216,6 +217,7 @@ fn an_aborted_experiment_aborts_the_test_that_runs_and_ends_with_what_it_knows()
     let seen = begun(sweep(&[1, 2], 1));
     let mut seen = seen.clone().after(&decide(&seen));
     seen.experiment.spec.abort = true;
+    seen.test_mut("sweep-1-01-1").status = Some(load_test::LoadTestStatus::default());
     let aborting = decide(&seen);
     assert_eq!(aborting.abort.as_ref().unwrap().name_any(), "sweep-1-01-1");
     let mut seen = seen.after(&aborting);
@@ -230,6 +232,21 @@ fn an_aborted_experiment_aborts_the_test_that_runs_and_ends_with_what_it_knows()
     let mut never = begun(sweep(&[1, 2], 1));
     never.experiment.spec.abort = true;
     assert_eq!(decide(&never).status.phase, Phase::Aborted);
+}
+
+#[test]
+fn an_abort_waits_for_no_test_that_nobody_has_looked_at_or_that_is_being_deleted() {
+    let begun = begun(sweep(&[1, 2], 1));
+    let mut unseen = begun.clone().after(&decide(&begun));
+    unseen.experiment.spec.abort = true;
+    let ended = decide(&unseen);
+    assert_eq!((ended.status.phase, ended.abort.is_some()), (Phase::Aborted, true));
+
+    let mut deleted = unseen.clone();
+    let test = deleted.test_mut("sweep-1-01-1");
+    test.status = Some(load_test::LoadTestStatus::default());
+    test.metadata.deletion_timestamp = Some(Time(unseen.now));
+    assert_eq!(decide(&deleted).status.phase, Phase::Aborted);
 }
 
 #[test]
