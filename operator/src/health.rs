@@ -3,7 +3,12 @@
 //! An operator that waits for the lease is as ready as the one that has it. One that has it and cannot list what it watches
 //! is not: it says what is missing, and nothing is gained by starting it again.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router, extract::State, http::StatusCode, http::header::CONTENT_TYPE, response::IntoResponse, routing::get,
@@ -35,14 +40,19 @@ impl Readiness {
     }
 }
 
-/// Takes the port.
+/// Takes the port. The address `[::]` stands for all addresses of both families, or of IPv4 where there is no other.
 ///
 /// # Errors
 /// When the port is taken already, with the address in the message.
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+    let of_ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    let bound = match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind(of_ipv4).await
+        }
+        bound => bound,
+    };
+    bound.map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
 /// Answers until `shutdown` is cancelled.
@@ -66,4 +76,19 @@ async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
     /// OpenMetrics, which Prometheus asks for first.
     const FORMAT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(CONTENT_TYPE, FORMAT)], context.metrics.encode(&context.watches))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn both_families_are_answered() {
+        let listener = listen("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        TcpStream::connect(("::1", port)).await.unwrap();
+    }
 }

@@ -26,8 +26,8 @@ pub struct Settings {
     /// The only namespace whose resources are reconciled; all namespaces where it is empty.
     #[arg(long, env = "TAILRACE_WATCH_NAMESPACE", default_value = "")]
     pub watch_namespace: String,
-    /// Where `/livez` and `/readyz` are served.
-    #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Where `/livez` and `/readyz` are served; `[::]` is all addresses, of IPv4 as well.
+    #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "[::]:8080")]
     pub http_address: SocketAddr,
     /// The log of the operator, and of the workers that it starts.
     #[command(flatten)]
@@ -64,9 +64,12 @@ pub struct LeaseSettings {
     /// Who this operator is among its replicas; a container that restarts in the same pod gets its lease back at once.
     #[arg(long = "pod-name", env = "POD_NAME")]
     pub identity: String,
-    /// Where the lease `tailrace-operator` lies.
+    /// Where the lease lies.
     #[arg(long = "pod-namespace", env = "POD_NAMESPACE")]
     pub namespace: String,
+    /// The name of the lease. Operators that share it are replicas of each other, of which one works.
+    #[arg(long = "lease-name", env = "TAILRACE_LEASE_NAME", default_value = "tailrace-operator")]
+    pub name: String,
 }
 
 /// The log of the operator, and of the workers that it starts.

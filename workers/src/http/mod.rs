@@ -27,7 +27,7 @@ pub struct Args {
         long = "http-address",
         env = "TAILRACE_HTTP_ADDRESS",
         value_name = "ADDRESS",
-        default_value = "0.0.0.0:8080"
+        default_value = "[::]:8080"
     )]
     pub address: SocketAddr,
     /// How many images that came over HTTP wait at most. Beyond that the answer is 429.
@@ -57,7 +57,7 @@ impl Args {
 #[derive(clap::Args, Debug)]
 pub struct HealthArgs {
     /// Where /livez, /readyz and /metrics are.
-    #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "TAILRACE_HTTP_ADDRESS", default_value = "[::]:8080")]
     pub http_address: SocketAddr,
 }
 

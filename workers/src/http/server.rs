@@ -1,6 +1,12 @@
 //! Connections: taken, served, drained.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use axum::Router;
@@ -28,10 +34,19 @@ const LATE_REQUEST: Duration = Duration::from_secs(1);
 /// The pause after a connection could not be taken, for example because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Takes the port. The address `[::]` stands for all addresses of both families, or of IPv4 where there is no other.
+///
 /// # Errors
 /// When the address cannot be bound.
 pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let of_ipv4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    let bound = match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != ErrorKind::AddrInUse => {
+            TcpListener::bind(of_ipv4).await
+        }
+        bound => bound,
+    };
+    let listener = bound.with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!("HTTP on {}", listener.local_addr()?);
     Ok(listener)
 }
@@ -112,5 +127,18 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!("a connection ended early: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn both_families_are_answered() {
+        let listener = listen("[::]:0".parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        TcpStream::connect(("::1", port)).await.unwrap();
     }
 }

@@ -36,7 +36,7 @@ struct Engine<'a> {
 const MONGODB: Engine<'_> = Engine {
     image: "",
     command: &["mongod"],
-    arguments: &["--dbpath=/data/db", "--bind_ip_all", "--nounixsocket"],
+    arguments: &["--dbpath=/data/db", "--bind_ip_all", "--ipv6", "--nounixsocket"],
     // Its allocator and restartable sequences as kernels from 6.19 on do them end in a crash, unless the C library has
     // registered them (SERVER-121912).
     environment: &[("GLIBC_TUNABLES", "glibc.pthread.rseq=1")],
