@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::{
     arguments::Connection,
     failure::{Failure, innermost},
+    proxy::{self, Environment},
 };
 
 /// How long one answer may take.
@@ -65,21 +66,23 @@ pub async fn answer<T>(what: &str, request: impl Future<Output = Result<T, kube:
 
 async fn config(connection: &Connection) -> Result<Config, Failure> {
     let Connection { context, kubeconfig, .. } = connection;
-    // Without a kubeconfig it may be a pod that asks.
-    if context.is_none() && kubeconfig.is_none() {
-        // Its reason is that of the kubeconfig: whoever is in a pod knows that already.
-        return Config::infer().await.map_err(|error| Failure::Kubeconfig(chain(error.source().unwrap_or(&error))));
-    }
     let read = match kubeconfig {
         Some(path) => Kubeconfig::read_from(path),
         None => Kubeconfig::read(),
     };
+    // Without a kubeconfig it may be a pod that asks.
+    if read.is_err() && context.is_none() && kubeconfig.is_none() {
+        // Its reason is that of the kubeconfig: whoever is in a pod knows that already.
+        return Config::infer().await.map_err(|error| Failure::Kubeconfig(chain(error.source().unwrap_or(&error))));
+    }
+    let kubeconfig = read.map_err(|error| Failure::Kubeconfig(chain(&error)))?;
     let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
-    let config = match read {
-        Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,
-        Err(error) => Err(error),
-    };
-    config.map_err(|error| Failure::Kubeconfig(chain(&error)))
+    let config = Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await;
+    let mut config = config.map_err(|error| Failure::Kubeconfig(chain(&error)))?;
+    let environment = Environment::of_process();
+    config.proxy_url =
+        proxy::of(&config, &kubeconfig, context.as_deref(), &environment).map_err(Failure::Kubeconfig)?;
+    Ok(config)
 }
 
 /// The outermost reason names the file, the innermost what is wrong with it.

@@ -5,6 +5,7 @@
 mod arguments;
 mod cluster;
 mod failure;
+mod proxy;
 mod report;
 mod results;
 mod target;
@@ -18,8 +19,35 @@ use arguments::{Arguments, Command};
 use cluster::Cluster;
 use failure::Failure;
 
+fn main() -> ExitCode {
+    #[cfg(unix)]
+    if let Some(failed) = start_with_readable_no_proxy() {
+        eprintln!("error: {failed}");
+        return ExitCode::FAILURE;
+    }
+    started()
+}
+
+/// The client of the cluster reads `NO_PROXY` itself and gives up at an entry that it cannot read, such as the empty one
+/// behind a last comma. Other programs pass over it, so this one starts itself again without.
+#[cfg(unix)]
+fn start_with_readable_no_proxy() -> Option<std::io::Error> {
+    use std::{env, os::unix::process::CommandExt, process};
+    let values = ["NO_PROXY", "no_proxy"].map(|name| (name, env::var(name).unwrap_or_default()));
+    if values.iter().all(|(_, value)| value.is_empty() || proxy::readable(value) == *value) {
+        return None;
+    }
+    let program = match env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return Some(error),
+    };
+    let mut again = process::Command::new(program);
+    again.args(env::args_os().skip(1)).envs(values.map(|(name, value)| (name, proxy::readable(&value))));
+    Some(again.exec())
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+async fn started() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         // clap's own code for wrong arguments is that of a result that is not valid.

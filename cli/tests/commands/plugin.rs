@@ -17,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Plugin {
     folder: TempDir,
     namespace: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// A command that runs.
@@ -34,7 +35,13 @@ impl Plugin {
     pub fn new(kubeconfig: &Kubeconfig, namespace: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("kubeconfig"), serde_yaml_ng::to_string(kubeconfig).unwrap()).unwrap();
-        Self { folder, namespace: namespace.to_owned() }
+        Self { folder, namespace: namespace.to_owned(), environment: vec![] }
+    }
+
+    /// The same with an environment variable.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
+        self
     }
 
     /// A folder of this test.
@@ -43,7 +50,13 @@ impl Plugin {
     }
 
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let child = Command::new(env!("CARGO_BIN_EXE_kubectl-tailrace"))
+        const OF_PROXIES: [&str; 3] = ["HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-tailrace"));
+        for name in OF_PROXIES {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        }
+        let child = command
+            .envs(self.environment.iter().cloned())
             .args(arguments)
             .args(["--namespace", &self.namespace])
             .env("KUBECONFIG", self.folder("kubeconfig"))
