@@ -10,8 +10,7 @@ const SUBDOMAIN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-
 /// The name of a Service, and so what the names of the Services of a Pipeline begin with: an RFC 1035 label.
 const SERVICE: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
 /// The key of a label: a name after the subdomain of who defines it, if that is not Kubernetes itself.
-const LABEL_KEY: &str = "([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?\
-                         [A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
+const LABEL_KEY: &str = "([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?";
 /// The value of a label.
 const LABEL_VALUE: &str = "([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?";
 
@@ -73,15 +72,6 @@ pub fn key_of_label_or_nothing(text: &str, of: &str) -> Rule {
 pub fn value_of_label(text: &str) -> Rule {
     Rule::new(matches(&format!("({text})"), LABEL_VALUE))
         .message("not the value of a label: write up to 63 letters, digits, hyphens, underscores and dots")
-}
-
-/// The names of resources of a map: those of Kubernetes itself, or devices with a whole name.
-pub fn names_of_resources() -> Rule {
-    let of_device = matches("name", &format!("(hugepages-[0-9]+[KMGTPE]i|{})", LABEL_KEY.replacen("/)?", "/)", 1)));
-    Rule::new(format!("self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || {of_device})")).message(
-        "not the name of a resource: write cpu, memory, ephemeral-storage or the whole name of a device, such as \
-         example.com/gpu",
-    )
 }
 
 /// Addresses of brokers: names, IPv4 addresses, or IPv6 addresses in brackets.

@@ -57,40 +57,38 @@ fn bound_values_of_labels(schema: &mut JSONSchemaProps) {
 }
 
 fn resources(schema: &mut JSONSchemaProps) {
-    const OF_KUBERNETES: &str = "['cpu', 'memory', 'ephemeral-storage']";
     add(
         schema,
         [
             Rule::new("!has(self.claims)")
                 .message("there are no devices to claim: leave claims out, and write requests and limits"),
             // A guard by isQuantity would take twice as much of the budget: what is none is refused by its own rule, too.
-            Rule::new(format!(
-                "!has(self.requests) || !has(self.limits) || {OF_KUBERNETES}.all(name, \
+            Rule::new(
+                "!has(self.requests) || !has(self.limits) || ['cpu', 'memory', 'ephemeral-storage'].all(name, \
                  !(name in self.requests) || !(name in self.limits) \
-                 || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)"
-            ))
+             || quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name]))) <= 0)",
+            )
             .message("a request is larger than its limit: write a smaller request or a larger limit"),
-            Rule::new(format!(
-                "!has(self.requests) || self.requests.all(name, name in {OF_KUBERNETES} \
-                 || (has(self.limits) && name in self.limits && string(self.requests[name]) == string(self.limits[name])))"
-            ))
-            .message("devices are not shared: write the same number into requests and limits, or into limits alone"),
         ],
     );
     for name in ["requests", "limits"] {
         let Some(map) = schema.properties.as_mut().and_then(|properties| properties.get_mut(name)) else { continue };
         map.max_properties = Some(RESOURCES);
-        add(
-            map,
-            [
-                Rule::new(
-                    "self.all(name, type(self[name]) == int ? self[name] >= 0 \
-                     : isQuantity(self[name]) && !self[name].startsWith('-'))",
-                )
-                .message("not a quantity: write a number with a unit and without spaces, such as 500m or 512Mi"),
-                rules::names_of_resources(),
-            ],
-        );
+        add(map, [
+            Rule::new(
+                "self.all(name, type(self[name]) == int ? self[name] >= 0 \
+                 : isQuantity(self[name]) && !self[name].startsWith('-'))",
+            )
+            .message("not a quantity: write a number with a unit and without spaces, such as 500m or 512Mi"),
+            Rule::new(
+                "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] \
+                 || name.matches('^(hugepages-[0-9]+[KMGTPE]i|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)$'))",
+            )
+            .message(
+                "not the name of a resource: write cpu, memory, ephemeral-storage or the whole name of a device, such as \
+                 example.com/gpu",
+            ),
+        ]);
         if let Some(JSONSchemaPropsOrBool::Schema(quantity)) = &mut map.additional_properties {
             quantity.description = Some("A number with a unit, such as `500m` or `512Mi`.".into());
         }
