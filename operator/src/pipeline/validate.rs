@@ -94,7 +94,7 @@ pub enum Database {
     /// Made by the operator.
     Managed {
         /// Engine and volume.
-        database: ManagedDatabase,
+        database: Box<ManagedDatabase>,
     },
     /// There already.
     External {
@@ -203,7 +203,7 @@ fn database(pipeline: &Pipeline) -> Result<Database, Invalid> {
         return Ok(Database::None);
     }
     match (&pipeline.spec.mongodb.managed, &pipeline.spec.mongodb.external) {
-        (Some(managed), None) => Ok(Database::Managed { database: managed.clone() }),
+        (Some(managed), None) => Ok(Database::Managed { database: Box::new(managed.clone()) }),
         (None, Some(external)) => Ok(Database::External { uri: external.uri_secret_ref.clone() }),
         _ => Err(Invalid::NoMode("mongodb")),
     }

@@ -59,8 +59,8 @@ async fn a_pipeline_with_the_pull_secret_becomes_ready_and_one_without_says_why_
 async fn the_reason(cluster: &Cluster) -> Result<String> {
     let message = |pipeline: &Pipeline| {
         let conditions = pipeline.status.iter().flat_map(|status| &status.conditions);
-        let ready = conditions.filter(|condition| condition.type_ == "Ready").map(|ready| ready.message.clone());
-        ready.last().unwrap_or_default()
+        let mut ready = conditions.filter(|condition| condition.type_ == "Ready").map(|ready| ready.message.clone());
+        ready.next_back().unwrap_or_default()
     };
     let refused = |text: &str| {
         let text = text.to_lowercase();

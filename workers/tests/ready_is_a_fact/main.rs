@@ -1,5 +1,5 @@
 //! What a worker says of itself is true of a genuine Kafka, now: not only when it started.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test may fail it")]
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "the helpers of a test may fail it")]
 
 #[path = "../support/mod.rs"]
 mod support;
