@@ -70,6 +70,9 @@ fn is_here(server: &http::Uri) -> bool {
 }
 
 fn is_left_out(server: &http::Uri, without: &str) -> bool {
+    if leaves_out_all(without) {
+        return true;
+    }
     let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
     let entries: Vec<&str> = without.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     // An entry with a port is for that port alone.
@@ -84,10 +87,14 @@ fn is_left_out(server: &http::Uri, without: &str) -> bool {
     matcher.intercept(server).is_none()
 }
 
+fn leaves_out_all(without: &str) -> bool {
+    without.split(',').any(|entry| entry.trim() == "*")
+}
+
 /// A value of `NO_PROXY` without the entries that the client of the cluster cannot read, at which it would give up; they
 /// leave out no server that it knows. An asterisk among others, which it cannot read either, leaves out every server.
 pub fn readable(without: &str) -> String {
-    if without.split(',').any(|entry| entry.trim() == "*") {
+    if leaves_out_all(without) {
         return "*".to_owned();
     }
     let is_network = |entry: &str| entry.split_once('/').is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok());
