@@ -17,3 +17,4 @@ mod proof;
 mod road;
 mod together;
 mod trouble;
+mod waiting;
