@@ -292,6 +292,7 @@ pub struct Warning {
     /// the Pipeline had other images to classify, or shared a node with the producers. `DocumentsLeft`: what was to be
     /// deleted from the database is still there. `NodeLost`: a producer of another test was on a node that does not answer,
     /// and was counted as gone. `HistogramsNotKept`: the ConfigMap with the histograms of seconds could not be made.
+    /// `NotCounted`: Kafka did not say how many images the topic got.
     pub reason: String,
     /// One sentence with the numbers.
     pub message: String,
