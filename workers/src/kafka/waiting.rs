@@ -121,8 +121,14 @@ pub fn topics<C: ClientContext>(client: &Client<C>, timeout: Duration) -> KafkaR
 }
 
 fn usable(topics: &[MetadataTopic]) -> KafkaResult<BTreeMap<String, i32>> {
-    let usable = topics.iter().filter(|topic| !topic.partitions().is_empty() && without_leader(topic).is_none());
-    usable.map(|topic| Ok((topic.name().to_owned(), count(topic.partitions().len())?))).collect()
+    let is_usable = |topic: &&MetadataTopic| {
+        topic.error().is_none() && !topic.partitions().is_empty() && without_leader(topic).is_none()
+    };
+    topics
+        .iter()
+        .filter(is_usable)
+        .map(|topic| Ok((topic.name().to_owned(), count(topic.partitions().len())?)))
+        .collect()
 }
 
 /// The first partition of a topic that has no leader.

@@ -1,13 +1,14 @@
 //! Waiting until the classifier has nothing left to do.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     fmt,
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
+    ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, KafkaResult},
 };
@@ -146,8 +147,10 @@ struct Looking {
     topic: String,
     /// Reads the group's offsets.
     reader: BaseConsumer<Words>,
-    /// Reads records, where it must be known whether there are any.
-    records: BaseConsumer,
+    /// Reads records, once it must be known whether there are any.
+    records: OnceCell<BaseConsumer>,
+    /// Its settings.
+    config: ClientConfig,
     words: Words,
     /// The open offsets that were seen last, by partition.
     before: BTreeMap<i32, Lag>,
@@ -158,8 +161,9 @@ impl Looking {
         let mut config = cluster.client();
         config.set("group.id", group).set("enable.auto.commit", "false").set("fetch.wait.max.ms", "10");
         let reader = config.create_with_context(words.clone())?;
-        let records = config.set("enable.partition.eof", "true").create()?;
-        Ok(Self { topic: cluster.images_topic.clone(), reader, records, words, before: BTreeMap::new() })
+        config.set("enable.partition.eof", "true");
+        let (topic, records) = (cluster.images_topic.clone(), OnceCell::new());
+        Ok(Self { topic, reader, records, config, words, before: BTreeMap::new() })
     }
 
     /// What the client says of its connections is taken from it by polling. No record comes, since nothing is assigned.
@@ -213,11 +217,18 @@ impl Looking {
         for lag in lags {
             assignment.add_partition_offset(&self.topic, lag.partition, Offset::Offset(lag.next))?;
         }
-        self.records.assign(&assignment)?;
+        let records = match self.records.get() {
+            Some(records) => records,
+            None => {
+                let made = self.config.create()?;
+                self.records.get_or_init(|| made)
+            }
+        };
+        records.assign(&assignment)?;
         let (mut unknown, mut empty) = (lags.iter().map(|lag| lag.partition).collect::<BTreeSet<_>>(), BTreeSet::new());
         let deadline = Instant::now() + limit;
         while !unknown.is_empty() {
-            match self.records.poll(deadline.saturating_duration_since(Instant::now())) {
+            match records.poll(deadline.saturating_duration_since(Instant::now())) {
                 Some(Ok(record)) => drop(unknown.remove(&record.partition())),
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     if unknown.remove(&partition) {
@@ -229,7 +240,7 @@ impl Looking {
                 None => break,
             }
         }
-        self.records.unassign()?;
+        records.unassign()?;
         Ok(empty)
     }
 }

@@ -13,6 +13,7 @@ mod kubernetes;
 mod load_test;
 mod measured;
 mod open_load;
+mod patience;
 mod proof;
 mod road;
 mod together;
