@@ -53,7 +53,7 @@ pub struct ProducerReportStatus {
     /// When the producer was ready: images encoded, partition assigned, connection warm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<MicroTime>,
-    /// What the producer waits for before it is ready; absent if it waits for nothing.
+    /// What the producer waits for before it sends; absent if it waits for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
     /// The progress of warm-up and measurement together.
@@ -74,8 +74,8 @@ pub struct ProducerReportStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `ConsumerLag`: the classifier has not caught up. `NoTopic`: a topic or the leader of a partition is missing.
-    /// `NoAnswer`: Kafka did not answer a request.
+    /// `NoAnswer`: Kafka did not answer a request. `NoTopic`: a topic is missing. `NoLeader`: a partition has no leader.
+    /// `ConsumerLag`: the classifier has not caught up. `CommonStart`: it is ready.
     #[schemars(length(max = 64))]
     pub reason: String,
     /// One sentence with the numbers and names.
@@ -130,11 +130,13 @@ pub struct ProducerResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub throttled_micros: Option<i64>,
-    /// The number of records that were produced to the images topic, by all sources, while this producer was ready.
+    /// The number of records that were produced to the images topic, by all sources, while this producer was ready; absent
+    /// if Kafka did not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub topic_records: Option<i64>,
-    /// The number of records that Kafka deleted in that time before the classifier or the db-consumer had read them.
+    /// The number of records that Kafka deleted in that time before the classifier or the db-consumer had read them; absent
+    /// if Kafka did not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub skipped_records: Option<i64>,

@@ -15,6 +15,8 @@ pub const SHARED: &str = "Shared";
 pub const FOREIGN_ANSWERS: &str = "ForeignAnswers";
 /// Kafka deleted records before they were read.
 pub const RECORDS_SKIPPED: &str = "RecordsSkipped";
+/// Nobody knows whether the Pipeline had other images to classify.
+pub const NOT_COUNTED: &str = "NotCounted";
 
 /// What was seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,17 +29,21 @@ pub enum Warning {
     ForeignAnswers(u64),
     /// So many records were deleted before they were read.
     RecordsSkipped(u64),
+    /// Kafka did not say how many images went through the topic.
+    ImagesNotCounted,
 }
 
 /// What the numbers themselves tell.
 pub fn warnings(sum: &Sum) -> Vec<Warning> {
     let unstable = growing_backlog(&sum.intervals).map(Warning::Unstable);
+    let not_counted = sum.topic_records.is_none() && sum.tally.counts.scheduled > 0;
     let some = |count: u64| (count > 0).then_some(count);
     unstable
         .into_iter()
         .chain(sum.foreign_images().map(Warning::ForeignImages))
         .chain(some(sum.foreign_answers).map(Warning::ForeignAnswers))
         .chain(sum.skipped_records.and_then(some).map(Warning::RecordsSkipped))
+        .chain(not_counted.then_some(Warning::ImagesNotCounted))
         .collect()
 }
 
@@ -49,6 +55,7 @@ impl Warning {
             Self::ForeignImages(_) => SHARED,
             Self::ForeignAnswers(_) => FOREIGN_ANSWERS,
             Self::RecordsSkipped(_) => RECORDS_SKIPPED,
+            Self::ImagesNotCounted => NOT_COUNTED,
         }
     }
 }
@@ -72,6 +79,9 @@ impl fmt::Display for Warning {
             Self::RecordsSkipped(count) => write!(
                 f,
                 "Kafka deleted {count} records before the classifier or the archive had read them: lower the rate, or give the topics more room"
+            ),
+            Self::ImagesNotCounted => f.write_str(
+                "Kafka did not say how many images the topic got during the run: whether those of other sources took their share of the Pipeline is not known"
             ),
         }
     }
@@ -97,5 +107,14 @@ mod tests {
         );
         let [(reason, message)] = &found(0, Some(40))[..] else { panic!("one warning") };
         assert!(*reason == RECORDS_SKIPPED && message.starts_with("Kafka deleted 40 records"), "{message}");
+    }
+
+    #[test]
+    fn what_kafka_did_not_say_is_not_known_and_is_no_number() {
+        let mut sum = Sum { topic_records: None, ..Sum::of(vec![]).unwrap() };
+        sum.tally.counts.scheduled = 10;
+        assert_eq!(sum.foreign_images(), None);
+        assert_eq!(warnings(&sum), [Warning::ImagesNotCounted]);
+        assert_eq!(warnings(&Sum { topic_records: Some(0), ..sum }), []);
     }
 }

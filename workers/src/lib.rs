@@ -4,6 +4,7 @@
 //! work or was asked to stop by SIGTERM or SIGINT.
 #![forbid(unsafe_code)]
 
+pub mod attempts;
 pub mod backoff;
 pub mod check;
 pub mod classifying;

@@ -59,6 +59,16 @@ fn a_broker_that_is_not_there_is_explained_within_the_timeout() {
 }
 
 #[test]
+fn hosts_that_cannot_be_looked_up_are_looked_up_again_to_the_deadline() {
+    let arguments = ["delete-documents", "--source-prefix=00000000", "--timeout=2s"].map(str::to_owned);
+    let uri = ("TAILRACE_MONGODB_URI", "mongodb+srv://user:secret@database.invalid/".to_owned());
+    let (ended, message) = run(&arguments, &[uri]);
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.output);
+    assert!(ended.output.contains("it is tried again") && !ended.output.contains("secret"), "{}", ended.output);
+    assert_eq!(message, "TAILRACE_MONGODB_URI cannot be resolved: check its host name and options");
+}
+
+#[test]
 fn a_timeout_without_a_unit_is_refused_with_what_to_write() {
     let ended = Worker::run(&["topics", "--bootstrap-servers", "x:1", "--timeout", "5x"].map(str::to_owned), &[]);
     assert_eq!(ended.status.code(), Some(2));

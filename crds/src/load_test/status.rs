@@ -292,7 +292,8 @@ pub struct Warning {
     /// `Unstable`: the queue was still growing at the end, so the percentiles depend on the duration. `Shared`: the Pipeline
     /// had other images to classify, or shared a node with the producers. `DocumentsLeft`: the documents could not be deleted
     /// from the database. `NodeLost`: a producer of another LoadTest was on a node that does not respond, and was counted as
-    /// gone. `HistogramsNotKept`: the ConfigMap with the one-second histograms could not be created.
+    /// gone. `HistogramsNotKept`: the ConfigMap with the one-second histograms could not be created. `NotCounted`: Kafka did
+    /// not report how many records were produced to the images topic.
     pub reason: String,
     /// One sentence with the numbers.
     pub message: String,

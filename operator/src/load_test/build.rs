@@ -40,7 +40,7 @@ const TERMINATION_GRACE_SECONDS: i64 = 2;
 /// How much longer than the test a Job may run if the operator does not end it.
 const DEADLINE_MARGIN: Duration = Duration::from_secs(300);
 
-/// What the producers may do: read their LoadTest, report. Nothing else.
+/// What the producers may do: read their LoadTest, write their reports. Nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Permissions {
     /// Who they are, unless it is somebody who is there already.
@@ -65,8 +65,7 @@ pub fn permissions(load_test: &LoadTest, pull_secrets: Option<Vec<LocalObjectRef
             metadata: metadata.clone(),
             rules: Some(vec![
                 rule("loadtests", &["get", "list", "watch"], vec![load_test.name_any()]),
-                rule("producerreports", &["get"], reports.clone()),
-                rule("producerreports/status", &["get", "patch"], reports),
+                rule("producerreports/status", &["patch"], reports),
             ]),
         },
         binding: RoleBinding {

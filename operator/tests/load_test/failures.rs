@@ -1,5 +1,7 @@
 //! Producers that cannot start, die or keep silent.
 
+use std::time::{Duration, Instant};
+
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Pod, ResourceQuota},
@@ -37,6 +39,61 @@ fn assert_failed(status: &LoadTestStatus, reason: &str, message: &str) {
     let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
     assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reason));
     assert!(valid.message.contains(message), "{}", valid.message);
+}
+
+/// What the producer waits for, as it writes it.
+async fn waits_for(namespace: &Namespace, report: &str, reason: &str, message: &str) {
+    let status = json!({ "podUid": format!("uid-of-{report}"), "waiting": { "reason": reason, "message": message } });
+    namespace.patch_status::<ProducerReport>(report, status).await.unwrap();
+}
+
+/// Waits until the LoadTest says this, in its status and in the condition, and returns how long that took.
+async fn until_said(namespace: &Namespace, test: &str, sentence: &str) -> Duration {
+    let begun = Instant::now();
+    let said = |test: &LoadTest| {
+        let status = test.status.clone().unwrap_or_default();
+        let reconciling = find(&status.conditions, types::RECONCILING).map(|condition| condition.message.clone());
+        status.message.as_deref() == Some(sentence) && reconciling.as_deref() == Some(sentence)
+    };
+    namespace.until::<LoadTest>(test, sentence, said).await;
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn what_a_producer_waits_for_is_said_and_is_the_reason_when_the_time_is_up() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    namespace.create_yaml::<LoadTest>(&yaml("waits", 2, "{closed: {}}", ", readyTimeout: 40s")).await;
+    ready(&namespace, "waits", 0).await;
+    namespace.until::<Job>("waits-producer-1", "there", |_| true).await;
+
+    waits_for(&namespace, "waits-producer-1", "NoAnswer", "Kafka does not answer: Connection refused").await;
+    let sentence = "1 of 2 producers are ready; producer 1 waits: Kafka does not answer: Connection refused";
+    let took = until_said(&namespace, "waits", sentence).await;
+    assert!(took < Duration::from_secs(15), "{took:?}");
+
+    let lag = "the consumer group g is still 1 images behind on t (partition 0: offset 4 of 5)";
+    waits_for(&namespace, "waits-producer-1", "ConsumerLag", lag).await;
+    let sentence = format!("1 of 2 producers are ready; producer 1 waits: {lag}");
+    let took = until_said(&namespace, "waits", &sentence).await;
+    assert!(took < Duration::from_secs(15), "{took:?}");
+
+    let status = until_finished(&namespace, "waits").await.status.unwrap();
+    assert_failed(&status, reasons::READY_TIMEOUT, &format!("{sentence}; gave up after readyTimeout (40s)"));
+}
+
+#[tokio::test]
+async fn a_producer_that_is_ready_waits_for_nothing_that_is_wrong() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    load_test(&namespace, "ready", 2).await;
+    ready(&namespace, "ready", 0).await;
+    waits_for(&namespace, "ready-producer-0", "CommonStart", "the common start").await;
+    until_said(&namespace, "ready", "1 of 2 producers are ready").await;
+    ready(&namespace, "ready", 1).await;
+    until_started(&namespace, "ready").await;
 }
 
 #[tokio::test]

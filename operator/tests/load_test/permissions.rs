@@ -45,9 +45,9 @@ async fn a_producer_may_read_its_test_and_write_its_tests_reports_and_nothing_el
     let tests = producer.api::<LoadTest>();
     tests.get("mine").await.unwrap();
     tests.list(&ListParams::default().fields("metadata.name=mine")).await.unwrap();
-    producer.api::<ProducerReport>().get("mine-producer-0").await.unwrap();
     producer.patch_status::<ProducerReport>("mine-producer-0", json!({ "podUid": "1" })).await.unwrap();
 
+    assert!(is_forbidden(producer.api::<ProducerReport>().get("mine-producer-0").await));
     assert!(is_forbidden(tests.get("other").await));
     assert!(is_forbidden(tests.list(&ListParams::default()).await));
     assert!(is_forbidden(producer.patch_status::<LoadTest>("mine", json!({ "phase": "Succeeded" })).await));

@@ -25,9 +25,10 @@ use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    backoff::Backoff,
     db_consumer::database,
     images::Identity,
-    kafka::{self, Cluster},
+    kafka::{self, Cluster, can_heal},
     termination::TerminationMessage,
 };
 use patience::{Patience, Place};
@@ -112,7 +113,7 @@ async fn check(args: &Args) -> anyhow::Result<Passed> {
         answers.wait(&image.subject(), patience(&args.inference_group)?.for_record(place.clone()))?;
     let millis = sent.elapsed().as_millis();
     if let Some(name) = &args.database {
-        let database = database::open(name).await?;
+        let database = database::open(name, args.timeout.get()).await?;
         for (collection, place) in [(database::IMAGES, place), (database::INFERENCES, answered)] {
             let patience = patience(&args.archive_group)?.for_record(place);
             wait_for_document(&database, collection, &image.subject(), patience).await?;
@@ -128,11 +129,21 @@ async fn send(cluster: &Cluster, image: &ImageEvent, deadline: Instant) -> anyho
     config.set("enable.idempotence", "false");
     let producer: FutureProducer = config.create().context("cannot set up Kafka's producer")?;
     let topic = &cluster.images_topic;
-    let record = FutureRecord::<(), _>::to(topic).payload(PICTURE).headers(image.to_headers());
-    match timeout_at(deadline.into(), producer.send(record, Timeout::Never)).await {
-        Ok(Ok(sent)) => Ok(Place { topic: topic.clone(), partition: sent.partition, offset: sent.offset }),
-        Ok(Err((error, _))) => bail!("Kafka does not take an image on the topic {topic}: {error}"),
-        Err(_) => bail!("Kafka did not acknowledge an image on the topic {topic} in time"),
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        // One that came all the same has the same id, so it is archived once.
+        let record = FutureRecord::<(), _>::to(topic).payload(PICTURE).headers(image.to_headers());
+        let error = match timeout_at(deadline.into(), producer.send(record, Timeout::Never)).await {
+            Ok(Ok(sent)) => return Ok(Place { topic: topic.clone(), partition: sent.partition, offset: sent.offset }),
+            Ok(Err((error, _))) => error,
+            Err(_) => bail!("Kafka did not acknowledge an image on the topic {topic} in time"),
+        };
+        let delay = backoff.delay();
+        if !can_heal(&error) || Instant::now() + delay >= deadline {
+            bail!("Kafka does not take an image on the topic {topic}: {error}");
+        }
+        tracing::warn!("the image is sent again: {error}");
+        sleep(delay).await;
     }
 }
 

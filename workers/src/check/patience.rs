@@ -9,6 +9,8 @@ use crate::kafka::{Cluster, committed};
 
 /// How often it is looked at how many records are ahead.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How long Kafka may take to say it.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// A record.
 #[derive(Clone, Debug)]
@@ -80,7 +82,7 @@ impl Patience {
     /// How many records are ahead; none if nobody says.
     fn look(&self) -> Option<i64> {
         let (group, Place { topic, partition, offset }) = (self.group.as_ref()?, self.place.as_ref()?);
-        let committed = committed(group, topic, &[*partition]).ok()?;
+        let committed = committed(group, topic, &[*partition], LOOK_LIMIT).ok()?;
         Some((offset - committed.get(partition)?.next?).max(0))
     }
 }

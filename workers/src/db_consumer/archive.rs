@@ -1,6 +1,6 @@
 //! Batches into the database, and what it refuses onto the dead-letter topic.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mongodb::{
     Collection, Database,
@@ -20,13 +20,19 @@ use super::{
     documents,
     metrics::{Metrics, Outcome},
 };
-use crate::{dead_letter, kafka::Cluster};
+use crate::{
+    backoff::Backoff,
+    dead_letter,
+    kafka::{Cluster, can_heal},
+};
 
 /// Sends what cannot be stored.
 pub type DeadLetters = FutureProducer;
 
 /// How long one insertion may take before it counts as failed.
 const INSERT_LIMIT: Duration = Duration::from_secs(30);
+/// How long a dead letter is sent again that Kafka's client refuses at once, as it does while the topic is made anew.
+const KEEP_LIMIT: Duration = Duration::from_secs(60);
 /// MongoDB's codes of a duplicate key.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 /// MongoDB's codes that a document itself is at fault for: BadValue, InvalidBSON, DocumentValidationFailure,
@@ -126,15 +132,23 @@ impl Archive {
     async fn keep(&self, record: &OwnedMessage, reason: &str) -> Result<(), StoreError> {
         let origin = dead_letter::origin(record);
         tracing::warn!("the record {origin} cannot be stored: {reason}");
-        let mut letter = FutureRecord::to(&self.dead_letter_topic).headers(dead_letter::headers(record, reason));
-        letter.key = record.key();
-        letter.payload = record.payload();
-        match self.dead_letters.send(letter, Timeout::Never).await {
-            Ok(_) => {}
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
-                tracing::error!("the dead letter of {origin} is too large for Kafka: not kept");
+        let (begun, mut backoff) = (Instant::now(), Backoff::new(Duration::from_millis(200), Duration::from_secs(5)));
+        loop {
+            let mut letter = FutureRecord::to(&self.dead_letter_topic).headers(dead_letter::headers(record, reason));
+            letter.key = record.key();
+            letter.payload = record.payload();
+            match self.dead_letters.send(letter, Timeout::Never).await {
+                Ok(_) => break,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
+                    tracing::error!("the dead letter of {origin} is too large for Kafka: not kept");
+                    break;
+                }
+                Err((source, _)) if can_heal(&source) && begun.elapsed() < KEEP_LIMIT => {
+                    tracing::warn!("the dead letter of {origin} is sent again: {source}");
+                    tokio::time::sleep(backoff.delay()).await;
+                }
+                Err((source, _)) => return Err(StoreError::NotKept { origin, source }),
             }
-            Err((source, _)) => return Err(StoreError::NotKept { origin, source }),
         }
         self.metrics.records(record.topic(), Outcome::DeadLettered, 1);
         Ok(())

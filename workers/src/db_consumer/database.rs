@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use mongodb::{
     Client, Database,
     bson::doc,
+    error::{Error, ErrorKind},
     options::{ClientOptions, ConnectionString},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,14 +23,18 @@ pub const IMAGES: &str = "images";
 pub const INFERENCES: &str = "inferences";
 
 const URI: &str = "TAILRACE_MONGODB_URI";
+/// MongoDB's codes that no time heals: Unauthorized, AuthenticationFailed, CommandNotFound, NotImplemented.
+/// Source: <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>.
+const FOR_EVER: [i32; 4] = [13, 18, 59, 238];
 /// How long the driver looks for a server before an operation fails.
 const SELECTION_LIMIT: Duration = Duration::from_secs(5);
 
-/// Opens the database that TAILRACE_MONGODB_URI leads to; connects when it is first used.
+/// Opens the database that TAILRACE_MONGODB_URI leads to; connects when it is first used. The hosts of a mongodb+srv:// are
+/// looked up for at most `patience`.
 ///
 /// # Errors
 /// When the variable is missing or no connection string. Its value, which may hold a password, is never shown.
-pub async fn open(name: &str) -> anyhow::Result<Database> {
+pub async fn open(name: &str, patience: Duration) -> anyhow::Result<Database> {
     let uri = std::env::var(URI).with_context(|| {
         format!("{URI} is not set: write the connection string, such as mongodb://host:27017, there")
     })?;
@@ -38,13 +43,40 @@ pub async fn open(name: &str) -> anyhow::Result<Database> {
             "{URI} is no connection string: write mongodb:// or mongodb+srv:// with a host, such as mongodb://host:27017"
         );
     };
-    let Ok(mut options) = ClientOptions::parse(connection).await else {
-        bail!("{URI} cannot be resolved: check its host name and options");
-    };
+    let mut options = resolve(&connection, patience).await?;
     options.app_name.get_or_insert_with(|| "tailrace-worker".to_owned());
     options.server_selection_timeout.get_or_insert(SELECTION_LIMIT);
     options.connect_timeout.get_or_insert(SELECTION_LIMIT);
     Ok(Client::with_options(options)?.database(name))
+}
+
+async fn resolve(connection: &ConnectionString, patience: Duration) -> anyhow::Result<ClientOptions> {
+    let (begun, mut backoff) = (Instant::now(), Backoff::new(Duration::from_millis(200), Duration::from_secs(5)));
+    loop {
+        let error = match ClientOptions::parse(connection.clone()).await {
+            Ok(options) => return Ok(options),
+            Err(error) => error,
+        };
+        let delay = backoff.delay();
+        if !matches!(*error.kind, ErrorKind::DnsResolve { .. }) || begun.elapsed() + delay >= patience {
+            bail!("{URI} cannot be resolved: check its host name and options");
+        }
+        tracing::warn!("{URI} cannot be resolved now; it is tried again");
+        tokio::time::sleep(delay).await;
+    }
+}
+
+/// Whether an operation that failed like this may succeed later without anybody's changing anything.
+#[must_use]
+pub fn can_heal(error: &Error) -> bool {
+    match &*error.kind {
+        ErrorKind::Authentication { .. }
+        | ErrorKind::InvalidArgument { .. }
+        | ErrorKind::InvalidTlsConfig { .. }
+        | ErrorKind::Bson(_) => false,
+        ErrorKind::Command(command) => !FOR_EVER.contains(&command.code),
+        _ => true,
+    }
 }
 
 /// Waits until the database answers, for at most `limit`; false when asked to stop meanwhile.

@@ -89,7 +89,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn archive(args: &Args, service: &Service, metrics: Metrics, progress: Progress) -> anyhow::Result<()> {
     let Service { runtime, readiness, ending, .. } = service;
     let (consuming, stop) = (&args.consuming, &ending.stop);
-    let database = runtime.block_on(database::open(&args.database))?;
+    let opened = runtime.block_on(stop.run_until_cancelled(database::open(&args.database, PATIENCE)));
+    let Some(database) = opened.transpose()? else { return Ok(()) };
     Probe::start(consuming, readiness.clone(), progress.clone(), stop.clone())?;
     let Some(dead_letters) = wait_for_both(args, runtime, &database, readiness, stop)? else { return Ok(()) };
     runtime.spawn(upkeep::run(database.clone(), args.retention, readiness.clone(), metrics.clone(), stop.clone()));

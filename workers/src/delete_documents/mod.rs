@@ -1,6 +1,6 @@
 //! Deletes the documents of one source, or of several whose names begin the same: what a LoadTest has written.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use mongodb::{
@@ -11,6 +11,7 @@ use serde::Serialize;
 use tailrace_crds::duration::Duration as UserDuration;
 
 use crate::{
+    backoff::Backoff,
     db_consumer::{
         database::{self, IMAGES, INFERENCES},
         expiry::{PAUSE, delete_batch},
@@ -55,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn delete(args: &Args) -> anyhow::Result<Deleted> {
-    let database = database::open(&args.database).await?;
+    let database = database::open(&args.database, args.timeout.get()).await?;
     let deadline = Instant::now() + args.timeout.get();
     let images = delete_from(&database, IMAGES, args, deadline).await?;
     let inferences = delete_from(&database, INFERENCES, args, deadline).await?;
@@ -65,9 +66,21 @@ async fn delete(args: &Args) -> anyhow::Result<Deleted> {
 async fn delete_from(database: &Database, name: &str, args: &Args, deadline: Instant) -> anyhow::Result<u64> {
     let collection: Collection<Document> = database.collection(name);
     let mut deleted = 0;
+    let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
         let batch =
             tokio::time::timeout_at(deadline.into(), delete_batch(&collection, filter(&args.source_prefix))).await;
+        if let Ok(Err(error)) = &batch
+            && database::can_heal(error)
+        {
+            let delay = backoff.delay();
+            if Instant::now() + delay < deadline {
+                tracing::warn!("documents of {name} are deleted again: {error}");
+                tokio::time::sleep(delay).await;
+                continue;
+            }
+        }
+        backoff.reset();
         let late = |deleted: u64| {
             format!("{deleted} documents of {name} were deleted within {}, and more are left", args.timeout)
         };

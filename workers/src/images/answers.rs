@@ -25,14 +25,17 @@ use tokio::task::block_in_place;
 
 use super::{Image, in_flight::InFlight};
 use crate::{
+    backoff::Backoff,
     classifying::Timing,
     dead_letter,
     ending::Ending,
-    kafka::{self, Cluster},
+    kafka::{self, Cluster, can_heal},
 };
 
 /// How long a full producer queue is given before the next attempt.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
+/// How long a record is sent again that Kafka's client refuses at once, as it does while a topic is made anew.
+const SEND_LIMIT: Duration = Duration::from_secs(60);
 /// How often at most the number of partitions is looked up because of a wish that exceeds it.
 const LOOK_UP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a look-up may take.
@@ -151,21 +154,28 @@ impl Answers {
         partition < self.partitions.load(Ordering::Relaxed)
     }
 
-    /// A full queue holds the thread up: it empties as Kafka acknowledges, or gives records up.
+    /// A full queue holds the thread up: it empties as Kafka acknowledges, or gives records up. What is refused at once and
+    /// may be taken later is sent again for a while.
     fn send(&self, mut record: BaseRecord<'_, [u8], [u8], Arc<Ticket>>) -> anyhow::Result<()> {
+        let (begun, mut backoff) = (Instant::now(), Backoff::new(Duration::from_millis(50), Duration::from_secs(2)));
         loop {
-            record = match self.producer.send(record) {
+            let pause;
+            (record, pause) = match self.producer.send(record) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => back,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => (back, QUEUE_FULL_PAUSE),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), letter)) => {
                     self.producer.context().too_large(&letter.delivery_opaque);
                     return Ok(());
+                }
+                Err((error, back)) if can_heal(&error) && begun.elapsed() < SEND_LIMIT => {
+                    tracing::warn!("a record for {} is sent again: {error}", back.topic);
+                    (back, backoff.delay())
                 }
                 Err((error, record)) => {
                     return Err(error).with_context(|| format!("cannot send to {}", record.topic));
                 }
             };
-            block_in_place(|| thread::sleep(QUEUE_FULL_PAUSE));
+            block_in_place(|| thread::sleep(pause));
         }
     }
 }

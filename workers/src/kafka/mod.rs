@@ -4,6 +4,7 @@
 //! one broker. `queued.min.messages` must stay as it is: 1 would cost half a second a record.
 
 mod consuming;
+mod healing;
 mod log_dirs;
 mod member;
 mod membership;
@@ -11,28 +12,22 @@ mod probe;
 mod progress;
 mod start;
 mod trouble;
+mod waiting;
+mod words;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use rdkafka::{
-    ClientConfig, ClientContext,
-    client::Client,
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-};
-use tokio_util::sync::CancellationToken;
+use rdkafka::{ClientConfig, ClientContext, client::Client, error::KafkaResult};
 
 use crate::backoff::Backoff;
 pub use consuming::{Consuming, StartFrom};
+pub use healing::{can_heal, code, code_can_heal};
 pub use member::Member;
 pub use membership::{Holder, Membership};
 pub use probe::{Probe, before_joining};
-pub use progress::{Committed, Progress, committed};
-
-/// How long one request for the list of topics may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+pub use progress::{Committed, Progress, committed, offsets};
+pub use waiting::{WaitError, look_for_topics, said, topics, wait_for_topics};
+pub use words::Words;
 
 /// Where Kafka is, and the names of the topics.
 #[derive(clap::Args, Clone, Debug)]
@@ -53,13 +48,14 @@ pub struct Cluster {
 
 impl Cluster {
     /// Settings of any client. A broker that is not there yet is tried again at least every second, and new partitions
-    /// are seen within ten.
+    /// are seen within ten. No client creates a topic by asking for it.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
             .set("client.id", "tailrace-worker")
+            .set("allow.auto.create.topics", "false")
             .set("socket.nagle.disable", "true")
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000")
@@ -85,7 +81,6 @@ impl Cluster {
         let mut config = self.client();
         config
             .set("group.id", group)
-            .set("allow.auto.create.topics", "false")
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.offset.store", "false")
             .set("enable.auto.commit", "true")
@@ -120,90 +115,6 @@ pub fn is_readable(compression: &str) -> bool {
     matches!(compression, "producer" | "uncompressed") || codecs().split(", ").any(|codec| codec == compression)
 }
 
-/// Kafka or its topics are not there.
-#[derive(Debug, thiserror::Error)]
-pub enum WaitError {
-    /// No broker answered in time.
-    #[error("Kafka does not answer within {waited:.0?}: {source}; check the bootstrap servers")]
-    NoBroker {
-        /// How long it was tried.
-        waited: Duration,
-        /// What the last attempt said.
-        source: KafkaError,
-    },
-    /// Kafka answers, but a topic is missing or has no leader.
-    #[error(
-        "Kafka has no topic {topic} with a leader for each partition after {waited:.0?}: run `tailrace-worker topics`"
-    )]
-    NoTopic {
-        /// The first topic that is missing.
-        topic: String,
-        /// How long it was tried.
-        waited: Duration,
-    },
-    /// The process was asked to stop meanwhile.
-    #[error("stopped while waiting for Kafka")]
-    Stopped,
-}
-
-/// All topics of the cluster that have a leader for each partition, with their number of partitions. Creates none.
-///
-/// # Errors
-/// Of the request, after `timeout`.
-pub fn topics<C: ClientContext>(client: &Client<C>, timeout: Duration) -> Result<BTreeMap<String, i32>, KafkaError> {
-    let metadata = client.fetch_metadata(None, timeout)?;
-    let has_leaders = |topic: &&rdkafka::metadata::MetadataTopic| {
-        !topic.partitions().is_empty() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
-    };
-    let partitions = metadata.topics().iter().filter(has_leaders);
-    partitions.map(|topic| Ok((topic.name().to_owned(), count(topic.partitions().len())?))).collect()
-}
-
-fn count(partitions: usize) -> Result<i32, KafkaError> {
-    i32::try_from(partitions).map_err(|_| KafkaError::MetadataFetch(RDKafkaErrorCode::BadMessage))
-}
-
-/// Waits until Kafka answers and has the topics, for at most `limit`; their number of partitions, among all topics.
-///
-/// # Errors
-/// [`WaitError`] says what is missing.
-pub fn wait_for_topics<C: ClientContext>(
-    client: &Client<C>,
-    wanted: &[&str],
-    limit: Duration,
-    stop: &CancellationToken,
-) -> Result<BTreeMap<String, i32>, WaitError> {
-    let begun = Instant::now();
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
-    let mut said = String::new();
-    while !stop.is_cancelled() {
-        let left = limit.saturating_sub(begun.elapsed());
-        let waited = if limit == Duration::MAX { begun.elapsed() } else { limit };
-        let error = match topics(client, left.min(REQUEST_TIMEOUT)) {
-            Ok(found) => match wanted.iter().find(|name| !found.contains_key(**name)) {
-                None => return Ok(found),
-                Some(topic) => WaitError::NoTopic { topic: (*topic).to_owned(), waited },
-            },
-            Err(source) => WaitError::NoBroker { waited, source },
-        };
-        let delay = backoff.delay();
-        if begun.elapsed() + delay >= limit {
-            return Err(error);
-        }
-        let waiting_for = match &error {
-            WaitError::NoTopic { topic, .. } => format!("the topic {topic}"),
-            WaitError::NoBroker { source, .. } => format!("Kafka: {source}"),
-            WaitError::Stopped => "nothing".to_owned(),
-        };
-        if said != waiting_for {
-            tracing::info!("waiting for {waiting_for}");
-            said = waiting_for;
-        }
-        std::thread::sleep(delay);
-    }
-    Err(WaitError::Stopped)
-}
-
 /// The end of a partition, asked for again and again: one that is a second old may not have its leader yet.
 ///
 /// # Errors
@@ -215,7 +126,7 @@ pub fn end<C: ClientContext>(client: &Client<C>, topic: &str, partition: i32, li
         let left = deadline.saturating_duration_since(Instant::now());
         match client.fetch_watermarks(topic, partition, left) {
             Ok((_, end)) => return Ok(end),
-            Err(error) if left.is_zero() => return Err(error),
+            Err(error) if left.is_zero() || !can_heal(&error) => return Err(error),
             Err(error) => tracing::warn!("the end of {topic}/{partition} is asked for again: {error}"),
         }
         std::thread::sleep(backoff.delay().min(left));

@@ -125,7 +125,7 @@ impl Progress {
     pub fn came<C: ConsumerContext>(&self, consumer: &BaseConsumer<C>, record: &OwnedMessage) {
         let (topic, partition, offset) = (record.topic(), record.partition(), record.offset());
         if !self.knows(topic, partition) {
-            let committed = committed(consumer, topic, &[partition]);
+            let committed = committed(consumer, topic, &[partition], REQUEST_LIMIT);
             self.begins(topic, &committed.unwrap_or_default());
         }
         let mut positions = self.lock();
@@ -229,10 +229,10 @@ impl Progress {
         for (topic, partitions) in by_topic {
             let unknown: Vec<i32> = partitions.iter().copied().filter(|number| !self.knows(&topic, *number)).collect();
             if !unknown.is_empty() {
-                self.begins(&topic, &committed(reader, &topic, &unknown)?);
+                self.begins(&topic, &committed(reader, &topic, &unknown, REQUEST_LIMIT)?);
             }
-            let begins = offsets(reader, &topic, &partitions, Offset::Beginning)?;
-            let ends = offsets(reader, &topic, &partitions, Offset::End)?;
+            let begins = offsets(reader, &topic, &partitions, Offset::Beginning, REQUEST_LIMIT)?;
+            let ends = offsets(reader, &topic, &partitions, Offset::End, REQUEST_LIMIT)?;
             let positions = self.lock();
             let lag = ends.into_iter().filter_map(|(partition, end)| {
                 let position = positions.get(&(topic.clone(), partition))?;
@@ -270,17 +270,18 @@ impl Progress {
 /// What the group of `consumer` has committed of these partitions.
 ///
 /// # Errors
-/// Of Kafka's client.
+/// Of Kafka's client, after `limit`.
 pub fn committed<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
     partitions: &[i32],
+    limit: Duration,
 ) -> KafkaResult<BTreeMap<i32, Committed>> {
     let mut wanted = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
         wanted.add_partition(topic, *partition);
     }
-    let found = consumer.committed_offsets(wanted, REQUEST_LIMIT)?;
+    let found = consumer.committed_offsets(wanted, limit)?;
     let elements = found.elements();
     let each = elements.iter().map(|element| {
         element.error()?;
@@ -297,19 +298,20 @@ pub fn committed<C: ConsumerContext>(
 /// Where these partitions begin or end: one request for each broker.
 ///
 /// # Errors
-/// Of Kafka's client.
+/// Of Kafka's client, after `limit`.
 pub fn offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
     partitions: &[i32],
     which: Offset,
+    limit: Duration,
 ) -> KafkaResult<BTreeMap<i32, i64>> {
     let mut wanted = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
         wanted.add_partition_offset(topic, *partition, which)?;
     }
     // A request for an offset by its time, where -2 and -1 are the beginning and the end.
-    let found = consumer.offsets_for_times(wanted, REQUEST_LIMIT)?;
+    let found = consumer.offsets_for_times(wanted, limit)?;
     let elements = found.elements();
     let each = elements.iter().map(|element| {
         element.error()?;

@@ -46,13 +46,13 @@ fn commit_ends(reader: &BaseConsumer, names: &[&str]) -> KafkaResult<bool> {
     let partitions: BTreeMap<&str, Vec<i32>> =
         names.iter().map(|name| (*name, (0..found.get(*name).copied().unwrap_or_default()).collect())).collect();
     for (name, numbers) in &partitions {
-        if committed(reader, name, numbers)?.values().any(|committed| committed.next.is_some()) {
+        if committed(reader, name, numbers, REQUEST_LIMIT)?.values().any(|committed| committed.next.is_some()) {
             return Ok(false);
         }
     }
     let mut places = TopicPartitionList::new();
     for (name, numbers) in &partitions {
-        for (partition, end) in offsets(reader, name, numbers, Offset::End)? {
+        for (partition, end) in offsets(reader, name, numbers, Offset::End, REQUEST_LIMIT)? {
             places.add_partition_offset(name, partition, Offset::Offset(end))?;
         }
     }

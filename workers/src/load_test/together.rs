@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use tailrace_crds::producer_report::Waiting;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +67,11 @@ impl Together {
 impl Coordination for Place<'_> {
     async fn claim(&self) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    /// The log says it.
+    async fn waits_for(&self, _waiting: Option<&Waiting>) -> bool {
+        true
     }
 
     /// The last one to be ready sets the start.

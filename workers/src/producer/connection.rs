@@ -2,27 +2,28 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use super::{accounts::Accounts, dataset::Picture};
+use crate::{
+    attempts::{Attempts, Obstacle},
+    kafka::{Cluster, WaitError, Words, can_heal, look_for_topics, offsets, said},
+};
 use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,
+    client::Client,
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
+    error::{KafkaError, KafkaResult},
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
     util::get_rdkafka_version,
 };
 use tailrace_wire::ImageEvent;
-use tokio_util::sync::CancellationToken;
 
-use super::{accounts::Accounts, dataset::Picture};
-use crate::kafka::{self, Cluster, WaitError, wait_for_topics};
-
-/// How long one request to a broker may take while the producer becomes ready.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The settings that a result is published with.
 const PUBLISHED_SETTINGS: [&str; 6] =
     ["acks", "enable.idempotence", "fetch.wait.max.ms", "linger.ms", "message.timeout.ms", "socket.nagle.disable"];
@@ -64,22 +65,57 @@ pub enum ConnectError {
     #[error(transparent)]
     Wait(#[from] WaitError),
     /// A request failed.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", said(source, words))]
     Kafka {
         /// What was tried.
         doing: String,
         /// Why it failed.
         source: KafkaError,
+        /// What Kafka's client has said of its connections.
+        words: Words,
     },
+    /// The process was asked to stop meanwhile.
+    #[error("stopped while connecting to Kafka")]
+    Stopped,
+}
+
+impl Obstacle for ConnectError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Wait(wait) => wait.reason(),
+            Self::Kafka { .. } => "NoAnswer",
+            Self::Stopped => "Stopped",
+        }
+    }
+
+    fn waiting_for(&self) -> String {
+        match self {
+            Self::Wait(wait) => wait.waiting_for(),
+            Self::Kafka { .. } | Self::Stopped => self.to_string(),
+        }
+    }
+
+    fn can_heal(&self) -> bool {
+        match self {
+            Self::Wait(wait) => wait.can_heal(),
+            Self::Kafka { source, words, .. } => can_heal(source) && words.can_heal(),
+            Self::Stopped => false,
+        }
+    }
 }
 
 /// Enters acknowledgements into the ledger.
 struct Deliveries {
     accounts: Accounts,
     failed: AtomicBool,
+    words: Words,
 }
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.words.hear(error, reason);
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
@@ -102,33 +138,37 @@ impl Deliveries {
 }
 
 impl Connection {
-    /// Waits for the topics for at most `limit`, connects to the leaders of all partitions of the images, and takes the
-    /// answers' partition `index` modulo partitions from its end on. Sends nothing.
+    /// Waits for the topics, connects to the leaders of all partitions of the images, and takes the answers' partition
+    /// `index` modulo partitions from its end on. Sends nothing.
     ///
     /// # Errors
-    /// What was not there in time, or the request that failed.
-    pub fn open(
-        route: Route,
-        accounts: Accounts,
-        limit: Duration,
-        stop: &CancellationToken,
-    ) -> Result<Self, ConnectError> {
+    /// What was not there in time, or what cannot heal.
+    pub fn open(route: Route, accounts: Accounts, attempts: &Attempts<'_>) -> Result<Self, ConnectError> {
         let Route { cluster, source, pipeline, index, send_timeout } = route;
         let mut config = cluster.producer();
         config.set("message.timeout.ms", send_timeout.as_millis().to_string());
         let settings = published(&[("producer", &config), ("consumer", &reply_settings(&cluster, &source))]);
-        let deliveries = Deliveries { accounts, failed: AtomicBool::new(false) };
-        let producer =
-            ThreadedProducer::from_config_and_context(&config, deliveries).map_err(while_doing("connecting"))?;
+        let words = Words::default();
+        let failed = |doing: &str| {
+            let (doing, words) = (doing.to_owned(), words.clone());
+            move |source| ConnectError::Kafka { doing: doing.clone(), source, words: words.clone() }
+        };
+        let deliveries = Deliveries { accounts, failed: AtomicBool::new(false), words: words.clone() };
+        let producer: ThreadedProducer<Deliveries> =
+            ThreadedProducer::from_config_and_context(&config, deliveries).map_err(failed("connecting"))?;
         let topics = [cluster.images_topic.as_str(), cluster.inferences_topic.as_str()];
-        let found = wait_for_topics(producer.client(), &topics, limit, stop)?;
-        let images_partitions = found[topics[0]];
-        for partition in 0..images_partitions {
-            let asked = kafka::end(producer.client(), topics[0], partition, REQUEST_TIMEOUT);
-            asked.map_err(while_doing("connecting to the leaders of the images' partitions"))?;
-        }
-        let reply_partition = own_partition(index, found[topics[1]]);
-        let replies = take_replies(&cluster, &source, reply_partition)?;
+        let begun = Instant::now();
+        let found = attempts.until_done(|limit| look_for_topics(producer.client(), &topics, (begun, limit), &words))?;
+        let found = found.ok_or(ConnectError::Stopped)?;
+        let (images_partitions, reply_partition) = (found[topics[0]], own_partition(index, found[topics[1]]));
+        let replies =
+            take_replies(&cluster, &source, reply_partition, attempts, &failed("taking the answers' partition"))?;
+        let mut unknown = 0..images_partitions;
+        let warm = attempts.until_done(|limit| {
+            let connected = connect_to_leaders(producer.client(), topics[0], &mut unknown, limit);
+            connected.map_err(failed("connecting to the leaders of the images' partitions"))
+        })?;
+        warm.ok_or(ConnectError::Stopped)?;
         Ok(Self {
             producer,
             images_partitions,
@@ -165,12 +205,10 @@ impl Connection {
     /// How many records the topic of the images has had in all its life, from all sources.
     ///
     /// # Errors
-    /// The request that failed.
-    pub fn topic_records(&self) -> Result<i64, ConnectError> {
-        (0..self.images_partitions)
-            .map(|partition| kafka::end(self.producer.client(), &self.images_topic, partition, REQUEST_TIMEOUT))
-            .sum::<Result<i64, _>>()
-            .map_err(while_doing("counting the images of all sources"))
+    /// The request that failed, after `limit`.
+    pub fn topic_records(&self, limit: Duration) -> KafkaResult<i64> {
+        let partitions: Vec<_> = (0..self.images_partitions).collect();
+        Ok(offsets(&self.replies, &self.images_topic, &partitions, Offset::End, limit)?.values().sum())
     }
 
     /// Whether an answer of this Pipeline counts.
@@ -193,8 +231,18 @@ fn own_partition(index: u32, partitions: i32) -> i32 {
     (index % partitions.max(1) as u32) as i32
 }
 
-fn while_doing(doing: &str) -> impl Fn(KafkaError) -> ConnectError {
-    move |source| ConnectError::Kafka { doing: doing.to_owned(), source }
+/// A request to each of them, which may take `limit`. What is left of `partitions` has not been asked.
+fn connect_to_leaders<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partitions: &mut Range<i32>,
+    limit: Duration,
+) -> KafkaResult<()> {
+    while partitions.start < partitions.end {
+        client.fetch_watermarks(topic, partitions.start, limit)?;
+        partitions.start += 1;
+    }
+    Ok(())
 }
 
 /// The group is named since the client wants a name; it is never joined, and nothing is committed.
@@ -208,14 +256,21 @@ fn reply_settings(cluster: &Cluster, source: &str) -> ClientConfig {
     config
 }
 
-fn take_replies(cluster: &Cluster, source: &str, partition: i32) -> Result<BaseConsumer, ConnectError> {
+fn take_replies(
+    cluster: &Cluster,
+    source: &str,
+    partition: i32,
+    attempts: &Attempts<'_>,
+    failed: &impl Fn(KafkaError) -> ConnectError,
+) -> Result<BaseConsumer, ConnectError> {
     let topic = &cluster.inferences_topic;
-    let failed = while_doing("taking the answers' partition");
-    let replies: BaseConsumer = reply_settings(cluster, source).create().map_err(&failed)?;
-    let end = kafka::end(replies.client(), topic, partition, REQUEST_TIMEOUT).map_err(&failed)?;
+    let replies: BaseConsumer = reply_settings(cluster, source).create().map_err(failed)?;
+    let end =
+        attempts.until_done(|limit| replies.client().fetch_watermarks(topic, partition, limit).map_err(failed))?;
+    let (_, end) = end.ok_or(ConnectError::Stopped)?;
     let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, partition, Offset::Offset(end)).map_err(&failed)?;
-    replies.assign(&assignment).map_err(&failed)?;
+    assignment.add_partition_offset(topic, partition, Offset::Offset(end)).map_err(failed)?;
+    replies.assign(&assignment).map_err(failed)?;
     tracing::info!("answers are taken from partition {partition} of {topic}, offset {end}");
     Ok(replies)
 }

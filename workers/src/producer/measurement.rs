@@ -36,8 +36,8 @@ pub struct Measurement {
     pub start_delay_micros: i64,
     /// How long the container was kept from running by its CPU limit; none if nobody says.
     pub throttled: Option<Duration>,
-    /// How many records the topic of the images got meanwhile, from all sources.
-    pub topic_records: i64,
+    /// How many records the topic of the images got meanwhile, from all sources; none if Kafka did not say.
+    pub topic_records: Option<i64>,
     /// How many records Kafka deleted meanwhile before the classifier or the archive had read them; none if nobody says.
     pub skipped_records: Option<u64>,
     /// How many answers of other Pipelines came to the images of this producer.
@@ -65,6 +65,8 @@ pub struct Summary<'a> {
     accuracy_percent: Option<String>,
     /// Answers of other Pipelines on the same topics, which are in no other number.
     foreign_answers: u64,
+    /// Records of the topic of the images, from all sources; none if Kafka did not say.
+    topic_records: Option<i64>,
     /// Records that Kafka deleted before the consumers had read them; none if nobody says.
     skipped_records: Option<u64>,
     /// Why the numbers do not mean what they say; none if they do.
@@ -107,7 +109,7 @@ impl Measurement {
             },
             intervals: encode_intervals(self.intervals())?,
             throttled_micros: self.throttled.map(micros),
-            topic_records: Some(self.topic_records.max(0)),
+            topic_records: self.topic_records,
             skipped_records: self.skipped_records.map(signed),
             foreign_answers: signed(self.foreign_answers),
             client_settings: self.client_settings.clone(),
@@ -122,7 +124,7 @@ impl Measurement {
             intervals: self.intervals(),
             measured: self.measured,
             throttled: self.throttled,
-            topic_records: u64::try_from(self.topic_records).ok(),
+            topic_records: self.topic_records.and_then(|records| u64::try_from(records).ok()),
             skipped_records: self.skipped_records,
             foreign_answers: self.foreign_answers,
             start_delays_micros: vec![self.start_delay_micros],
@@ -145,6 +147,7 @@ impl Measurement {
             achieved_per_second: display::rate(counts.received, self.measured),
             accuracy_percent: display::percent(*correct, *compared),
             foreign_answers: self.foreign_answers,
+            topic_records: self.topic_records,
             skipped_records: self.skipped_records,
             invalid: match self.validity() {
                 Validity::Valid => None,
@@ -247,7 +250,7 @@ mod tests {
             target: Some(Target::PerSecond(10)),
             start_delay_micros: 7,
             throttled: Some(Duration::ZERO),
-            topic_records: 12,
+            topic_records: Some(12),
             skipped_records: None,
             foreign_answers: 0,
             client_settings: BTreeMap::new(),

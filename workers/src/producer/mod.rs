@@ -3,7 +3,7 @@
 //! A run goes through these steps, each of them a file here:
 //! 1. [`arguments`] become a [`plan`].
 //! 2. The images are encoded ([`dataset`]) while Kafka is connected to ([`connection`]).
-//! 3. The classifier must have nothing left to do ([`idle`]).
+//! 3. The classifier must have nothing left to do ([`idle`]). Whatever keeps the producer until then is said ([`waiting`]).
 //! 4. The producer says that it is ready and learns the common start ([`coordination`]), which becomes the zero of a
 //!    monotonic [`clock`].
 //! 5. Threads of their own send and receive ([`load`], [`replies`]) and enter what happens into the [`accounts`].
@@ -25,6 +25,7 @@ mod replies;
 mod session;
 mod skipped;
 mod throttling;
+mod waiting;
 
 pub use arguments::{Args, Arrivals, LoadModel, LoadTestArgs, Member, TestArgs};
 pub use dataset::{DatasetArgs, DatasetSource};
@@ -62,10 +63,11 @@ async fn work_for<C: Delivery>(coordination: &C, args: &Args) -> anyhow::Result<
     };
     match measured {
         Ok(mut measurement) => {
-            if let Some(log) = measurement.raw_log.take() {
-                log.write(&mut std::io::stdout().lock())?;
-            }
-            coordination.deliver(&measurement).await
+            let log = measurement.raw_log.take();
+            let written = log.map_or(Ok(()), |log| log.write(&mut std::io::stdout().lock()));
+            // The numbers are there whether the log could be written or not.
+            coordination.deliver(&measurement).await?;
+            Ok(written?)
         }
         Err(failure) => {
             stop.cancel();

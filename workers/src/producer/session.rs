@@ -25,10 +25,20 @@ use super::{
     raw_log::RawLog,
     skipped::Skipped,
     throttling::throttled,
+    waiting::{PACE, Reasons},
+};
+use crate::{
+    attempts::{Attempts, Obstacle},
+    backoff::Backoff,
+    kafka::can_heal,
 };
 
 /// How often progress is reported.
 const PROGRESS: Duration = Duration::from_secs(2);
+/// How long Kafka may take, before the start and after the end, to say what only feeds a warning: the result waits for it.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
+/// How long one of these requests may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(3);
 
 /// Becomes ready, waits for the common start, and runs the load.
 pub async fn measure<C: Coordination>(
@@ -40,11 +50,11 @@ pub async fn measure<C: Coordination>(
     let plan = args.plan(member.index)?;
     coordination.claim().await?;
     let accounts = Accounts::new(plan.warmup, plan.duration, args.raw_log);
-    let (connection, dataset) = prepare(args, member, &plan, &accounts, stop).await?;
+    let (connection, dataset) = become_ready(args, member, &plan, &accounts, (coordination, stop)).await?;
     let connection = Arc::new(connection);
     let client_settings = connection.settings.clone();
-    let skipped = Skipped::new(args)?;
-    let (records_before, skipped_before) = (topic_records(&connection).await?, skipped.count().await);
+    let skipped = Skipped::new(args);
+    let (records_before, skipped_before) = tokio::join!(topic_records(&connection), look(skipped.count()));
     let start = coordination.common_start().await?;
     let throttled_before = throttled();
     let clock = Clock::starting_at(start)?;
@@ -60,8 +70,9 @@ pub async fn measure<C: Coordination>(
         }
     };
     let throttled = throttled().zip(throttled_before).map(|(after, before)| after.saturating_sub(before));
-    let topic_records = topic_records(&connection).await? - records_before;
-    let skipped_records = skipped.since(skipped_before).await;
+    let (records_after, skipped_after) = tokio::join!(topic_records(&connection), look(skipped.count()));
+    let topic_records = records_after.zip(records_before).map(|(after, before)| (after - before).max(0));
+    let skipped_records = Skipped::between(skipped_before, skipped_after);
     let (windows, records) = accounts.finish();
     if let Some(log) = &mut raw_log {
         log.add(&records)?;
@@ -118,9 +129,55 @@ async fn report_progress<C: Coordination>(
     }
 }
 
-async fn topic_records(connection: &Arc<Connection>) -> anyhow::Result<i64> {
-    let connection = connection.clone();
-    Ok(on_thread("topic-records", move || connection.topic_records()).await??)
+/// How many records the topic of the images has had, from all sources; none if Kafka does not say.
+async fn topic_records(connection: &Arc<Connection>) -> Option<i64> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    look(async {
+        loop {
+            let connection = connection.clone();
+            match on_thread("topic-records", move || connection.topic_records(REQUEST_LIMIT)).await {
+                Ok(Ok(count)) => return Some(count),
+                Ok(Err(error)) if can_heal(&error) => {
+                    tracing::info!("the images of all sources are counted again: {error}")
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!("how many images of other sources there are is not known: {error}");
+                    return None;
+                }
+                Err(error) => {
+                    tracing::warn!("{error:#}");
+                    return None;
+                }
+            }
+            tokio::time::sleep(backoff.delay()).await;
+        }
+    })
+    .await
+}
+
+/// What is only looked at, and is not known if that takes too long.
+async fn look<T>(looked: impl Future<Output = Option<T>>) -> Option<T> {
+    tokio::time::timeout(LOOK_LIMIT, looked).await.unwrap_or_else(|_| {
+        tracing::warn!("Kafka does not say within {LOOK_LIMIT:?} what else went through the topics: it is not known");
+        None
+    })
+}
+
+/// Says what keeps it from being ready, until it is.
+async fn become_ready<C: Coordination>(
+    args: &TestArgs,
+    member: &Member,
+    plan: &Plan,
+    accounts: &Accounts,
+    (coordination, stop): (&C, &CancellationToken),
+) -> anyhow::Result<(Connection, Dataset)> {
+    let (reasons, done) = (Reasons::new(), CancellationToken::new());
+    let prepared = async {
+        let prepared = prepare(args, member, plan, accounts, (&reasons, stop)).await;
+        done.cancel();
+        prepared
+    };
+    tokio::join!(prepared, reasons.say(coordination, PACE, &done)).0
 }
 
 /// Encodes the images and connects to Kafka at the same time, then sees the classifier idle.
@@ -129,13 +186,14 @@ async fn prepare(
     member: &Member,
     plan: &Plan,
     accounts: &Accounts,
-    stop: &CancellationToken,
+    (reasons, stop): (&Reasons, &CancellationToken),
 ) -> anyhow::Result<(Connection, Dataset)> {
     let deadline = Instant::now() + args.ready_timeout;
     let selection =
         Selection { seed: args.seed, index: member.index, producers: args.producers, wanted: plan.images() };
     let images = args.dataset.images()?;
-    let dataset = on_thread("dataset", move || Dataset::load(&images, selection));
+    // Images that cannot be sent end it, whatever else is waited for.
+    let dataset = async { Ok(on_thread("dataset", move || Dataset::load(&images, selection)).await??) };
     let route = Route {
         cluster: args.cluster.clone(),
         source: member.source.clone(),
@@ -143,15 +201,32 @@ async fn prepare(
         index: member.index,
         send_timeout: plan.drain,
     };
-    let (accounts, limit, stopping) = (accounts.clone(), args.ready_timeout, stop.clone());
-    let connection = on_thread("connection", move || Connection::open(route, accounts, limit, &stopping));
+    let accounts = accounts.clone();
+    let connect = attempts(reasons, deadline, stop, |attempts| Connection::open(route, accounts, attempts));
+    let connection = async { anyhow::Ok(on_thread("connection", connect).await??) };
     let (dataset, connection) = tokio::try_join!(dataset, connection)?;
-    let (dataset, connection) = (dataset?, connection?);
     if let Some(group) = args.inference_group.clone() {
-        let (cluster, stopping) = (args.cluster.clone(), stop.clone());
-        on_thread("idle", move || wait_until_idle(&cluster, &group, deadline, &stopping)).await??;
+        let cluster = args.cluster.clone();
+        let wait = attempts(reasons, deadline, stop, move |attempts| wait_until_idle(&cluster, &group, attempts));
+        on_thread("idle", wait).await??.context("stopped while waiting for the classifier")?;
     }
     Ok((connection, dataset))
+}
+
+/// `work` for a thread of its own, with attempts whose reasons are said.
+fn attempts<T>(
+    reasons: &Reasons,
+    deadline: Instant,
+    stop: &CancellationToken,
+    work: impl FnOnce(&Attempts<'_>) -> T + Send + 'static,
+) -> impl FnOnce() -> T + Send + 'static {
+    let (reasons, stop) = (reasons.clone(), stop.clone());
+    move || {
+        let tell = |obstacle: &dyn Obstacle| reasons.wait_for(obstacle);
+        let outcome = work(&Attempts::new(Some(deadline), &stop, &tell));
+        reasons.go_on();
+        outcome
+    }
 }
 
 /// Runs `work` on a thread of its own, which the end of the process does not wait for.

@@ -1,21 +1,28 @@
 //! Creates the topics that are missing and raises the partitions of the others.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, bail};
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication, TopicResult},
     client::DefaultClientContext,
-    error::RDKafkaErrorCode,
+    error::{KafkaError, RDKafkaErrorCode},
 };
 use serde::Serialize;
 use tailrace_crds::duration::Duration as UserDuration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    kafka::{self, Cluster},
+    attempts::{Attempts, Obstacle},
+    kafka::{self, Cluster, can_heal, code_can_heal},
     termination::TerminationMessage,
 };
+
+/// How long a change may take at least, however little time is left.
+const SHORTEST_REQUEST: Duration = Duration::from_secs(1);
 
 /// The command line of `topics`.
 #[derive(clap::Args, Debug)]
@@ -49,6 +56,33 @@ struct Topic {
     partitions: i32,
 }
 
+/// A change of the topics that Kafka did not make.
+#[derive(Debug, thiserror::Error)]
+enum Unchanged {
+    /// The request failed.
+    #[error("Kafka does not {action} topics: {source}")]
+    Failed { action: &'static str, source: KafkaError },
+    /// The answer was no.
+    #[error("Kafka refuses to {action} the topic {name}: {code}")]
+    Refused { action: &'static str, name: String, code: RDKafkaErrorCode },
+}
+
+impl Obstacle for Unchanged {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Failed { .. } => "NoAnswer",
+            Self::Refused { .. } => "Refused",
+        }
+    }
+
+    fn can_heal(&self) -> bool {
+        match self {
+            Self::Failed { source, .. } => can_heal(source),
+            Self::Refused { code, .. } => code_can_heal(*code),
+        }
+    }
+}
+
 /// Creates, raises, waits until each partition has a leader, and reports the topics.
 ///
 /// # Errors
@@ -58,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 fn ensure(args: &Args) -> anyhow::Result<Found> {
-    let cluster = &args.cluster;
+    let (cluster, deadline) = (&args.cluster, Instant::now() + args.timeout.get());
     let admin: AdminClient<DefaultClientContext> = cluster.client().create().context("cannot set up Kafka's client")?;
     let never = CancellationToken::new();
     let found = kafka::wait_for_topics(admin.inner(), &[], args.timeout.get(), &never)?;
@@ -69,10 +103,13 @@ fn ensure(args: &Args) -> anyhow::Result<Found> {
         (cluster.dead_letter_topic.as_str(), 1),
     ];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(create(&admin, &wanted, &found))?;
-    runtime.block_on(raise(&admin, &wanted, &found))?;
+    // A broker that is starting takes no changes yet.
+    let tell = |obstacle: &dyn Obstacle| tracing::warn!("{obstacle}; it is asked again");
+    let attempts = Attempts::new(Some(deadline), &never, &tell);
+    attempts.until_done(|limit| runtime.block_on(create(&admin, &wanted, &found, &options(limit))))?;
+    attempts.until_done(|limit| runtime.block_on(raise(&admin, &wanted, &found, &options(limit))))?;
 
-    let found = wait_for_partitions(&admin, &wanted, args.timeout.get())?;
+    let found = wait_for_partitions(&admin, &wanted, deadline)?;
     let topics = wanted.iter().filter_map(|(name, _)| found.get_key_value(*name));
     Ok(Found {
         topics: topics.map(|(name, partitions)| Topic { name: name.clone(), partitions: *partitions }).collect(),
@@ -82,7 +119,12 @@ fn ensure(args: &Args) -> anyhow::Result<Found> {
 type Admin = AdminClient<DefaultClientContext>;
 type Partitions = BTreeMap<String, i32>;
 
-async fn create(admin: &Admin, wanted: &[(&str, i32)], found: &Partitions) -> anyhow::Result<()> {
+async fn create(
+    admin: &Admin,
+    wanted: &[(&str, i32)],
+    found: &Partitions,
+    options: &AdminOptions,
+) -> Result<(), Unchanged> {
     let missing = wanted.iter().filter(|(name, _)| !found.contains_key(*name));
     // -1: the replication that the broker has as its default.
     let topics: Vec<_> =
@@ -91,49 +133,56 @@ async fn create(admin: &Admin, wanted: &[(&str, i32)], found: &Partitions) -> an
         return Ok(());
     }
     // Somebody else may have created it meanwhile.
-    let results = admin.create_topics(&topics, &options()).await.context("cannot create topics")?;
-    refused(results, RDKafkaErrorCode::TopicAlreadyExists, "create")
+    let action = "create";
+    let results = admin.create_topics(&topics, options).await.map_err(|source| Unchanged::Failed { action, source })?;
+    refused(results, RDKafkaErrorCode::TopicAlreadyExists, action)
 }
 
-async fn raise(admin: &Admin, wanted: &[(&str, i32)], found: &Partitions) -> anyhow::Result<()> {
+async fn raise(
+    admin: &Admin,
+    wanted: &[(&str, i32)],
+    found: &Partitions,
+    options: &AdminOptions,
+) -> Result<(), Unchanged> {
     let too_few = wanted.iter().filter(|(name, partitions)| found.get(*name).is_some_and(|now| now < partitions));
     let topics: Vec<_> =
         too_few.map(|(name, partitions)| NewPartitions::new(name, partitions.unsigned_abs() as usize)).collect();
     if topics.is_empty() {
         return Ok(());
     }
-    let results = admin.create_partitions(&topics, &options()).await.context("cannot raise partitions")?;
-    refused(results, RDKafkaErrorCode::InvalidPartitions, "raise the partitions of")
+    let action = "raise the partitions of";
+    let results = admin.create_partitions(&topics, options).await;
+    let results = results.map_err(|source| Unchanged::Failed { action, source })?;
+    refused(results, RDKafkaErrorCode::InvalidPartitions, action)
 }
 
-fn options() -> AdminOptions {
-    let timeout = Some(Duration::from_secs(30));
+fn options(limit: Duration) -> AdminOptions {
+    let timeout = Some(limit.max(SHORTEST_REQUEST));
     AdminOptions::new().request_timeout(timeout).operation_timeout(timeout)
 }
 
 /// `harmless` is the answer when somebody else did the same at the same time; the wait afterwards sees the truth.
-fn refused(results: Vec<TopicResult>, harmless: RDKafkaErrorCode, action: &str) -> anyhow::Result<()> {
+fn refused(results: Vec<TopicResult>, harmless: RDKafkaErrorCode, action: &'static str) -> Result<(), Unchanged> {
     for result in results {
         match result {
             Ok(name) => tracing::info!("{action} {name}: done"),
             Err((name, code)) if code == harmless => tracing::info!("{action} {name}: {code}"),
-            Err((name, code)) => bail!("Kafka refuses to {action} the topic {name}: {code}"),
+            Err((name, code)) => return Err(Unchanged::Refused { action, name, code }),
         }
     }
     Ok(())
 }
 
-fn wait_for_partitions(admin: &Admin, wanted: &[(&str, i32)], limit: Duration) -> anyhow::Result<Partitions> {
-    let begun = std::time::Instant::now();
+fn wait_for_partitions(admin: &Admin, wanted: &[(&str, i32)], deadline: Instant) -> anyhow::Result<Partitions> {
     let names: Vec<_> = wanted.iter().map(|(name, _)| *name).collect();
     loop {
-        let left = limit.saturating_sub(begun.elapsed());
+        let left = deadline.saturating_duration_since(Instant::now());
         let found = kafka::wait_for_topics(admin.inner(), &names, left, &CancellationToken::new())?;
         let Some((name, partitions)) = wanted.iter().find(|(name, least)| found.get(*name) < Some(least)) else {
             return Ok(found);
         };
-        if begun.elapsed() > limit {
-            bail!("the topic {name} still has fewer than {partitions} partitions after {limit:?}");
+        if left.is_zero() {
+            bail!("the topic {name} still has fewer than {partitions} partitions");
         }
         std::thread::sleep(Duration::from_millis(100));
     }

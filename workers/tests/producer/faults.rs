@@ -40,9 +40,14 @@ impl Scene {
 
     /// Runs a producer, and `trouble` as soon as images flow.
     fn run(&self, trouble: impl FnOnce(&Self) + Send) -> Measured {
+        self.run_until(50, FLAGS, trouble)
+    }
+
+    /// The same with these flags, and `trouble` after so many images.
+    fn run_until(&self, images: usize, flags: &str, trouble: impl FnOnce(&Self) + Send) -> Measured {
         thread::scope(|scope| {
-            let measured = scope.spawn(|| Measured::run(&self.pipeline, FLAGS));
-            eventually("images", Duration::from_secs(30), || (self.echo.seen().len() >= 50).then_some(()));
+            let measured = scope.spawn(|| Measured::run(&self.pipeline, flags));
+            eventually("images", Duration::from_secs(60), || (self.echo.seen().len() >= images).then_some(()));
             trouble(self);
             measured.join().unwrap()
         })
@@ -124,4 +129,22 @@ fn losses_duplicates_and_answers_out_of_order_are_told_apart_while_connections_b
     assert_eq!(measured.count("duplicates"), IMAGES / 10);
     assert!(measured.latency("p90").unwrap() >= 400.0, "rank 270 of 300 is the last that was answered");
     assert_eq!(measured.latency("p95"), None);
+}
+
+#[test]
+fn a_broker_that_is_away_when_the_run_ends_takes_away_nothing_that_was_measured() {
+    let scene = Scene::new("end", ANSWERED);
+    let begun = Instant::now();
+    let groups = "--group-to-watch end-inference --archive-group-to-watch end-archive";
+    // Nothing is behind: no image was sent before.
+    let flags = format!("{FLAGS} --drain-timeout 2s {groups}");
+    let measured = scene.run_until(250, &flags, |scene| scene.road.close());
+    let count = |name| measured.count(name);
+    assert_eq!(count("scheduled"), IMAGES);
+    assert_eq!(count("received") + count("lost") + count("sendErrors"), IMAGES);
+    assert!(count("received") >= 200 && count("received") < IMAGES, "{}", count("received"));
+    assert!(measured.latency("p50").is_some_and(|p50| p50 >= 20.0));
+    assert_eq!(measured.topic_records(), None, "nobody said how many images the topic got");
+    // The operator waits for a report for a minute.
+    assert!(begun.elapsed() < Duration::from_secs(55), "{:?}", begun.elapsed());
 }

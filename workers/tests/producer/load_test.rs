@@ -17,16 +17,28 @@ use crate::{
 
 const ANSWERED: Behaviour =
     Behaviour { delay: |_| Duration::from_millis(20), stall: None, replies: |_| vec![Reply::Right] };
-const LOAD_TEST: &str = "
+pub const LOAD_TEST: &str = "
     apiVersion: tailrace.dev/v1alpha1
     kind: LoadTest
     metadata: {name: sweep}
     spec: {pipelineRef: {name: cifar}, producers: 1, load: {open: {ratePerProducer: 20}}}";
-const REPORT: &str = "
+pub const REPORT: &str = "
     apiVersion: tailrace.dev/v1alpha1
     kind: ProducerReport
     metadata: {name: sweep-producer-0}
     spec: {loadTest: sweep, index: 0}";
+
+/// What the operator tells the producer of that LoadTest.
+pub fn environment(road: &Road, namespace: &Namespace) -> [(&'static str, String); 6] {
+    [
+        ("KUBECONFIG", road.kubeconfig().display().to_string()),
+        ("TAILRACE_NAMESPACE", namespace.name.clone()),
+        ("TAILRACE_LOAD_TEST", "sweep".to_owned()),
+        ("TAILRACE_PRODUCER_REPORT", "sweep-producer-0".to_owned()),
+        ("TAILRACE_POD_UID", "pod-1".to_owned()),
+        ("TAILRACE_NODE", "worker-1".to_owned()),
+    ]
+}
 
 /// A LoadTest with one report, a stand-in for the classifier, and the producer, which is on its way to be ready.
 struct Scene {
@@ -50,16 +62,8 @@ impl Scene {
         let road = Road::to_api_server().await;
         let (pipeline, dataset) = (Pipeline::new(topics, 1), dataset());
         let echo = Echo::start(&pipeline, ANSWERED);
-        let environment = [
-            ("KUBECONFIG", road.kubeconfig().display().to_string()),
-            ("TAILRACE_NAMESPACE", namespace.name.clone()),
-            ("TAILRACE_LOAD_TEST", "sweep".to_owned()),
-            ("TAILRACE_PRODUCER_REPORT", "sweep-producer-0".to_owned()),
-            ("TAILRACE_POD_UID", "pod-1".to_owned()),
-            ("TAILRACE_NODE", "worker-1".to_owned()),
-        ];
         let flags = "--rate 20 --warmup 1s --duration 2s";
-        let producer = Worker::start(&command_line(&pipeline, dataset.path(), flags), &environment);
+        let producer = Worker::start(&command_line(&pipeline, dataset.path(), flags), &environment(&road, &namespace));
         Self { namespace, road, echo, producer, _dataset: dataset, _pipeline: pipeline }
     }
 
@@ -87,11 +91,14 @@ async fn it_claims_its_report_waits_for_the_start_and_delivers_the_result_once()
     let mut scene = Scene::new("load-test").await;
     let ready = scene.report("ready", |report| report.ready_at.is_some()).await;
     assert_eq!((ready.pod_uid.as_deref(), ready.node.as_deref()), (Some("pod-1"), Some("worker-1")));
+    assert_eq!(ready.waiting.unwrap().reason, "CommonStart");
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(scene.echo.seen().is_empty(), "nothing is sent before the start");
 
     scene.start().await;
-    let progress = scene.report("under way", |report| report.progress.is_some()).await.progress.unwrap();
+    let under_way = scene.report("under way", |report| report.progress.is_some()).await;
+    assert_eq!(under_way.waiting, None);
+    let progress = under_way.progress.unwrap();
     assert!(progress.messages.scheduled > 0 && progress.messages.scheduled <= 60, "{progress:?}");
     assert!(LatencyHistogram::decode(&progress.recent_latency).unwrap().count() > 0 && progress.recent_millis > 0);
     let result = scene.report("finished", |report| report.result.is_some()).await.result.unwrap();

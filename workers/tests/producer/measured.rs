@@ -51,6 +51,13 @@ impl Measured {
         self.0["accuracyPercent"].as_str().map(|percent| percent.parse().unwrap())
     }
 
+    /// How many records the topic of the images got, from all sources; none if Kafka did not say.
+    pub fn topic_records(&self) -> Option<u64> {
+        let records = &self.0["topicRecords"];
+        assert!(records.is_null() || records.is_u64(), "{records}");
+        records.as_u64()
+    }
+
     /// Why the numbers do not mean what they say.
     pub fn invalid(&self) -> Option<&str> {
         self.0["invalid"].as_str()

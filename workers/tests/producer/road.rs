@@ -18,6 +18,8 @@ pub struct Road {
 struct State {
     travellers: Vec<TcpStream>,
     blocked_until: Option<Instant>,
+    /// Nobody is let through any more.
+    closed: bool,
 }
 
 impl Road {
@@ -33,6 +35,9 @@ impl Road {
                 };
                 client.set_nodelay(true).unwrap();
                 server.set_nodelay(true).unwrap();
+                if shared.lock().unwrap().closed {
+                    continue;
+                }
                 let streams = [&client, &server].map(|stream| stream.try_clone().unwrap());
                 shared.lock().unwrap().travellers.extend(streams);
                 let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
@@ -50,6 +55,12 @@ impl Road {
             // It may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+
+    /// Breaks all connections, and lets no new ones through.
+    pub fn close(&self) {
+        self.state.lock().unwrap().closed = true;
+        self.cut();
     }
 
     /// Lets nothing through in either direction for so long, and loses nothing.

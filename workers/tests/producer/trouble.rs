@@ -40,7 +40,8 @@ fn it_is_not_ready_before_the_classifier_has_caught_up() {
     (0..3).for_each(|id| drop(pipeline.send_image(id, &sample(0), "image/png", None)));
     pipeline.flush();
     let output = fails(&pipeline, "--rate 1 --ready-timeout 2s --group-to-watch behind-inference");
-    assert!(output.contains("behind-inference is still 3 images behind on behind-images"), "{output}");
+    assert!(output.contains("behind-inference is still 3 images behind on behind-images (partition "), "{output}");
+    assert!(output.contains(": offset 0 of "), "{output}");
 
     let mut classifier = pipeline.start_classifier();
     classifier.wait_until_ready();

@@ -57,3 +57,17 @@ fn a_database_without_a_ttl_index_is_kept_small_in_batches_and_its_size_is_said(
     assert!(used > 0, "{used}");
     assert!(archive.process.log().contains("1100 documents of images were kept for long enough"));
 }
+
+#[test]
+fn documents_are_deleted_although_the_database_comes_late() {
+    let mut database = Database::start();
+    database.insert_old("images", 20, Duration::from_secs(60));
+    database.stop();
+    let arguments = ["delete-documents", "--source-prefix=old/0000", "--timeout=2m"].map(str::to_owned);
+    // The driver gives an operation up long before the database is there.
+    let uri = format!("{}?serverSelectionTimeoutMS=500", database.uri());
+    let mut deletion = Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", uri)]);
+    eventually("it is tried again", SOON, || deletion.process.log().contains("are deleted again").then_some(()));
+    database.resume();
+    assert_eq!(deletion.process.wait(SOON).code(), Some(0), "{}", deletion.process.log());
+}

@@ -57,7 +57,8 @@ fn what_retention_deletes_ahead_of_a_consumer_is_counted_once_and_outlives_it() 
         .create()
         .unwrap();
     let reader: rdkafka::consumer::BaseConsumer = reader;
-    let committed = tailrace_worker::kafka::committed(&reader, &pipeline.images(), &[0]).unwrap();
+    let limit = Duration::from_secs(10);
+    let committed = tailrace_worker::kafka::committed(&reader, &pipeline.images(), &[0], limit).unwrap();
     assert_eq!((committed[&0].next, committed[&0].skipped), (Some(60), 40));
 
     // What is deleted behind it is none of its business.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::TcpStream,
     path::Path,
     process::Command,
     sync::{Arc, Mutex, Weak},
@@ -48,6 +49,11 @@ impl Broker {
     /// The same, of one that knows only the classic protocol of groups.
     pub fn classic() -> Arc<Self> {
         Self::only(&CLASSIC, CLASSIC_GROUPS)
+    }
+
+    /// A broker of one test.
+    pub fn own() -> Self {
+        Self::start(GROUPS)
     }
 
     fn only(place: &Mutex<Weak<Self>>, groups: &str) -> Arc<Self> {
@@ -113,6 +119,11 @@ inter.broker.listener.name=PLAINTEXT
             assert!(process.is_running(), "{}", process.log());
             client.fetch_metadata(None, Duration::from_millis(200)).ok()
         });
+    }
+
+    /// Whether nobody listens.
+    pub fn is_away(&self) -> bool {
+        TcpStream::connect(("127.0.0.1", self.port)).is_err()
     }
 
     pub fn address(&self) -> String {

@@ -6,7 +6,7 @@ use tailrace_crds::{
     LoadTest,
     conditions::types,
     load_test::{Messages, PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, Phase},
-    producer_report::{ProducerProgress, ProducerReportStatus},
+    producer_report::{ProducerProgress, ProducerReportStatus, Waiting},
 };
 use tailrace_measure::histogram::LatencyHistogram;
 
@@ -285,6 +285,27 @@ fn after_ready_timeout_it_fails_with_what_the_pod_waits_for() {
     let expected =
         "1 of 2 producers are ready; producer 1 waits: pod test-producer-1-x: Unschedulable: 0/1 nodes are available";
     assert!(message.starts_with(expected), "{message}");
+}
+
+#[test]
+fn what_a_producer_says_is_repeated_unless_its_pod_says_what_is_wrong() {
+    let (seen, _) = accepted();
+    let mut seen = seen.with_ready(0);
+    seen.report_mut(1).status = Some(ProducerReportStatus {
+        waiting: Some(Waiting { reason: "NoTopic".to_owned(), message: "Kafka has no topic iot_images".to_owned() }),
+        ..ProducerReportStatus::default()
+    });
+    let said = "1 of 2 producers are ready; producer 1 waits: Kafka has no topic iot_images";
+    assert_eq!(decide(&seen).status.message.as_deref(), Some(said));
+    let (reason, message) = finished(&decide(&seen.clone().later(30.0)));
+    assert_eq!(reason, reasons::READY_TIMEOUT);
+    assert_eq!(message, format!("{said}; gave up after readyTimeout (30s)"));
+
+    let of_pod = json!({ "phase": "Pending", "conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available",
+    }] });
+    let message = decide(&seen.with_pod(1, of_pod)).status.message.unwrap();
+    assert!(message.ends_with("producer 1 waits: pod test-producer-1-x: Unschedulable: 0/1 nodes are available"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use tailrace_crds::producer_report::Waiting;
 use tailrace_measure::{accounting::Counts, summary::summarize};
 
 use super::{super::measurement::Measurement, Coordination, Delivery, Progress};
@@ -10,6 +11,11 @@ pub struct Alone;
 impl Coordination for Alone {
     async fn claim(&self) -> anyhow::Result<()> {
         Ok(())
+    }
+
+    /// The log says it.
+    async fn waits_for(&self, _waiting: Option<&Waiting>) -> bool {
+        true
     }
 
     async fn common_start(&self) -> anyhow::Result<Timestamp> {

@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 use tailrace_crds::{
     LoadTest, ProducerReport,
-    producer_report::{ProducerProgress, ProducerReportStatus},
+    producer_report::{ProducerProgress, ProducerReportStatus, Waiting},
 };
 
 use super::{
@@ -119,6 +119,7 @@ impl Kubernetes {
         ProducerReportStatus { pod_uid: Some(self.pod_uid.clone()), ..ProducerReportStatus::default() }
     }
 
+    /// All that is written replaces what was waited for before.
     async fn write(
         &self,
         what: &'static str,
@@ -145,7 +146,12 @@ impl Kubernetes {
     }
 
     async fn attempt(&self, status: &ProducerReportStatus) -> Result<(), Failed> {
-        let patch = Patch::Merge(json!({ "status": status }));
+        let mut patch = json!({ "status": status });
+        if status.waiting.is_none() {
+            // Left out, it would stay as it is.
+            patch["status"]["waiting"] = serde_json::Value::Null;
+        }
+        let patch = Patch::Merge(patch);
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let written = self.reports.patch_status(&self.report, &parameters, &patch);
         match tokio::time::timeout(WRITE_TIMEOUT, written).await {
@@ -195,8 +201,25 @@ impl Coordination for Kubernetes {
         Ok(self.write("its pod", &status, CLAIM_PATIENCE).await?)
     }
 
+    /// One attempt: what is waited for longer is said again.
+    async fn waits_for(&self, waiting: Option<&Waiting>) -> bool {
+        let status = ProducerReportStatus { waiting: waiting.cloned(), ..self.status() };
+        match self.attempt(&status).await {
+            Ok(()) => true,
+            Err(Failed::ForNow(message) | Failed::ForEver(message)) => {
+                tracing::warn!("what it waits for could not be written: {message}");
+                false
+            }
+        }
+    }
+
     async fn common_start(&self) -> anyhow::Result<Timestamp> {
-        let status = ProducerReportStatus { ready_at: Some(MicroTime(Timestamp::now())), ..self.status() };
+        let waiting = Waiting {
+            reason: "CommonStart".to_owned(),
+            message: "the common start, which is set when all producers of the LoadTest are ready".to_owned(),
+        };
+        let ready_at = Some(MicroTime(Timestamp::now()));
+        let status = ProducerReportStatus { ready_at, waiting: Some(waiting), ..self.status() };
         self.write("that it is ready", &status, CLAIM_PATIENCE).await?;
         tracing::info!("ready; waiting for the common start");
         let started = tokio::time::timeout(self.start_timeout, self.watch_for_start()).await;

@@ -6,6 +6,7 @@ mod kubernetes;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tailrace_crds::producer_report::Waiting;
 use tailrace_measure::{accounting::Counts, histogram::LatencyHistogram};
 
 pub use alone::Alone;
@@ -28,6 +29,8 @@ pub struct Progress {
 pub trait Coordination {
     /// Makes sure that no other process reports in this one's place.
     async fn claim(&self) -> anyhow::Result<()>;
+    /// Says what keeps the producer from being ready, or that nothing does any more; whether that was heard.
+    async fn waits_for(&self, waiting: Option<&Waiting>) -> bool;
     /// Says that the producer is ready and returns the common start once it is known.
     async fn common_start(&self) -> anyhow::Result<Timestamp>;
     /// Says how far the run has got. It may get lost.
