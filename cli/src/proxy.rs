@@ -70,6 +70,9 @@ fn is_here(server: &http::Uri) -> bool {
 }
 
 fn is_left_out(server: &http::Uri, without: &str) -> bool {
+    if leaves_out_all(without) {
+        return true;
+    }
     let port = server.port_u16().unwrap_or(if server.scheme_str() == Some("http") { 80 } else { 443 });
     let entries: Vec<&str> = without.split(',').map(str::trim).filter(|entry| !entry.is_empty()).collect();
     // An entry with a port is for that port alone.
@@ -84,9 +87,16 @@ fn is_left_out(server: &http::Uri, without: &str) -> bool {
     matcher.intercept(server).is_none()
 }
 
+fn leaves_out_all(without: &str) -> bool {
+    without.split(',').any(|entry| entry.trim() == "*")
+}
+
 /// A value of `NO_PROXY` without the entries that the client of the cluster cannot read, at which it would give up; they
-/// leave out no server that it knows.
+/// leave out no server that it knows. An asterisk among others, which it cannot read either, leaves out every server.
 pub fn readable(without: &str) -> String {
+    if leaves_out_all(without) {
+        return "*".to_owned();
+    }
     let is_network = |entry: &str| entry.split_once('/').is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok());
     let is_host = |entry: &str| entry.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some());
     let is_readable = |entry: &&str| entry.parse::<IpAddr>().is_ok() || is_network(entry) || is_host(entry);
@@ -149,8 +159,17 @@ mod tests {
     #[test]
     fn entries_that_nobody_can_read_are_left_out() {
         assert_eq!(readable("localhost,,.svc, ::1 ,10.0.0.0/8,/var/run,a b,"), "localhost,.svc,::1,10.0.0.0/8");
-        let readable_already = "*,.example.com,a:443,10.1.2.3";
-        assert_eq!(readable(readable_already), readable_already);
+        for readable_already in [".example.com,*.example.com,a:443,10.1.2.3", "*"] {
+            assert_eq!(readable(readable_already), readable_already);
+        }
+    }
+
+    #[test]
+    fn an_asterisk_among_others_leaves_out_every_server() {
+        for without in ["a,*", " * ,.example.com", "*,"] {
+            assert_eq!(readable(without), "*");
+            assert_eq!(proxy("https://10.1.2.3:6443", "http://proxy:3128", without), None, "{without}");
+        }
     }
 
     #[test]

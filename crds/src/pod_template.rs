@@ -13,14 +13,15 @@ use crate::rules;
 /// Beginnings of the labels and annotations that the operator itself puts on pods.
 pub const RESERVED_PREFIXES: [&str; 2] = ["tailrace.dev/", "app.kubernetes.io/"];
 
-/// What pods have beyond what the operator gives them.
+/// Describes the pods of a component, in addition to what the operator sets.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[x_kube(validation = Rule::new("!has(self.serviceAccountName) || !has(self.serviceAccountAnnotations)")
     .message("serviceAccountAnnotations are those of an account that the operator makes: annotate the account that serviceAccountName names, or leave serviceAccountName out"))]
 #[schemars(transform = without_inner_descriptions)]
 #[serde(rename_all = "camelCase")]
 pub struct PodTemplate {
-    /// Labels of the pods. Those that begin with `tailrace.dev/` or `app.kubernetes.io/` are the operator's.
+    /// Labels of the pods, at most 32. Labels that begin with `tailrace.dev/` or `app.kubernetes.io/` are reserved for the
+    /// operator.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(
@@ -29,8 +30,8 @@ pub struct PodTemplate {
         validation = rules::values_of_labels()
     )]
     pub labels: BTreeMap<String, String>,
-    /// Annotations of the pods, such as `sidecar.istio.io/inject: "false"`. Those that begin with `tailrace.dev/` or
-    /// `app.kubernetes.io/` are the operator's.
+    /// Annotations of the pods, at most 32, such as `sidecar.istio.io/inject: "false"`. Annotations that begin with
+    /// `tailrace.dev/` or `app.kubernetes.io/` are reserved for the operator.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(
@@ -38,17 +39,18 @@ pub struct PodTemplate {
         validation = rules::keys_of_labels("an annotation")
     )]
     pub annotations: BTreeMap<String, String>,
-    /// CPU and memory of the container. What is written here takes the place of all of the defaults, which the field
-    /// podTemplate itself names, but there always is a memory limit: that of the memory request, if there is one, or else
-    /// that of the defaults.
+    /// Requests and limits of the container. They replace all the defaults that the description of podTemplate lists, except
+    /// that there is always a memory limit: by default it equals the memory request if there is one, or else the default
+    /// limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// Secrets of this namespace with the credentials of image registries. With these, those of the service account are not
-    /// used.
+    /// Secrets in this namespace with credentials for image registries, at most 10. If it is set, the pull secrets of the
+    /// service account are not used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub image_pull_secrets: Vec<ImagePullSecret>,
-    /// Labels of the nodes on which the pods may run.
+    /// Labels of the nodes on which the pods can run, at most 50.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 50))]
     #[x_kube(
@@ -56,37 +58,39 @@ pub struct PodTemplate {
         validation = rules::values_of_labels()
     )]
     pub node_selector: BTreeMap<String, String>,
-    /// Taints that the pods tolerate.
+    /// Tolerations of the pods, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub tolerations: Vec<Toleration>,
-    /// Nodes and pods that are sought or avoided; `kubectl explain pod.spec.affinity` describes it. What the operator itself
-    /// prefers is added: producers keep away from nodes with pods of their Pipeline.
+    /// Scheduling constraints of the pods; `kubectl explain pod.spec.affinity` describes them. The operator adds a preferred
+    /// anti-affinity between producers and the pods of their Pipeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
-    /// How the pods are spread over nodes or zones. Without a label selector, the pods of the same part are counted or, for
-    /// producers, those of the same LoadTest.
+    /// How the pods are spread over nodes or zones, at most 10 constraints. Without a label selector, a constraint counts the
+    /// pods of the same component or, for producers, of the same LoadTest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["topologyKey".into(), "whenUnsatisfiable".into()]))]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
-    /// A PriorityClass of the cluster.
+    /// The name of a PriorityClass. Defaults to the default PriorityClass of the cluster, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name_of("PriorityClass"))]
     pub priority_class_name: Option<String>,
-    /// A RuntimeClass of the cluster.
+    /// The name of a RuntimeClass. Defaults to the default runtime of the nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name_of("RuntimeClass"))]
     pub runtime_class_name: Option<String>,
-    /// A service account of this namespace that exists already; the Role by which workers and producers report is bound to
-    /// it. Without it they have accounts that are made for them, and other pods have that of the namespace, `default`.
+    /// The name of an existing ServiceAccount in this namespace; the operator binds to it the Role with which workers and
+    /// producers report. By default workers and producers use ServiceAccounts that the operator creates, and other pods use
+    /// the ServiceAccount `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name_of("ServiceAccount"))]
     pub service_account_name: Option<String>,
-    /// Annotations of a service account that is made for these pods, such as those by which a cloud gives them a role. It
-    /// has the image pull secrets of the namespace's account, `default`.
+    /// Annotations, at most 32, of a ServiceAccount that the operator creates for these pods, such as those by which a cloud
+    /// provider assigns them a role. It has the image pull secrets of the ServiceAccount `default`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     #[x_kube(
@@ -96,7 +100,7 @@ pub struct PodTemplate {
     pub service_account_annotations: BTreeMap<String, String>,
 }
 
-/// A Secret of the same namespace with the credentials of an image registry.
+/// A Secret in the same namespace with credentials for an image registry.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ImagePullSecret {

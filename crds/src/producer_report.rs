@@ -32,7 +32,7 @@ pub struct ProducerReportSpec {
     pub index: i32,
 }
 
-/// What the producer has reported. The first pod that writes its UID owns the report; the API server refuses any other.
+/// The report of a producer. The first pod that writes its UID owns the report; the API server refuses any other.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[x_kube(
     validation = Rule::new("!has(oldSelf.podUid) || (has(self.podUid) && self.podUid == oldSelf.podUid)")
@@ -53,16 +53,16 @@ pub struct ProducerReportStatus {
     /// When the producer was ready: images encoded, partition assigned, connection warm.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<MicroTime>,
-    /// What the producer waits for before it sends; left out when it waits for nothing.
+    /// What the producer waits for before it sends; absent if it waits for nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
-    /// How it goes, of warm-up and measurement together.
+    /// The progress of warm-up and measurement together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<ProducerProgress>,
-    /// The end: counts and histograms.
+    /// The result: counts and histograms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ProducerResult>,
-    /// Set by the operator when the result has become a part of that of the LoadTest and is taken out of this report.
+    /// Set by the operator when it has added the result to that of the LoadTest and removed it from this report.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub summed: bool,
     /// Why the producer gave up, in one sentence.
@@ -74,8 +74,8 @@ pub struct ProducerReportStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `NoAnswer`: Kafka did not answer a request. `NoTopic`: a topic is missing. `NoLeader`: a partition has no leader.
-    /// `ConsumerLag`: the classifier has not caught up. `CommonStart`: it is ready.
+    /// `NoAnswer`: Kafka did not answer a request. `NoTopic`: a topic is missing. `NoLeader`: a partition has no
+    /// leader. `ConsumerLag`: the classifier has not caught up. `CommonStart`: it is ready.
     #[schemars(length(max = 64))]
     pub reason: String,
     /// One sentence with the numbers and names.
@@ -83,15 +83,15 @@ pub struct Waiting {
     pub message: String,
 }
 
-/// What a producer says on the way.
+/// The progress of a producer.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerProgress {
     /// The images so far.
     pub messages: Messages,
-    /// The latencies of the answers since the progress before, in the form of the result's histograms.
+    /// The latencies of the answers since the previous progress, in the form of the result's histograms.
     pub recent_latency: String,
-    /// How long that was ago, in milliseconds.
+    /// The time since the previous progress, in milliseconds.
     #[schemars(range(min = 0))]
     pub recent_millis: i64,
 }
@@ -104,16 +104,16 @@ pub struct ProducerResult {
     pub messages: Messages,
     /// The images of the warm-up.
     pub warmup_messages: Messages,
-    /// Answers of the measurement with the right label.
+    /// Answers of the measurement with the correct label.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub correct: i64,
-    /// Answers of the measurement whose label was compared with the right one.
+    /// Answers of the measurement whose label was compared with the correct one.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub compared: i64,
-    /// How long was measured, in microseconds: as long as the spec says, or less if the test was aborted.
+    /// The length of the measurement in microseconds: that of the spec, or less if the LoadTest was aborted.
     #[schemars(range(min = 0))]
     pub measured_micros: i64,
-    /// When the producer began, later than the common start by its own host's clock, in microseconds.
+    /// How much later than the common start the producer began, by the clock of its host, in microseconds.
     pub start_delay_micros: i64,
     /// From the intended send to the answer, in microseconds: HdrHistogram V2, DEFLATE, base64; 1 µs to 1 h, 3 digits.
     pub latency: String,
@@ -121,26 +121,26 @@ pub struct ProducerResult {
     pub service_latency: String,
     /// From the intended to the actual send, in the same form.
     pub send_delay: String,
-    /// Where the service latency went, each in the same form.
+    /// The parts of the service latency, each in the same form.
     pub stages: ProducerStages,
-    /// The latencies by the second in which the image was to be sent.
+    /// The latencies by the second in which the image was due to be sent.
     pub intervals: ProducerIntervals,
-    /// How long the producer's container was kept from running by its CPU limit since the common start, in microseconds;
-    /// left out if its control group does not say.
+    /// How long the producer's container was throttled by its CPU limit since the common start, in microseconds; absent if
+    /// its control group does not report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub throttled_micros: Option<i64>,
-    /// How many records the topic of the images got, from all sources, between this producer's being ready and its end;
-    /// left out if Kafka did not say.
+    /// The number of records that were produced to the images topic, by all sources, while this producer was ready;
+    /// absent if Kafka did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub topic_records: Option<i64>,
-    /// How many records Kafka deleted in that time before the classifier or the archive had read them; left out if Kafka did
-    /// not say.
+    /// The number of records that Kafka deleted in that time before the classifier or the db-consumer had read them;
+    /// absent if Kafka did not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub skipped_records: Option<i64>,
-    /// How many answers of other Pipelines on the same topics came to the images of this producer.
+    /// The number of answers to images of this producer that came from other Pipelines on the same topics.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub foreign_answers: i64,
@@ -152,27 +152,27 @@ pub struct ProducerResult {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerStages {
-    /// In the classifier's queue.
+    /// The time in the classifier's queue.
     pub queue: String,
-    /// Decoding and classifying.
+    /// The time to decode and classify.
     pub compute: String,
     /// From the actual send to Kafka's acknowledgement.
     pub acknowledgement: String,
-    /// The service latency less queue and compute.
+    /// The service latency minus queue and compute.
     pub rest: String,
 }
 
-/// The measurement second by second.
+/// The measurement of each second.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerIntervals {
     /// The length of an interval in seconds.
     #[schemars(range(min = 1))]
     pub seconds: i64,
-    /// Images scheduled in each.
+    /// Images scheduled in each interval.
     pub scheduled: Vec<i64>,
-    /// Images answered in each.
+    /// Images answered in each interval.
     pub answered: Vec<i64>,
-    /// The latencies of the images scheduled in each, in the form of the result's histograms; empty text for none.
+    /// The latencies of the images scheduled in each interval, in the form of the result's histograms; empty for none.
     pub latency: Vec<String>,
 }

@@ -53,9 +53,11 @@ fn value(text: &str) -> Result<f64, NotASize> {
         "i" if text[..unit_at].ends_with('E') => (&text[..unit_at - 1], "Ei"),
         unit => (&text[..unit_at], unit),
     };
-    let number: f64 = number.parse().map_err(|_| refused())?;
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    // The API server reads a unit without digits as none of it.
+    let number: f64 = format!("0{digits}").parse().map_err(|_| refused())?;
     let value = number * factor(unit).ok_or_else(refused)?;
-    if value.is_nan() || value < 0.0 {
+    if text.is_empty() || value.is_nan() || (value > 0.0 && text.starts_with('-')) {
         return Err(refused());
     }
     Ok(value)
@@ -102,6 +104,9 @@ mod tests {
             ("4096", 4096),
             ("1.", 1),
             (".5Ki", 512),
+            ("Gi", 0),
+            ("e3", 0),
+            (".", 0),
             ("+1Ki", 1024),
             ("9e99", i64::MAX.unsigned_abs() + 1),
         ];
@@ -112,7 +117,7 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "Gi", "2 GB", "-1Gi", "many", " 2Gi", "1.2.3", "1e", "inf", "NaN", "."] {
+        for text in ["", "2 GB", "-1Gi", "many", " 2Gi", "1.2.3", "1e", "inf", "NaN"] {
             let message = bytes(&Quantity(text.into())).unwrap_err().to_string();
             assert!(message.contains("such as 512Mi"), "{message}");
         }

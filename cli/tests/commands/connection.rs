@@ -2,7 +2,7 @@
 //! token.
 
 use std::{
-    io::{BufRead, BufReader, Write, copy},
+    io::{BufRead, BufReader, Read, Write, copy},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -20,28 +20,34 @@ use crate::{
 /// A name of the API server in its own certificate, which only the proxy can look up.
 const NAME: &str = "kubernetes.default.svc";
 
-/// An HTTP proxy that takes CONNECT, and leads everywhere to the API server.
-struct ConnectProxy {
+/// How a client says where it wants to go; returns that, as `host:port`.
+type Handshake = fn(&TcpStream) -> String;
+
+/// A proxy that leads everywhere to the API server.
+struct TunnelProxy {
     address: SocketAddr,
     asked_for: Arc<Mutex<Vec<String>>>,
 }
 
-impl ConnectProxy {
-    fn in_front_of(server: SocketAddr) -> Self {
+impl TunnelProxy {
+    fn in_front_of(server: SocketAddr, handshake: Handshake) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let proxy = Self { address: listener.local_addr().unwrap(), asked_for: Arc::default() };
         let asked_for = proxy.asked_for.clone();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let asked_for = asked_for.clone();
-                thread::spawn(move || tunnel(client, server, &asked_for));
+                thread::spawn(move || {
+                    asked_for.lock().unwrap().push(handshake(&client));
+                    tunnel(client, TcpStream::connect(server).unwrap());
+                });
             }
         });
         proxy
     }
 
-    fn url(&self) -> String {
-        format!("http://{}", self.address)
+    fn url(&self, scheme: &str) -> String {
+        format!("{scheme}://{}", self.address)
     }
 
     fn asked_for(&self) -> Vec<String> {
@@ -49,13 +55,38 @@ impl ConnectProxy {
     }
 }
 
-fn tunnel(mut client: TcpStream, server: SocketAddr, asked_for: &Mutex<Vec<String>>) {
-    let mut lines = BufReader::new(client.try_clone().unwrap()).lines().map(Result::unwrap);
+/// An HTTP proxy's CONNECT (RFC 9110, section 9.3.6).
+fn connect(mut client: &TcpStream) -> String {
+    let mut lines = BufReader::new(client).lines().map(Result::unwrap);
     let first = lines.next().unwrap();
     let _headers = lines.take_while(|line| !line.is_empty()).count();
-    asked_for.lock().unwrap().push(first.strip_prefix("CONNECT ").unwrap().replace(" HTTP/1.1", ""));
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-    let there = TcpStream::connect(server).unwrap();
+    first.strip_prefix("CONNECT ").unwrap().replace(" HTTP/1.1", "")
+}
+
+/// SOCKS5 (RFC 1928) without a password, for a name that the proxy is to look up.
+fn socks(client: &TcpStream) -> String {
+    let read = |count: usize| {
+        let (mut bytes, mut from) = (vec![0; count], client);
+        from.read_exact(&mut bytes).unwrap();
+        bytes
+    };
+    let methods = read(2)[1];
+    read(methods.into());
+    let write = |bytes: &[u8]| {
+        let mut to = client;
+        to.write_all(bytes).unwrap();
+    };
+    write(&[5, 0]);
+    let request = read(5);
+    assert_eq!(request[..4], [5, 1, 0, 3], "a connection to a host by its name");
+    let name = String::from_utf8(read(request[4].into())).unwrap();
+    let port = u16::from_be_bytes(read(2).try_into().unwrap());
+    write(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    format!("{name}:{port}")
+}
+
+fn tunnel(client: TcpStream, there: TcpStream) {
     for (mut from, mut to) in [(client.try_clone().unwrap(), there.try_clone().unwrap()), (there, client)] {
         thread::spawn(move || {
             let _ = copy(&mut from, &mut to);
@@ -89,11 +120,28 @@ fn has_the_result(said: &Said) {
 #[tokio::test]
 async fn a_proxy_of_the_environment_leads_to_the_cluster() {
     let (namespace, kubeconfig, server) = cluster().await;
-    let proxy = ConnectProxy::in_front_of(server);
+    let proxy = TunnelProxy::in_front_of(server, connect);
     let plugin = Plugin::new(&behind_a_proxy(&kubeconfig, server), &namespace.name);
-    let plugin = plugin.with("HTTPS_PROXY", proxy.url()).with("NO_PROXY", "127.0.0.1,.example.com,");
+    let plugin = plugin.with("HTTPS_PROXY", proxy.url("http")).with("NO_PROXY", "127.0.0.1,.example.com,");
     has_the_result(&plugin.run(&["report", "first"]).await);
     assert_eq!(proxy.asked_for(), [format!("{NAME}:{}", server.port())]);
+}
+
+#[tokio::test]
+async fn a_socks_proxy_leads_to_the_cluster_and_looks_up_its_name() {
+    let (namespace, kubeconfig, server) = cluster().await;
+    let expected = format!("{NAME}:{}", server.port());
+    let of_environment = TunnelProxy::in_front_of(server, socks);
+    let plugin = Plugin::new(&behind_a_proxy(&kubeconfig, server), &namespace.name);
+    let plugin = plugin.with("HTTPS_PROXY", of_environment.url("socks5"));
+    has_the_result(&plugin.run(&["report", "first"]).await);
+    assert_eq!(of_environment.asked_for(), [expected.as_str()]);
+
+    let of_kubeconfig = TunnelProxy::in_front_of(server, socks);
+    let mut kubeconfig = behind_a_proxy(&kubeconfig, server);
+    kubeconfig.clusters[0].cluster.as_mut().unwrap().proxy_url = Some(of_kubeconfig.url("socks5h"));
+    has_the_result(&Plugin::new(&kubeconfig, &namespace.name).run(&["report", "first"]).await);
+    assert_eq!(of_kubeconfig.asked_for(), [expected.as_str()]);
 }
 
 #[tokio::test]
@@ -106,18 +154,18 @@ async fn a_cluster_that_no_proxy_names_is_asked_directly() {
         has_the_result(&plugin.run(&["report", "first"]).await);
     }
     // Not even tried by way of the proxy, which would lead there.
-    let proxy = ConnectProxy::in_front_of(server);
+    let proxy = TunnelProxy::in_front_of(server, connect);
     let plugin = Plugin::new(&behind_a_proxy(&kubeconfig, server), &namespace.name);
-    let said = plugin.with("HTTPS_PROXY", proxy.url()).with("no_proxy", ".svc").run(&["report", "first"]).await;
+    let said = plugin.with("HTTPS_PROXY", proxy.url("http")).with("no_proxy", ".svc").run(&["report", "first"]).await;
     assert!(said.code == 1 && proxy.asked_for().is_empty(), "{said:#?}");
 }
 
 #[tokio::test]
 async fn the_proxy_of_the_kubeconfig_is_used_whatever_no_proxy_says() {
     let (namespace, kubeconfig, server) = cluster().await;
-    let proxy = ConnectProxy::in_front_of(server);
+    let proxy = TunnelProxy::in_front_of(server, connect);
     let mut kubeconfig = behind_a_proxy(&kubeconfig, server);
-    kubeconfig.clusters[0].cluster.as_mut().unwrap().proxy_url = Some(proxy.url());
+    kubeconfig.clusters[0].cluster.as_mut().unwrap().proxy_url = Some(proxy.url("http"));
     let plugin = Plugin::new(&kubeconfig, &namespace.name).with("NO_PROXY", "*");
     has_the_result(&plugin.run(&["report", "first"]).await);
     assert_eq!(proxy.asked_for().len(), 1);

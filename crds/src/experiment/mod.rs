@@ -22,14 +22,14 @@ use crate::{
 /// The annotation by which an Experiment is run again: any new value begins a new round.
 pub const RERUN_ANNOTATION: &str = "tailrace.dev/rerun";
 
-/// LoadTests made one after another from one template: a sweep over producers or rates with repetitions, or a search for
-/// the highest rate that keeps the SLOs.
+/// LoadTests created one after another from one template: a sweep over producers or rates with repetitions, or a search for
+/// the highest rate that meets the SLOs.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "tailrace.dev",
     version = "v1alpha1",
     kind = "Experiment",
-    doc = "LoadTests made one after another: a sweep over producers or rates, or a search for the highest rate that keeps the SLOs. They are deleted with it. The annotation tailrace.dev/rerun runs it again: each new value (of its first 253 characters) begins a new round, for which the LoadTests of the round before are deleted.",
+    doc = "LoadTests created one after another: a sweep over producers or rates, or a search for the highest rate that meets the SLOs. They are deleted together with the Experiment. The annotation tailrace.dev/rerun runs it again: each new value (of its first 253 characters) starts a new round, for which the LoadTests of the previous round are deleted.",
     namespaced,
     status = "ExperimentStatus",
     shortname = "tre",
@@ -45,55 +45,59 @@ pub const RERUN_ANNOTATION: &str = "tailrace.dev/rerun";
 )]
 #[x_kube(
     validation = Rule::new("has(self.sweep) != has(self.maxRate)")
-        .message("exactly one of sweep and maxRate is wanted: sweep measures the points of a list, maxRate looks for the highest rate that keeps the SLOs"),
+        .message("exactly one of sweep and maxRate must be set: sweep measures the points of a list, maxRate searches for the highest rate that meets the SLOs"),
     validation = Rule::new("!has(self.sweep) || !has(self.sweep.ratesPerProducer) || has(self.template.load.open)")
         .message("a closed load has no rate: sweep over producers, or write template.load.open"),
     validation = Rule::new("!has(self.maxRate) || has(self.template.load.open)")
-        .message("a closed load has no rate that could be looked for: write template.load.open"),
+        .message("a closed load has no rate to search for: write template.load.open"),
     validation = Rule::new("!has(self.maxRate) || (has(self.template.slos) && size(self.template.slos) > 0)")
-        .message("maxRate looks for the highest rate that keeps the SLOs: write at least one into template.slos, such as {metric: P95, max: 50ms}"),
+        .message("maxRate searches for the highest rate that meets the SLOs: write at least one into template.slos, such as {metric: P95, max: 50ms}"),
     validation = Rule::new("!has(self.maxRate) || self.maxRate.to <= 10000 * self.template.producers")
         .message("a producer sends at most 10000 images a second: write a lower maxRate.to, or more template.producers"),
     validation = Rule::new("!has(self.maxRate) || (self.maxRate.from + self.template.producers - 1) / self.template.producers <= self.maxRate.to / self.template.producers")
         .message("all producers send at the same rate, and no such rate lies between maxRate.from and maxRate.to: write a lower from or a higher to"),
     validation = Rule::new("has(self.sweep) == has(oldSelf.sweep) && (!has(self.sweep) || self.sweep == oldSelf.sweep) && (!has(self.maxRate) || self.maxRate == oldSelf.maxRate) && self.coolDown == oldSelf.coolDown && self.template == oldSelf.template")
-        .message("the spec of an Experiment cannot be changed, but for suspend, abort and the history limits: create a new Experiment, or annotate this one with tailrace.dev/rerun to run it again")
+        .message("the spec of an Experiment cannot be changed, except suspend, abort and the history limits: create a new Experiment, or annotate this one with tailrace.dev/rerun to run it again")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentSpec {
-    /// Measures each point of a list. Exactly one of `sweep` and `maxRate`.
+    /// Measures every point of a list. Exactly one of `sweep` and `maxRate` must be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sweep: Option<Sweep>,
-    /// Looks for the highest rate that keeps the SLOs of the template. Exactly one of `sweep` and `maxRate`.
+    /// Searches for the highest rate that meets the SLOs of the template. Exactly one of `sweep` and `maxRate` must be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<MaxRate>,
-    /// How long the Pipeline is left alone between the end of one LoadTest and the next, at most 24h. By default 10s.
+    /// How long to wait between the end of one LoadTest and the creation of the next, a duration of at most 24h. Defaults to
+    /// 10s.
     #[serde(default = "ten_seconds")]
     #[x_kube(validation = duration::at_most("24h", "the cool-down is too long: write a duration of at most 24h"))]
     pub cool_down: Duration,
-    /// Makes no further LoadTests while it is true; one that runs goes on to its end. May be changed at any time.
+    /// Creates no further LoadTests while it is true; a LoadTest that is running continues. Can be changed at any time.
+    /// Defaults to false.
     #[serde(default)]
     pub suspend: bool,
-    /// Aborts the LoadTest that runs and makes no further one: the Experiment ends in the phase Aborted, with the table as it
-    /// is then. May be changed at any time, but what has ended so goes on only in a new round.
+    /// Aborts the LoadTest that is running and creates no further one: the Experiment ends in the phase Aborted, with the
+    /// results so far. It can be set at any time, but an aborted Experiment only continues in a new round. Defaults to false.
     #[serde(default)]
     pub abort: bool,
-    /// How many LoadTests of the round that succeeded are kept: the newest. Older ones are deleted with all that belongs to
-    /// them; their numbers stay in the table. From 0 to 200; by default 50. May be changed at any time.
+    /// The number of succeeded LoadTests of the round to keep, from 0 to 200. Older ones are deleted together with everything
+    /// that belongs to them; their numbers stay in the status. Can be changed at any time. Defaults to 50.
     #[serde(default = "fifty")]
     #[x_kube(validation = Rule::new("self >= 0 && self <= 200").message("write a number of LoadTests from 0 to 200"))]
     pub successful_tests_history_limit: i32,
-    /// The same for LoadTests that did not succeed. From 0 to 200; by default 20. May be changed at any time.
+    /// The number of LoadTests of the round that did not succeed to keep, from 0 to 200. Can be changed at any time. Defaults
+    /// to 20.
     #[serde(default = "twenty")]
     #[x_kube(validation = Rule::new("self >= 0 && self <= 200").message("write a number of LoadTests from 0 to 200"))]
     pub failed_tests_history_limit: i32,
-    /// How many LoadTests keep their histograms, which are by far the largest part: the newest. The others lose the ConfigMap
-    /// `NAME-histograms` and can then be no baseline. From 0 to 200; by default 20. May be changed at any time.
+    /// The number of LoadTests that keep their histograms, the newest ones, from 0 to 200. Of older LoadTests the ConfigMap
+    /// `NAME-histograms`, by far their largest part, is deleted; they can then no longer be a baseline. Can be changed at any
+    /// time. Defaults to 20.
     #[serde(default = "twenty")]
     #[x_kube(validation = Rule::new("self >= 0 && self <= 200").message("write a number of LoadTests from 0 to 200"))]
     pub histograms_history_limit: i32,
     /// The spec of each LoadTest. A sweep over producers replaces `producers`; a sweep over rates and maxRate replace
-    /// `load.open.ratePerProducer`, and so whatever is written there.
+    /// `load.open.ratePerProducer`.
     #[schemars(schema_with = "template::schema")]
     pub template: LoadTestSpec,
 }

@@ -7,119 +7,120 @@ use serde::{Deserialize, Serialize};
 
 use crate::load_test;
 
-/// Where an Experiment is on its way.
+/// The phase of an Experiment.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Phase {
-    /// Nothing was made yet.
+    /// No LoadTest was created yet.
     #[default]
     Pending,
-    /// A LoadTest was made and is not over.
+    /// A LoadTest was created and has not finished.
     Running,
-    /// The Pipeline is left alone before the next LoadTest.
+    /// Waiting for `coolDown` before the next LoadTest.
     CoolingDown,
-    /// No LoadTest runs, and none is made while `suspend` is true.
+    /// No LoadTest runs, and none is created while `suspend` is true.
     Suspended,
     /// Finished with an answer: all LoadTests of a sweep succeeded, or the highest rate was found.
     Succeeded,
-    /// Finished without; the message says why.
+    /// Finished without an answer; the message says why.
     Failed,
     /// Ended by `abort`.
     Aborted,
 }
 
 impl Phase {
-    /// Whether nothing changes any more, but for a new round.
+    /// Whether nothing changes any more, except by a new round.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Aborted)
     }
 }
 
-/// What was found. The end of a round is written once.
+/// The results. The end of a round is written once.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[x_kube(
     validation = Rule::new("!has(oldSelf.completionTime) || self == oldSelf || (has(self.round) && has(oldSelf.round) && self.round > oldSelf.round)")
-        .message("the status of a finished Experiment is not changed any more: annotate it with tailrace.dev/rerun to run it again")
+        .message("the status of a finished Experiment cannot be changed: annotate it with tailrace.dev/rerun to run it again")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ExperimentStatus {
     /// The generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Where the Experiment is on its way.
+    /// The phase of the Experiment.
     #[serde(default)]
     pub phase: Phase,
-    /// Finished, Succeeded, Reconciling, Stalled.
+    /// The conditions Finished, Succeeded, Reconciling and Stalled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// The state of the Experiment in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// How often the Experiment was begun. It is part of the names of the LoadTests; this status is that of the last round.
+    /// The number of the round, from 1: how often the Experiment was started. It is part of the names of the LoadTests; this
+    /// status is that of the last round.
     #[serde(default)]
     pub round: i32,
-    /// The value of the annotation `tailrace.dev/rerun` that this round was begun for: its first 253 characters.
+    /// The value of the annotation `tailrace.dev/rerun` that started this round: its first 253 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerun: Option<String>,
-    /// When the round was begun.
+    /// When the round started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_time: Option<MicroTime>,
-    /// When it was over.
+    /// When the round finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<MicroTime>,
-    /// How many LoadTests are over.
+    /// The number of finished LoadTests.
     #[serde(default)]
     pub done: i32,
-    /// How many there will be; left out for maxRate, which ends when it knows enough.
+    /// The number of all LoadTests; absent for maxRate, which does not know it in advance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<i32>,
-    /// The table: each point in the order of its list, or each rate in the order in which maxRate came to it.
+    /// The results: each point in the order of its list, or each rate in the order in which maxRate tried it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     pub points: Vec<Point>,
-    /// In a sweep the point with the lowest median of the p95 among those that have one, the first of equal ones;
-    /// for maxRate the highest rate that held.
+    /// In a sweep the point with the lowest median of the p95, the first of equal ones; for maxRate the highest rate that met
+    /// the SLOs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<Best>,
-    /// The answer of maxRate, or how far it came.
+    /// The result of maxRate, or how far the search got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_rate: Option<MaxRateResult>,
-    /// The texts of the columns of `kubectl get`.
+    /// The columns of `kubectl get`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<Display>,
 }
 
-/// One row of the table.
+/// The results of one point.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Point {
-    /// How many producers sent.
+    /// The number of producers.
     pub producers: i32,
-    /// Images a second of each producer; left out for a closed load.
+    /// The rate in images per second of each producer; absent for a closed load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_per_producer: Option<i32>,
     /// Its LoadTests, in the order of their repetitions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub runs: Vec<Run>,
-    /// How many of them have a valid result.
+    /// The number of LoadTests with a valid result.
     #[serde(default)]
     pub valid_runs: i32,
-    /// What the valid ones say together, in microseconds.
+    /// The latency of all valid LoadTests together, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_micros: Option<Spreads>,
 }
 
-/// One LoadTest. What is written here when it is over stays, though the LoadTest itself be deleted.
+/// One LoadTest. Its results stay here when the LoadTest itself is deleted.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
-    /// The name of the LoadTest: that of the Experiment, the round, the place of the point and the repetition, from 1.
+    /// The name of the LoadTest: the name of the Experiment, the round, the number of the point and the repetition, from 1.
     pub load_test: String,
-    /// Where it is on its way.
+    /// Its phase.
     #[serde(default)]
     pub phase: load_test::Phase,
-    /// Whether its numbers mean what they say; left out until it is over.
+    /// Whether its result is valid; absent until it has finished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub valid: Option<bool>,
     /// Why it did not succeed, in one word.
@@ -128,7 +129,8 @@ pub struct Run {
     /// Why it did not succeed, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// See [`Outcome`].
+    /// For maxRate, the outcome at its rate: `Held` if it met all SLOs, `Missed` if it missed one, or `ProducersLimited` if
+    /// the producers were the limit; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// From the intended send to the answer, in microseconds.
@@ -137,20 +139,20 @@ pub struct Run {
     /// Images that were sent and not answered in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<i64>,
-    /// Images a second that were answered, such as `99.8`.
+    /// Images answered per second, such as `99.8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub achieved_rate: Option<String>,
-    /// When it was over; the cool-down counts from here.
+    /// When it finished; the cool-down counts from then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<MicroTime>,
-    /// The LoadTests that this one repeats, since their Pipeline changed while they ran; at most two. Their numbers count
-    /// nowhere.
+    /// The LoadTests that this one repeats because their Pipeline changed while they ran; at most two. Their results are not
+    /// counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 2))]
     pub repeated: Vec<Repeated>,
 }
 
-/// A LoadTest that was made again.
+/// A LoadTest that was repeated.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Repeated {
@@ -158,23 +160,23 @@ pub struct Repeated {
     pub load_test: String,
     /// What changed, in one sentence.
     pub message: String,
-    /// When it was over; the cool-down counts from here.
+    /// When it finished; the cool-down counts from then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<MicroTime>,
 }
 
-/// For maxRate: what one LoadTest says about its rate; left out if it says nothing.
+/// For maxRate, the outcome of one LoadTest at its rate.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All SLOs were kept.
+    /// All SLOs were met.
     Held,
-    /// An SLO was missed, or the Pipeline took or answered too few images to look at any.
+    /// An SLO was missed, or the Pipeline accepted or answered too few images to evaluate any.
     Missed,
     /// The producers were the limit, so nothing is known about the Pipeline.
     ProducersLimited,
 }
 
-/// Percentiles of one LoadTest, in microseconds; one that falls on images without an answer is left out.
+/// Percentiles of one LoadTest, in microseconds; a percentile that falls on images without an answer is absent.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Percentiles {
@@ -196,26 +198,26 @@ pub struct Percentiles {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Spreads {
-    /// Of the medians.
+    /// The spread of the medians.
     #[serde(default)]
     pub p50: Spread,
-    /// Of the 90th percentiles.
+    /// The spread of the 90th percentiles.
     #[serde(default)]
     pub p90: Spread,
-    /// Of the 95th percentiles.
+    /// The spread of the 95th percentiles.
     #[serde(default)]
     pub p95: Spread,
-    /// Of the 99th percentiles.
+    /// The spread of the 99th percentiles.
     #[serde(default)]
     pub p99: Spread,
 }
 
-/// One percentile of several LoadTests, in microseconds. A percentile that falls on images without an answer is infinite; a
-/// number that is infinite is left out.
+/// One percentile of several LoadTests, in microseconds. A percentile that falls on images without an answer is infinite;
+/// infinite numbers are absent.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Spread {
-    /// The one in the middle; of an even number the larger of both that are.
+    /// The median; of an even number of values the larger of the two in the middle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median: Option<i64>,
     /// The smallest.
@@ -224,7 +226,7 @@ pub struct Spread {
     /// The largest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<i64>,
-    /// The standard deviation of the sample, of three LoadTests or more; left out if one of them is infinite.
+    /// The sample standard deviation of three or more LoadTests; absent if one of them is infinite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standard_deviation: Option<i64>,
 }
@@ -233,27 +235,27 @@ pub struct Spread {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Best {
-    /// How many producers sent.
+    /// The number of producers.
     pub producers: i32,
-    /// Images a second of all producers together; left out for a closed load.
+    /// The rate in images per second of all producers together; absent for a closed load.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<i32>,
-    /// The median of the p95 of its valid LoadTests, in microseconds; left out if it is infinite.
+    /// The median of the p95 of its valid LoadTests, in microseconds; absent if it is infinite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p95_micros: Option<i64>,
 }
 
-/// The answer of maxRate, in images a second of all producers together. Where the search was given up, how far it came.
+/// The result of maxRate, in images per second of all producers together. If the search ended early, how far it got.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct MaxRateResult {
-    /// The highest rate that held, with no lower one that did not; left out if there is none.
+    /// The highest rate that met the SLOs, with no lower rate that missed them; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<i32>,
-    /// The lowest rate that did not hold; left out if all held.
+    /// The lowest rate that missed the SLOs; absent if all rates met them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missed: Option<i32>,
-    /// A rate above `missed` that held nevertheless. It is not believed, and says that the outcomes are not monotone.
+    /// A rate above `missed` that nevertheless met the SLOs. It does not count, and shows that the outcomes are not monotone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_above: Option<i32>,
     /// All LoadTests at the rate `held`.
@@ -266,13 +268,13 @@ pub struct MaxRateResult {
     pub missed_by: Vec<String>,
 }
 
-/// The texts of the columns.
+/// The columns of `kubectl get`.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Display {
-    /// How many LoadTests are over, of all where that is known: `3/5`, or `7`.
+    /// The number of finished LoadTests, of all if that is known: `3/5`, or `7`.
     pub done: String,
-    /// Such as `3 producers`, or `400/s` of all producers together.
+    /// The best point, such as `3 producers`, or `400/s` of all producers together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub best: Option<String>,
     /// The median of the p95 of the best point, such as `2.1ms`.

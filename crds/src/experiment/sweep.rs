@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
     validation = Rule::new("has(self.producers) != has(self.ratesPerProducer)")
-        .message("exactly one of producers and ratesPerProducer is wanted: the list of what is to be compared"),
+        .message("exactly one of producers and ratesPerProducer must be set: the list of what to compare"),
     validation = Rule::new("(has(self.producers) ? size(self.producers) : has(self.ratesPerProducer) ? size(self.ratesPerProducer) : 0) * self.repetitions <= 200")
         .message("the points times the repetitions are more than 200 LoadTests: write fewer of them, or several Experiments")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Sweep {
-    /// The numbers of producers that are compared, each from 1 to 100, at most 50 of them.
+    /// The numbers of producers to compare, each from 1 to 100, at most 50 of them. Exactly one of `producers` and
+    /// `ratesPerProducer` must be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
     #[x_kube(
@@ -24,8 +25,8 @@ pub struct Sweep {
             .message("write each number of producers once: repetitions is for measuring it several times")
     )]
     pub producers: Option<Vec<i32>>,
-    /// The rates that are compared, in images a second of each producer, each from 1 to 10000, at most 50 of them.
-    /// They need an open load.
+    /// The rates to compare, in images per second of each producer, each from 1 to 10000, at most 50 of them. They require an
+    /// open load.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50))]
     #[x_kube(
@@ -35,31 +36,31 @@ pub struct Sweep {
             .message("write each rate once: repetitions is for measuring it several times")
     )]
     pub rates_per_producer: Option<Vec<i32>>,
-    /// How often each point is measured, from 1 to 50. By default once.
+    /// The number of times each point is measured, from 1 to 50. Defaults to 1.
     #[serde(default = "once")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 50").message("write a number of repetitions from 1 to 50"))]
     pub repetitions: i32,
-    /// See [`Order`].
+    /// The order of the points. `Listed`: the order of the list, which is then repeated; or `Shuffled`: every repetition has
+    /// each point once, in a new random order, so that drift over time is not mistaken for an effect of the points. Defaults
+    /// to Shuffled with more than one repetition, and to Listed with one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
-    /// The seed of the order Shuffled: the same seed, the same order. By default 42.
+    /// The seed of the order Shuffled: the same seed gives the same order. 0 or more; defaults to 42.
     #[serde(default = "seed")]
     #[x_kube(validation = Rule::new("self >= 0").message("write a seed of 0 or more"))]
     pub seed: i64,
-    /// Ends the Experiment at the first LoadTest that does not succeed. By default the others are made all the same, and the
-    /// Experiment has not succeeded in the end.
+    /// Ends the Experiment at the first LoadTest that does not succeed. Otherwise the remaining LoadTests are still created,
+    /// and the Experiment fails at the end. Defaults to false.
     #[serde(default)]
     pub stop_on_failure: bool,
 }
 
-/// `Listed`: as the list has them, and then the list again; or `Shuffled`: each repetition has each point once, in a
-/// random order of its own, so that what drifts in the meantime is not taken for an effect of the points.
-/// By default Shuffled with more than one repetition, and Listed with one.
+/// The order in which the points of a sweep are measured.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As the list has them.
+    /// The order of the list.
     Listed,
-    /// At random, each repetition in an order of its own.
+    /// A new random order for every repetition.
     Shuffled,
 }
 

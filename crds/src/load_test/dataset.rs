@@ -18,23 +18,25 @@ use crate::rules;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Dataset {
-    /// `Cifar10Test`: the 10,000 test images of CIFAR-10, 32 x 32 pixels each, with their labels. `Volume`: one's own PNG
-    /// or JPEG files on a PersistentVolumeClaim, of at most 2048 x 2048 pixels each.
+    /// Where the images come from. `Cifar10Test`: the 10,000 test images of CIFAR-10, 32 x 32 pixels each, with their labels.
+    /// `Volume`: your own PNG or JPEG files on a PersistentVolumeClaim, of at most 2048 x 2048 pixels each. Defaults to
+    /// Cifar10Test.
     #[serde(default)]
     pub source: DatasetSource,
-    /// The volume with the images; for the source `Volume` alone.
+    /// The volume with the images. Required for the source `Volume`, and only valid for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume: Option<DatasetVolume>,
-    /// What is sent: `Png`, `Jpeg`, or `Raw`, which is 3072 bytes of 32 x 32 pixels, RGB; a larger image is brought to
-    /// that size as the classifier does it. Without it the files of a volume are sent as they are, and CIFAR-10 as PNG.
+    /// The encoding in which images are sent: `Png`, `Jpeg`, or `Raw`, which is 3072 bytes for 32 x 32 RGB pixels; larger
+    /// images are scaled to that size in the same way as the classifier does. By default the files of a volume are sent
+    /// unchanged, and CIFAR-10 as PNG.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
-    /// The quality of the encoding `Jpeg`, from 1 to 100. By default 75.
+    /// The JPEG quality, from 1 to 100, for the encoding `Jpeg`. Defaults to 75.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a JPEG quality from 1 to 100"))]
     pub jpeg_quality: Option<i32>,
-    /// The seed of the order in which the images are sent, and of Poisson arrivals: the same seed and the same images, the
-    /// same order and times.
+    /// The seed of the order in which images are sent, and of Poisson arrivals: with the same seed and images, order and
+    /// times are the same. 0 or more; defaults to 42.
     #[serde(default = "seed")]
     #[x_kube(validation = Rule::new("self >= 0").message("write a seed of 0 or more"))]
     pub seed: i64,
@@ -69,9 +71,10 @@ pub struct DatasetVolume {
     #[schemars(length(min = 1, max = 253))]
     #[x_kube(validation = rules::name_of("PersistentVolumeClaim"))]
     pub claim_name: String,
-    /// The folder with the images inside the volume, such as `photos/test`; by default the whole volume. The first folder
-    /// below it is the label of an image, such as `cat` of `cat/001.png`; images at the top have no label, and the answers
-    /// to them do not count for the accuracy. At most 100,000 images; encoded they may take half of the producer's memory limit.
+    /// The folder with the images inside the volume, such as `photos/test`; defaults to the whole volume. The first folder
+    /// below it is the label of an image, such as `cat` in `cat/001.png`; images at the top level have no label, and their
+    /// answers do not count for the accuracy. At most 100,000 images, which when encoded may take up to half of the
+    /// producer's memory limit.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     #[x_kube(validation = rules::path_inside_a_volume())]

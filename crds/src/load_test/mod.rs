@@ -31,13 +31,13 @@ pub const PRUNED_REPORTS: &str = "reports";
 /// Its value when the ConfigMap with the histograms is gone, too.
 pub const PRUNED_HISTOGRAMS: &str = "reports-and-histograms";
 
-/// One measurement: so many producers send images through a Pipeline for so long; the status holds the percentiles of the latency.
+/// One measurement: producers send images through a Pipeline for a given time; the status has the latency percentiles.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "tailrace.dev",
     version = "v1alpha1",
     kind = "LoadTest",
-    doc = "One measurement of a Pipeline: producers send images for a while, the status holds the percentiles of the latency.",
+    doc = "One measurement of a Pipeline: producers send images for a given time, and the status has the latency percentiles.",
     namespaced,
     status = "LoadTestStatus",
     shortname = "trl",
@@ -65,77 +65,84 @@ pub const PRUNED_HISTOGRAMS: &str = "reports-and-histograms";
 #[x_kube(
     validation = Rule::new(IMMUTABLE)
         .message("only suspend, abort and ttlSecondsAfterFinished of a LoadTest can be changed, since its numbers would no longer say what was measured: create a new LoadTest"),
-    validation = Rule::new("!oldSelf.abort || self.abort").message("an abort cannot be taken back: create a new LoadTest"),
+    validation = Rule::new("!oldSelf.abort || self.abort").message("an abort cannot be undone: create a new LoadTest"),
     validation = Rule::new("!has(self.slos) || !has(self.load.closed) || self.slos.all(slo, slo.metric != 'AchievedRatePercent')")
         .message("a closed load has no rate that could be achieved: leave AchievedRatePercent out, or write an open load")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LoadTestSpec {
-    /// The Pipeline, in the same namespace. It need not exist yet.
+    /// The Pipeline to measure, in the same namespace. It does not have to exist yet: the LoadTest waits for it.
     pub pipeline_ref: PipelineRef,
-    /// How many producers send at once, from 1 to 100. Each is a Job of its own. By default 1.
+    /// The number of producers, from 1 to 100. They send at the same time, each in a separate Job. Defaults to 1.
     #[serde(default = "one_producer")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of producers from 1 to 100"))]
     pub producers: i32,
-    /// When images are sent. Exactly one of `open` and `closed`.
+    /// When images are sent. Exactly one of `open` and `closed` must be set.
     pub load: Load,
-    /// Load before the measurement, at most 24h; these images are counted apart. By default 10s; 0s is none.
+    /// How long images are sent before the measurement, a duration of at most 24h. These images are counted separately.
+    /// Defaults to 10s; 0s disables the warm-up.
     #[serde(default = "ten_seconds")]
     #[x_kube(validation = duration::at_most("24h", "the warm-up is too long: write a duration of at most 24h"))]
     pub warmup: Duration,
-    /// The length of the measurement, from 1s to 24h. By default 60s.
+    /// How long images are sent and measured, a duration from 1s to 24h. Defaults to 60s.
     #[serde(default = "one_minute")]
     #[x_kube(validation = duration::between("1s", "24h", "the measurement is too short or too long: write a duration from 1s to 24h"))]
     pub duration: Duration,
-    /// How long answers are waited for after the last image; what has not come by then is lost. From 1s to 10m; by default 30s.
+    /// How long to wait for answers after the last image was sent, a duration from 1s to 10m. Images without an answer by
+    /// then count as lost. Defaults to 30s.
     #[serde(default = "half_a_minute")]
     #[x_kube(validation = duration::between("1s", "10m", "the drain time is too short or too long: write a duration from 1s to 10m"))]
     pub drain_timeout: Duration,
-    /// How long the Pipeline may take to exist and be Ready; time in the queue behind other LoadTests is not counted.
-    /// At most 24h; by default 10m.
+    /// How long to wait until the Pipeline exists and is Ready, a duration of at most 24h. Time spent in the queue behind
+    /// other LoadTests does not count. The LoadTest fails afterwards. Defaults to 10m.
     #[serde(default = "ten_minutes")]
     #[x_kube(validation = duration::at_most("24h", "the start timeout is too long: write a duration of at most 24h"))]
     pub start_timeout: Duration,
-    /// How long the producers may take to be ready. At most 24h; by default 5m.
+    /// How long to wait until all producers are ready, a duration of at most 24h. The LoadTest fails afterwards. Defaults to
+    /// 5m.
     #[serde(default = "five_minutes")]
     #[x_kube(validation = duration::at_most("24h", "the ready timeout is too long: write a duration of at most 24h"))]
     pub ready_timeout: Duration,
-    /// The images that are sent.
+    /// The images that are sent. Defaults to the test images of CIFAR-10.
     #[serde(default)]
     pub dataset: Dataset,
-    /// What the result has to keep: a test that misses one of these has failed, though its numbers are valid.
+    /// Service level objectives, at most 20: the LoadTest fails if its result misses one of them, although the numbers are
+    /// valid. Defaults to none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub slos: Vec<Slo>,
-    /// Another LoadTest that this one is compared with. It is waited for until it has finished; one without a valid result
-    /// fails this test at once.
+    /// An earlier LoadTest to compare the result with. If it is still running, this LoadTest waits for it; if it has no valid
+    /// result, this LoadTest fails immediately. Without it no comparison is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_ref: Option<BaselineRef>,
-    /// Keeps a line for each message at the end of the log of each producer's pod, as CSV, compressed with Zstandard and
-    /// written in base64; `kubectl tailrace report` reads it. The pods are then kept as long as the LoadTest. About
-    /// 250,000 messages a producer have room, warm-up included; what comes after these is not there, and the log says so.
+    /// Writes one CSV line per message to the end of each producer's log, compressed with Zstandard and encoded in base64;
+    /// `kubectl tailrace report` reads it. The pods are then kept until the LoadTest is deleted. A log has room for about
+    /// 250,000 messages of each producer, warm-up included; later messages are left out, and the log says so. Defaults to
+    /// false.
     #[serde(default)]
     pub raw_log: bool,
-    /// Whether the images and answers that this test has put into the database stay there. `false` deletes them once the
-    /// test is over, before another one gets the Pipeline; `status.documents` says whether that succeeded. By default
-    /// true; in the template of an Experiment false.
+    /// Whether the images and answers that this LoadTest wrote to the database are kept. With `false` they are deleted when
+    /// the LoadTest has finished, before the next one starts; `status.documents` says whether that succeeded. Defaults to
+    /// true, and to false in the template of an Experiment.
     #[serde(default = "yes")]
     pub keep_documents: bool,
-    /// Keeps a test from starting; others go before it. Until the common start is published it also stops a start that is
-    /// under way: the producers are removed and the Pipeline is given back. Later it does nothing.
+    /// Prevents the LoadTest from starting; other LoadTests are started before it. While the producers are still starting,
+    /// setting it deletes them and releases the Pipeline. It has no effect once the producers have started to send. Defaults
+    /// to false.
     #[serde(default)]
     pub suspend: bool,
-    /// Ends the test, now: no further image is sent, answers are waited for, and what was measured until then is the
-    /// result, in the phase Aborted. It cannot be taken back.
+    /// Ends the LoadTest early: producers stop sending and wait for the outstanding answers, and the status has the result
+    /// up to then, in the phase Aborted. It cannot be undone. Defaults to false.
     #[serde(default)]
     pub abort: bool,
-    /// The LoadTest and all that belongs to it are deleted so many seconds after it has finished; by default never.
+    /// The number of seconds after which a finished LoadTest is deleted, together with everything that belongs to it, from
+    /// 0 to 31536000 (one year). Without it the LoadTest is never deleted automatically.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self >= 0 && self <= 31536000").message("write a number of seconds from 0 to 31536000, which is a year"))]
     pub ttl_seconds_after_finished: Option<i32>,
-    /// What the pods of the producers have. Without resources: requests of 100m CPU and 128Mi, a memory limit of 512Mi, no
-    /// CPU limit. A CPU limit may throttle a producer, which then sends late: that is measured as send delay and can make
-    /// the result invalid.
+    /// Describes the producers' pods. Resources default to requests of 100m CPU and 128Mi of memory and a memory limit of
+    /// 512Mi, without a CPU limit. A CPU limit can throttle a producer, which then sends late: this is measured as send
+    /// delay and can make the result invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }

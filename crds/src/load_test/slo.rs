@@ -6,11 +6,11 @@ pub use tailrace_measure::slo::Metric;
 
 use crate::duration;
 
-/// One number and its limit. A test that misses one has not succeeded.
+/// A service level objective: a metric and its limit. Exactly one of `max` and `min` must be set.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(
     validation = Rule::new("has(self.max) != has(self.min)")
-        .message("exactly one of max and min is wanted: max is the largest value that is good, min the smallest"),
+        .message("exactly one of max and min must be set: max is the largest value that meets the objective, min the smallest"),
     validation = duration::is_duration_unless(
         "self.metric.endsWith('Percent')",
         "(has(self.max) ? self.max : has(self.min) ? self.min : '1s')",
@@ -21,35 +21,39 @@ use crate::duration;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Slo {
-    /// `P50`, `P90`, `P95`, `P99`, `P999`, `Max` or `Mean` of the latency from the intended send; `LostPercent` of the
-    /// images scheduled; `AchievedRatePercent`: images answered, of those that an open load was to send; or
-    /// `AccuracyPercent`: right labels, of all labels whose right one is known.
+    /// The metric. `P50`, `P90`, `P95`, `P99`, `P999`, `Max` and `Mean` are of the latency from the intended send;
+    /// `LostPercent` is the share of scheduled images that were lost; `AchievedRatePercent` the share of images answered, of
+    /// those that an open load was to send; `AccuracyPercent` the share of correct labels, of all answers whose correct label
+    /// is known.
     pub metric: Metric,
-    /// The largest value that is good: a duration such as `50ms`, or percent such as `0.1`.
+    /// The largest value that meets the objective: a duration such as `50ms`, or for a share a number of percent such as
+    /// `0.1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub max: Option<String>,
-    /// The smallest value that is good: percent such as `99`, or a duration.
+    /// The smallest value that meets the objective: for a share a number of percent such as `99`, or a duration such as
+    /// `1ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub min: Option<String>,
 }
 
-/// How an SLO was kept.
+/// Whether an SLO was met.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SloResult {
-    /// What the limit is on.
+    /// The metric.
     pub metric: Metric,
-    /// The largest value that is good.
+    /// The largest value that meets the objective.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<String>,
-    /// The smallest value that is good.
+    /// The smallest value that meets the objective.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<String>,
-    /// The value, such as `31.5ms` or `99.8`; `>30s` if it falls on images without an answer; left out if there is none.
+    /// The measured value, such as `31.5ms` or `99.8`; `>30s` if it falls on images without an answer; absent if there is
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
-    /// Whether the limit was kept.
+    /// Whether the objective was met.
     pub met: bool,
 }

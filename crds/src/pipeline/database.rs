@@ -12,11 +12,11 @@ use crate::{
     rules,
 };
 
-/// Exactly one of `managed` and `external`.
+/// Exactly one of `managed` and `external` must be set.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
     validation = Rule::new("has(self.managed) != has(self.external)")
-        .message("exactly one of managed and external is wanted: keep the one that describes your database and remove the other"),
+        .message("exactly one of managed and external must be set: keep the one that describes your database and remove the other"),
     validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
         .message("a Pipeline cannot change between a managed and an external database: create a new Pipeline")
 )]
@@ -25,21 +25,21 @@ pub struct MongoDb {
     /// A database that the operator runs for this Pipeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedDatabase>,
-    /// A MongoDB that exists already.
+    /// An existing MongoDB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalDatabase>,
-    /// The database with the collections `images` and `inferences`.
+    /// The name of the database with the collections `images` and `inferences`. Defaults to iot.
     #[serde(default = "database_name")]
     #[schemars(length(min = 1, max = 63))]
     #[x_kube(
         validation = Rule::new("self.matches('^[a-zA-Z][a-zA-Z0-9_-]*$')")
-            .message("not a database name: begin with a letter, go on with letters, digits, underscores and hyphens"),
+            .message("not a database name: begin with a letter, and use letters, digits, underscores and hyphens"),
         validation = Rule::new("!(self in ['admin', 'config', 'local'])")
             .message("MongoDB keeps admin, config and local for itself: write another database name, such as iot")
     )]
     pub database: String,
-    /// How long documents are kept, such as `168h` for a week; for ever where it is left out. From 1m to 87600h. Older ones are
-    /// deleted by the database itself (MongoDB) or by the db-consumer (FerretDB).
+    /// How long documents are kept, a duration from 1m to 87600h, such as `168h` for a week. Older documents are deleted by a
+    /// TTL index (MongoDB) or by the db-consumer (FerretDB). Without it documents are kept forever.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = duration::between("1m", "87600h", "documents are kept from 1m to 87600h, which are ten years: write such a duration, such as 168h"))]
     pub retention: Option<Duration>,
@@ -61,18 +61,20 @@ impl Default for MongoDb {
         .message("written twice: keep podTemplate.resources, and leave out resources beside it"))]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedDatabase {
-    /// `MongoDB` (needs a CPU with AVX), or `FerretDB`: the MongoDB protocol on SQLite, for evaluation and tests.
+    /// The database server: `MongoDB`, which requires a CPU with AVX, or `FerretDB`, the MongoDB protocol on SQLite, for
+    /// evaluation and tests. It cannot be changed. Defaults to MongoDB.
     #[serde(default)]
     #[x_kube(validation = Rule::new("self == oldSelf")
         .message("the engine of a managed database cannot be changed: create a new Pipeline"))]
     pub engine: DatabaseEngine,
-    /// The volume of the database.
+    /// The volume of the database. Defaults to 5Gi.
     #[serde(default = "database_storage")]
     pub storage: Storage,
-    /// The same as podTemplate.resources.
+    /// The same as podTemplate.resources. Only one of the two can be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// What the database's pod has. Without resources: requests of 50m CPU and 256Mi, a memory limit of 1Gi, no CPU limit.
+    /// Describes the database's pod. Resources default to requests of 50m CPU and 256Mi of memory and a memory limit of 1Gi,
+    /// without a CPU limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
@@ -93,11 +95,11 @@ pub enum DatabaseEngine {
     FerretDB,
 }
 
-/// A MongoDB that exists already.
+/// An existing MongoDB.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalDatabase {
-    /// The key of a Secret in this namespace that holds the connection string, `mongodb://...`.
+    /// The key of a Secret in this namespace that contains the connection string, `mongodb://...`.
     pub uri_secret_ref: SecretKey,
 }
 

@@ -7,20 +7,20 @@ use serde::{Deserialize, Serialize};
 use super::Storage;
 use crate::{pod_template::PodTemplate, rules};
 
-/// Exactly one of `managed` and `external`.
+/// Exactly one of `managed` and `external` must be set.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
     validation = Rule::new("has(self.managed) != has(self.external)")
-        .message("exactly one of managed and external is wanted: keep the one that describes your Kafka and remove the other"),
+        .message("exactly one of managed and external must be set: keep the one that describes your Kafka and remove the other"),
     validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
         .message("a Pipeline cannot change between a managed and an external Kafka: create a new Pipeline")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Kafka {
-    /// A single-broker Apache Kafka (KRaft) that the operator runs for this Pipeline.
+    /// An Apache Kafka with a single broker (KRaft) that the operator runs for this Pipeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedKafka>,
-    /// A Kafka that exists already. Its topics are never deleted.
+    /// An existing Kafka cluster. Its topics are never deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalKafka>,
 }
@@ -37,13 +37,14 @@ impl Default for Kafka {
         .message("written twice: keep podTemplate.resources, and leave out resources beside it"))]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedKafka {
-    /// The volume of the broker. Segments and retention are bounded so that the topics cannot fill it.
+    /// The volume of the broker. Segment size and retention are limited so that the topics cannot fill it. Defaults to 2Gi.
     #[serde(default = "kafka_storage")]
     pub storage: Storage,
-    /// The same as podTemplate.resources.
+    /// The same as podTemplate.resources. Only one of the two can be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// What the broker's pod has. Without resources: requests of 100m CPU and 768Mi, a memory limit of 1Gi, no CPU limit.
+    /// Describes the broker's pod. Resources default to requests of 100m CPU and 768Mi of memory and a memory limit of 1Gi,
+    /// without a CPU limit. The memory limit must be at least 384Mi.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
@@ -58,12 +59,12 @@ fn kafka_storage() -> Storage {
     Storage { size: Quantity("2Gi".into()), storage_class_name: None }
 }
 
-/// A Kafka that exists already.
+/// An existing Kafka cluster.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalKafka {
-    /// Comma-separated `host:port` addresses that the pods of this namespace can reach; an IPv6 address stands in brackets,
-    /// `[2001:db8::1]:9092`.
+    /// Comma-separated `host:port` addresses of brokers that the pods of this namespace can reach. IPv6 addresses are written
+    /// in brackets, `[2001:db8::1]:9092`.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = rules::addresses_of_brokers())]
     pub bootstrap_servers: String,

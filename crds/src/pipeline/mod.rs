@@ -46,46 +46,47 @@ use crate::rules;
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PipelineSpec {
-    /// The Kafka that carries images and answers. Exactly one of `managed` and `external`; managed by default.
+    /// The Kafka cluster that carries images and answers, `managed` or `external`. Defaults to managed.
     #[serde(default)]
     pub kafka: Kafka,
-    /// The topics of the Pipeline. They are created where they are missing; partitions are raised, never lowered.
+    /// The topics of the Pipeline. Missing topics are created; the number of partitions can be increased, never decreased.
     #[serde(default)]
     pub topics: Topics,
-    /// The database that keeps images and answers. Exactly one of `managed` and `external`; a managed MongoDB by default.
+    /// The database that stores images and answers, `managed` or `external`. Defaults to a managed MongoDB.
     #[serde(default)]
     pub mongodb: MongoDb,
-    /// The classifier between the two topics.
+    /// The classifier, which reads the images topic and writes the inferences topic.
     #[serde(default)]
     pub inference: Inference,
-    /// The db-consumer, which writes images and answers into the database.
+    /// The db-consumer, which writes images and answers to the database.
     #[serde(default)]
     pub archive: Archive,
-    /// The Jobs that make the topics, check the Pipeline and delete documents.
+    /// The Jobs that create the topics, check the Pipeline and delete documents.
     #[serde(default, skip_serializing_if = "Jobs::is_default")]
     pub jobs: Jobs,
-    /// Where a consumer group begins that has never read; one that has goes on where it stopped. By default `Earliest`
-    /// with a managed Kafka and `Latest` with an external one.
+    /// Where a consumer group without committed offsets starts to read: `Earliest` or `Latest`. Defaults to Earliest with a
+    /// managed Kafka and to Latest with an external one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_from: Option<StartFrom>,
-    /// What becomes of the volumes of a managed Kafka and a managed database when the Pipeline is deleted. Nothing else
-    /// deletes a volume: neither `archive.enabled: false` nor any other change of the spec.
+    /// Whether the volumes of a managed Kafka and a managed database are kept (`Retain`) or deleted (`Delete`) when the
+    /// Pipeline is deleted. Nothing else deletes a volume: neither `archive.enabled: false` nor any other change of the spec.
+    /// Defaults to Retain.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// When changes of this spec, and of the images that a new version of the operator brings, are applied. `AfterTests`, the
-    /// default: when no LoadTest is active on the Pipeline, and before the next one starts. `Immediate`: at once, which
-    /// ends an active LoadTest with the reason PipelineChanged.
+    /// When changes of this spec, and new images after an upgrade of the operator, are rolled out. `AfterTests`: when no
+    /// LoadTest is active on the Pipeline, and before the next one starts. `Immediate`: immediately, which ends an active
+    /// LoadTest with the reason PipelineChanged. Defaults to AfterTests.
     #[serde(default)]
     pub rollout_policy: RolloutPolicy,
 }
 
-/// When changes of a Pipeline are applied. What waits is in the condition RolloutHeld.
+/// When changes of a Pipeline are rolled out. The condition RolloutHeld shows changes that are waiting.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum RolloutPolicy {
     /// After the active LoadTest.
     #[default]
     AfterTests,
-    /// At once.
+    /// Immediately.
     Immediate,
 }
 
@@ -98,8 +99,8 @@ pub enum RolloutPolicy {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Storage {
-    /// The size of the volume, such as `2Gi`; at least 256Mi. It can be raised where the StorageClass allows expansion,
-    /// and never lowered.
+    /// The size of the volume, such as `2Gi`; at least 256Mi. It can be increased if the StorageClass allows volume
+    /// expansion, and never decreased.
     #[x_kube(
         validation = Rule::new("isQuantity(string(self))")
             .message("not a size: write a number with a unit and without spaces, such as 2Gi"),
@@ -109,29 +110,28 @@ pub struct Storage {
             .message("a volume cannot shrink: write the present size or a larger one")
     )]
     pub size: Quantity,
-    /// The StorageClass; the cluster's default class where it is left out.
+    /// The name of the StorageClass. Defaults to the default StorageClass of the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     #[x_kube(validation = rules::name_or_nothing_of("StorageClass"))]
     pub storage_class_name: Option<String>,
 }
 
-/// Where a consumer group begins that has never read; one that has goes on where it stopped. By default `Earliest` with a
-/// managed Kafka and `Latest` with an external one.
+/// Where a consumer group without committed offsets starts to read.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartFrom {
-    /// With the oldest record that Kafka keeps.
+    /// At the oldest record that Kafka has.
     Earliest,
-    /// With the first record that comes after the group is made.
+    /// At the first record that is produced after the group was created.
     Latest,
 }
 
-/// What becomes of volumes when the Pipeline is deleted.
+/// Whether volumes are kept when the Pipeline is deleted.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeletionPolicy {
-    /// The volumes stay; a Pipeline of the same name finds them again.
+    /// The volumes are kept; a new Pipeline with the same name uses them again.
     #[default]
     Retain,
-    /// The volumes are deleted with the Pipeline.
+    /// The volumes are deleted together with the Pipeline.
     Delete,
 }

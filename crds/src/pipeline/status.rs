@@ -15,18 +15,18 @@ pub struct PipelineStatus {
     /// The generation of the spec that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady, StorageReady, RecordsKept, TopicsExclusive,
-    /// RolloutHeld.
+    /// The conditions Ready, KafkaReady, TopicsReady, DatabaseReady, InferenceReady, ArchiveReady, StorageReady, RecordsKept,
+    /// TopicsExclusive and RolloutHeld.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Where Kafka answers.
+    /// The Kafka cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kafka: Option<KafkaStatus>,
-    /// Which database is used.
+    /// The database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseStatus>,
-    /// The topics as they were found, with their partitions.
+    /// The topics that were found in Kafka, with their partitions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub topics: Vec<TopicStatus>,
@@ -37,34 +37,34 @@ pub struct PipelineStatus {
     /// The model that answered the check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelStatus>,
-    /// The images of the pods, with the digests that run once the nodes have said them, by part: `kafka`, `database`, `inference` or `inference-server` and `inference-consumer`,
-    /// `archive`.
+    /// The images of the pods by component: `kafka`, `database`, `inference` or `inference-server` and `inference-consumer`,
+    /// `archive`. They include the digest as soon as a node has reported it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
-    /// Identifies what was applied last: it differs where the spec, the images or the version of the operator make different
-    /// objects. A LoadTest whose Pipeline gets another revision is not valid.
+    /// The revision that was applied last. It changes when the spec, the images or the version of the operator lead to
+    /// different objects. A LoadTest whose Pipeline changes its revision is not valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The generation for which an image went through the whole Pipeline.
+    /// The generation of the spec for which the check sent an image through the whole Pipeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checked_generation: Option<i64>,
-    /// The LoadTest that has this Pipeline for itself.
+    /// The LoadTest that is active on this Pipeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub active_load_test: Option<ActiveLoadTest>,
-    /// What the pods that read from Kafka say of themselves, by the name of the pod.
+    /// The reports of the pods that read from Kafka, by the name of the pod.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub workers: BTreeMap<String, WorkerStatus>,
 }
 
-/// Where Kafka answers.
+/// The Kafka cluster of a Pipeline.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct KafkaStatus {
-    /// Comma-separated `host:port` addresses.
+    /// Comma-separated `host:port` addresses of its brokers.
     pub bootstrap_servers: String,
 }
 
-/// Which database is used.
+/// The database of a Pipeline.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DatabaseStatus {
@@ -78,7 +78,7 @@ pub struct DatabaseStatus {
 pub struct TopicStatus {
     /// The name of the topic.
     pub name: String,
-    /// Its partitions.
+    /// The number of its partitions.
     pub partitions: i32,
 }
 
@@ -86,17 +86,17 @@ pub struct TopicStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeStatus {
-    /// The PersistentVolumeClaim.
+    /// The name of the PersistentVolumeClaim.
     pub claim: String,
-    /// Whose volume it is: `kafka` or `database`.
+    /// The component that uses it: `kafka` or `database`.
     pub component: String,
-    /// What the claim says that the volume holds; absent until it is bound.
+    /// The capacity in the status of the claim, in bytes; absent until the claim is bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity_bytes: Option<i64>,
-    /// How much of the volume is in use, as the server behind it says; absent until the first worker has asked it.
+    /// The used space in bytes, as reported by the server that uses the volume; absent until a worker has asked it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub used_bytes: Option<i64>,
-    /// How much of it is free. Where volumes are folders of one file system, all of them share this.
+    /// The free space in bytes. Volumes that are directories of the same file system share it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<i64>,
 }
@@ -105,13 +105,13 @@ pub struct VolumeStatus {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelStatus {
-    /// The stem of the model's file, such as `resnet20`.
+    /// The name of the model's file without its extension, such as `resnet20`.
     pub name: String,
-    /// SHA-256 of the model's file, in hex.
+    /// The SHA-256 digest of the model's file, in hexadecimal.
     pub sha256: String,
 }
 
-/// The LoadTest that has a Pipeline for itself.
+/// The LoadTest that is active on a Pipeline.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ActiveLoadTest {

@@ -10,13 +10,14 @@ use crate::rules;
 #[x_kube(validation = rules::different_topics())]
 #[serde(rename_all = "camelCase")]
 pub struct Topics {
-    /// Images on their way to the classifier; by default `iot_images` with 12 partitions.
+    /// The topic of images, read by the classifier. Defaults to iot_images with 12 partitions.
     #[serde(default)]
     pub images: ImagesTopic,
-    /// Answers on their way back; by default `inferences` with 12 partitions. A producer reads one partition only.
+    /// The topic of answers, read by the producers, each of which reads one partition. Defaults to inferences with 12
+    /// partitions.
     #[serde(default)]
     pub inferences: InferencesTopic,
-    /// Where records go that cannot be decoded; by default `iot_images.dlq`, one partition.
+    /// The dead letter topic, for records that cannot be decoded. Defaults to iot_images.dlq, with one partition.
     #[serde(default)]
     pub dead_letter: DeadLetterTopic,
 }
@@ -45,12 +46,12 @@ macro_rules! topic_with_partitions {
             .message("Kafka cannot lower the partitions of a topic: write the old number or a higher one, or name a new topic"))]
         #[serde(rename_all = "camelCase")]
         pub struct $name {
-            /// The name of the topic.
+            /// The name of the topic, of at most 249 characters. Defaults to iot_images for images, and to inferences for answers.
             #[serde(default = $default_fn)]
             #[schemars(length(min = 1, max = 249))]
             #[x_kube(validation = rules::name_of_topic())]
             pub name: String,
-            /// The number of partitions, from 1 to 1000.
+            /// The number of partitions, from 1 to 1000. It cannot be decreased. Defaults to 12.
             #[serde(default = "twelve")]
             #[x_kube(validation = Rule::new("self >= 1 && self <= 1000").message("write a number of partitions from 1 to 1000"))]
             pub partitions: i32,
@@ -77,11 +78,11 @@ topic_with_partitions!(
     inferences_topic()
 );
 
-/// The topic of what cannot be decoded.
+/// The dead letter topic.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterTopic {
-    /// The name of the topic.
+    /// The name of the topic, of at most 249 characters. Defaults to iot_images.dlq.
     #[serde(default = "dead_letter_topic")]
     #[schemars(length(min = 1, max = 249))]
     #[x_kube(validation = rules::name_of_topic())]

@@ -21,34 +21,37 @@ use crate::{pod_template::PodTemplate, rules};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Inference {
-    /// How images reach the classifier. It can be changed at any time: the new pods go on where the old ones stopped.
+    /// How images reach the classifier: `Fused` or `Split`. It can be changed at any time; the new pods continue from the
+    /// committed offsets of the old ones. Defaults to Fused.
     #[serde(default)]
     pub topology: Topology,
-    /// The number of pods that classify. Those of `Fused` share the partitions of the images topic.
+    /// The number of pods of the classifier, from 1 to 100. In the topology `Fused` they share the partitions of the images
+    /// topic. Defaults to 1.
     #[serde(default = "one")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of replicas from 1 to 100"))]
     pub replicas: i32,
-    /// The most images that are classified together. One image alone never waits for others.
+    /// The largest number of images that are classified in one batch, from 1 to 256. A single image never waits for others.
+    /// Defaults to 8.
     #[serde(default = "eight")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 256").message("write a batch size from 1 to 256"))]
     pub max_batch: i32,
-    /// The same as podTemplate.resources.
+    /// The same as podTemplate.resources. Only one of the two can be set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
-    /// The same as podTemplate.nodeSelector.
+    /// The same as podTemplate.nodeSelector. Only one of the two can be set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 50))]
     #[x_kube(validation = rules::keys_of_labels("a label of nodes"), validation = rules::values_of_labels())]
     pub node_selector: BTreeMap<String, String>,
-    /// The same as podTemplate.tolerations.
+    /// The same as podTemplate.tolerations. Only one of the two can be set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 50))]
     pub tolerations: Vec<Toleration>,
-    /// What the pods of the classifier have. Without resources: requests of 200m CPU and 128Mi, a memory limit of 512Mi, no
-    /// CPU limit.
+    /// Describes the pods of the classifier. Resources default to requests of 200m CPU and 128Mi of memory and a memory limit
+    /// of 512Mi, without a CPU limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
-    /// The inference-consumer, which takes images from Kafka to the classifier in the topology `Split`.
+    /// The inference-consumer, which in the topology `Split` reads images from Kafka and sends them to the classifier.
     #[serde(default, skip_serializing_if = "InferenceConsumer::is_default")]
     pub consumer: InferenceConsumer,
 }
@@ -72,7 +75,8 @@ impl Default for Inference {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct InferenceConsumer {
-    /// What its pod has. Without resources: requests of 50m CPU and 64Mi, a memory limit of 256Mi, no CPU limit.
+    /// Describes its pod. Resources default to requests of 50m CPU and 64Mi of memory and a memory limit of 256Mi, without a
+    /// CPU limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
@@ -83,11 +87,13 @@ impl InferenceConsumer {
     }
 }
 
-/// The Jobs of a Pipeline: they make the topics, send an image through as a check, and delete the documents of LoadTests.
+/// The Jobs of a Pipeline: they create the topics, send an image through the Pipeline as a check, and delete the documents
+/// of LoadTests.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct Jobs {
-    /// What their pods have. Without resources: requests of 20m CPU and 32Mi, a memory limit of 128Mi, no CPU limit.
+    /// Describes their pods. Resources default to requests of 20m CPU and 32Mi of memory and a memory limit of 128Mi, without
+    /// a CPU limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }
@@ -101,11 +107,11 @@ impl Jobs {
 /// How images reach the classifier.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Topology {
-    /// One process takes images from Kafka, classifies them and answers to Kafka. The fastest.
+    /// One process reads images from Kafka, classifies them and writes the answers to Kafka. The fastest topology.
     #[default]
     Fused,
-    /// An inference-consumer takes images from Kafka, asks an inference server over HTTP, and answers to Kafka. The
-    /// server has a Service, and other clients can use it as well.
+    /// An inference-consumer reads images from Kafka, sends them to an inference server over HTTP, and writes the answers to
+    /// Kafka. The server has a Service, which other clients can use as well.
     Split,
 }
 
@@ -121,14 +127,15 @@ fn eight() -> i32 {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Archive {
-    /// Whether images and answers are written into the database. Without it no database is made.
+    /// Whether images and answers are written to the database. With `false` no database is created. Defaults to true.
     #[serde(default = "yes")]
     pub enabled: bool,
-    /// The number of db-consumer pods.
+    /// The number of pods of the db-consumer, from 1 to 100. Defaults to 1.
     #[serde(default = "one")]
     #[x_kube(validation = Rule::new("self >= 1 && self <= 100").message("write a number of replicas from 1 to 100"))]
     pub replicas: i32,
-    /// What its pods have. Without resources: requests of 50m CPU and 64Mi, a memory limit of 256Mi, no CPU limit.
+    /// Describes its pods. Resources default to requests of 50m CPU and 64Mi of memory and a memory limit of 256Mi, without a
+    /// CPU limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_template: Option<PodTemplate>,
 }

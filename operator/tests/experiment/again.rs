@@ -97,7 +97,7 @@ async fn nothing_is_made_while_it_is_suspended_and_nothing_else_of_the_spec_can_
     ] {
         let refused = patch(&namespace, "later", json!({ "spec": change })).await.unwrap_err().to_string();
         assert!(
-            refused.contains("cannot be changed, but for suspend, abort and the history limits: create a new"),
+            refused.contains("cannot be changed, except suspend, abort and the history limits: create a new"),
             "{refused}"
         );
         assert!(!refused.contains("create a new LoadTest"), "{refused}");

@@ -8,6 +8,7 @@ use tailrace_crds::{Experiment, LoadTest, experiment::Phase};
 use crate::{
     load_tests::{End, condition, end, max_rate, operator, play, sweep, until_made},
     producers::{load_test, namespace},
+    support::Refusal,
 };
 
 #[tokio::test]
@@ -122,4 +123,18 @@ async fn a_load_test_that_the_api_server_refuses_ends_the_experiment_with_its_se
         "{message}"
     );
     assert!(status.points[0].runs.is_empty());
+}
+
+#[tokio::test]
+async fn a_policy_that_admits_no_load_test_ends_the_experiment_with_its_sentence() {
+    let namespace = namespace().await;
+    let refusal = Refusal::of(&namespace, "tailrace.dev", "loadtests").await;
+    let _operator = operator(&namespace);
+    namespace.create_yaml::<Experiment>(&max_rate("refused", "{from: 100, to: 400}")).await;
+    let over = |experiment: &Experiment| experiment.status.as_ref().is_some_and(|status| status.phase.is_final());
+    let status = namespace.until::<Experiment>("refused", "over", over).await.status.unwrap();
+    assert_eq!(condition(&status, "Succeeded"), ("False".into(), "Refused".into()));
+    let message = status.message.unwrap();
+    assert!(message.contains(&Refusal::sentence("loadtests")), "{message}");
+    refusal.lift().await;
 }

@@ -19,15 +19,15 @@ async fn is_refused(yaml: &str, answer: &str) {
 async fn exactly_one_of_sweep_and_max_rate_is_wanted() {
     let both = format!("{{sweep: {{producers: [1]}}, maxRate: {{from: 1, to: 2}}, template: {CLOSED}}}");
     for spec in [both, format!("{{template: {CLOSED}}}")] {
-        is_refused(&yaml("both", &spec), "exactly one of sweep and maxRate is wanted: sweep measures").await;
+        is_refused(&yaml("both", &spec), "exactly one of sweep and maxRate must be set: sweep measures").await;
     }
 }
 
 #[tokio::test]
 async fn a_sweep_that_cannot_be_is_refused_with_one_that_can() {
     for (list, answer) in [
-        ("{}", "exactly one of producers and ratesPerProducer is wanted"),
-        ("{producers: [1], ratesPerProducer: [1]}", "exactly one of producers and ratesPerProducer is wanted"),
+        ("{}", "exactly one of producers and ratesPerProducer must be set"),
+        ("{producers: [1], ratesPerProducer: [1]}", "exactly one of producers and ratesPerProducer must be set"),
         ("{producers: []}", "spec.sweep.producers"),
         ("{producers: [0]}", "write numbers of producers from 1 to 100"),
         ("{producers: [101]}", "write numbers of producers from 1 to 100"),
@@ -60,11 +60,7 @@ async fn a_search_that_cannot_be_is_refused_with_one_that_can() {
         is_refused(&max_rate("search", bounds), answer).await;
     }
     let closed = format!("{{maxRate: {{from: 1, to: 2}}, template: {CLOSED}}}");
-    is_refused(
-        &yaml("closed", &closed),
-        "a closed load has no rate that could be looked for: write template.load.open",
-    )
-    .await;
+    is_refused(&yaml("closed", &closed), "a closed load has no rate to search for: write template.load.open").await;
     let without = max_rate("without", "{from: 10, to: 20}").replace("slos: [{metric: P95, max: 50ms}]", "slos: []");
     is_refused(&without, "write at least one into template.slos, such as {metric: P95, max: 50ms}").await;
 }
@@ -75,9 +71,9 @@ async fn a_template_has_the_rules_of_a_load_test() {
         let template = format!("{{pipelineRef: {{name: cifar}}, load: {load}{more}}}");
         yaml("template", &format!("{{sweep: {{producers: [1]}}, template: {template}}}"))
     };
-    is_refused(&template("{}", ""), "exactly one of open and closed is wanted").await;
+    is_refused(&template("{}", ""), "exactly one of open and closed must be set").await;
     is_refused(&template("{closed: {}}", ", duration: 5x"), "write a number with a unit, such as 250ms").await;
-    is_refused(&template("{closed: {}}", ", slos: [{metric: P95}]"), "exactly one of max and min is wanted").await;
+    is_refused(&template("{closed: {}}", ", slos: [{metric: P95}]"), "exactly one of max and min must be set").await;
     let resources = ", podTemplate: {resources: {requests: {cpu: 2 cores}}}";
     is_refused(&template("{closed: {}}", resources), "not a quantity").await;
     for name in ["team-a/cifar", "Cifar Pipeline", "resnet.v2", &"x".repeat(70)] {

@@ -1,6 +1,9 @@
 //! The pods of the producers: what they are given, and what becomes of a test whose pods cannot be.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -19,7 +22,7 @@ use tokio::time::sleep;
 
 use crate::{
     producers::{Run, namespace, operator, play, ready_pipeline, until_finished, yaml},
-    support::{Namespace, Operator, Refusal},
+    support::{Namespace, Operator, Refusal, owned_by},
 };
 
 /// A LoadTest of one producer with this more in its spec.
@@ -194,20 +197,22 @@ async fn a_test_whose_objects_the_api_server_refuses_ends_with_its_sentence() {
     let namespace = namespace().await;
     ready_pipeline(&namespace).await;
     let _operator = operator(&namespace);
-    for (group, resource) in [
-        ("", "serviceaccounts"),
-        ("rbac.authorization.k8s.io", "roles"),
-        ("rbac.authorization.k8s.io", "rolebindings"),
-        ("tailrace.dev", "producerreports"),
-        ("batch", "jobs"),
-    ] {
-        let refusal = Refusal::of(&namespace, group, resource).await;
-        created(&namespace, resource, "").await;
-        let status = until_finished(&namespace, resource).await.status.unwrap();
+    created(&namespace, "first", "").await;
+    pod(&namespace, "first").await;
+    let uid = namespace.get::<LoadTest>("first").await.uid().unwrap();
+    let resources = owned_by(&namespace, &uid).await.into_iter().map(|object| object.resource);
+    let resources: BTreeSet<_> = resources.map(|resource| (resource.group, resource.plural)).collect();
+    assert!(resources.len() >= 5, "{resources:?}");
+    namespace.delete::<LoadTest>("first").await;
+
+    for (group, resource) in resources {
+        let refusal = Refusal::of(&namespace, &group, &resource).await;
+        created(&namespace, &resource, "").await;
+        let status = until_finished(&namespace, &resource).await.status.unwrap();
         assert_eq!(status.phase, Phase::Failed, "{resource}");
         let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
         assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reasons::PRODUCER_FAILED), "{resource}");
-        assert!(valid.message.contains(&Refusal::sentence(resource)), "{}", valid.message);
+        assert!(valid.message.contains(&Refusal::sentence(&resource)), "{}", valid.message);
         let free =
             |pipeline: &Pipeline| pipeline.status.as_ref().is_some_and(|status| status.active_load_test.is_none());
         namespace.until::<Pipeline>("cifar", "free", free).await;

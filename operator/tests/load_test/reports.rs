@@ -70,5 +70,5 @@ async fn the_common_start_and_the_end_cannot_be_written_again() {
     operator.kill().await;
     let better = json!({ "display": { "p95": "0.1ms" } });
     let refused = namespace.patch_status::<LoadTest>("started", better).await;
-    assert!(refused.unwrap_err().to_string().contains("finished LoadTest is not changed any more"));
+    assert!(refused.unwrap_err().to_string().contains("finished LoadTest cannot be changed"));
 }

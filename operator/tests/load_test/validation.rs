@@ -51,8 +51,8 @@ async fn unknown_arrivals_are_refused_with_those_that_are_known() {
 async fn an_slo_that_cannot_be_judged_is_refused_with_one_that_can() {
     let namespace = namespace().await;
     for (slo, answer) in [
-        ("{metric: P95}", "exactly one of max and min is wanted"),
-        ("{metric: P95, max: 1s, min: 1ms}", "exactly one of max and min is wanted"),
+        ("{metric: P95}", "exactly one of max and min must be set"),
+        ("{metric: P95, max: 1s, min: 1ms}", "exactly one of max and min must be set"),
         ("{metric: P95, max: '50'}", "write a number with a unit, such as 50ms"),
         ("{metric: LostPercent, max: 1ms}", "write a number from 0 to 100 without a unit"),
         ("{metric: LostPercent, max: '101'}", "write a number from 0 to 100 without a unit"),
@@ -106,6 +106,16 @@ async fn a_pod_template_that_cannot_be_is_refused_with_what_to_write() {
         ("{resources: {requests: {cpu: 2 cores}}}", "not a quantity"),
         ("{resources: {requests: {cpu: 2}, limits: {cpu: 1500m}}}", "a request is larger than its limit"),
         ("{nodeSelector: {a b: c}}", "not the key of a label of nodes"),
+        ("{nodeSelector: {a..b/c: d}}", "not the key of a label of nodes"),
+        ("{labels: {a.-b/c: d}}", "not the key of a label"),
+        ("{annotations: {a-.b/c: d}}", "not the key of an annotation"),
+        ("{tolerations: [{key: a..b/c, operator: Exists}]}", "not the key of a taint"),
+        ("{resources: {requests: {example.com/gpu: 1}}}", "devices are not shared"),
+        ("{imagePullSecrets: [{name: a}, {name: a}]}", "Duplicate value"),
+        (
+            "{affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: zone, operator: In}]}]}}}}",
+            "write values for In and NotIn",
+        ),
         ("{tolerations: [{effect: NoSchedule}]}", "write operator: Exists for that, or the key of a taint"),
         ("{topologySpreadConstraints: [{maxSkew: 0, topologyKey: a, whenUnsatisfiable: DoNotSchedule}]}", "maxSkew"),
         ("{topologySpreadConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: Never}]}", "ScheduleAnyway"),
@@ -163,7 +173,7 @@ async fn two_load_models_at_once_are_refused_and_both_explained() {
     let namespace = namespace().await;
     for load in ["{open: {ratePerProducer: 20}, closed: {}}", "{}"] {
         let message = refusal(&namespace, &yaml("both", 1, load, "")).await;
-        assert!(message.contains("exactly one of open and closed is wanted: open sends on a schedule"), "{message}");
+        assert!(message.contains("exactly one of open and closed must be set: open sends on a schedule"), "{message}");
     }
 }
 

@@ -12,6 +12,7 @@ mod objects;
 mod permissions;
 mod pod_templates;
 mod readiness;
+mod releases;
 mod rollout;
 mod storage;
 mod trouble;

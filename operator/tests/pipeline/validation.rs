@@ -98,11 +98,33 @@ async fn resources_that_no_pod_can_have_are_refused_for_every_part() {
             ("{requests: {memory: 1Gi}, limits: {memory: 1G}}", "a request is larger than its limit"),
             ("{requests: {cpus: 3}}", "write cpu, memory, ephemeral-storage or the whole name of a device"),
             ("{claims: [{name: gpu}]}", "leave claims out"),
+            (
+                "{requests: {example.com/gpu: 1}}",
+                "devices are not shared: write the same number into requests and limits",
+            ),
+            ("{requests: {example.com/gpu: 1}, limits: {example.com/gpu: 2}}", "devices are not shared"),
+            ("{limits: {example.com/gpu: 500m}}", "devices are not shared: write a whole number of them"),
+            ("{limits: {example.com/gpu: '0.5'}}", "devices are not shared: write a whole number of them"),
+            ("{limits: {a..b/gpu: 1}}", "the whole name of a device, such as example.com/gpu"),
+            ("{limits: {requests.example.com/gpu: 1}}", "the whole name of a device, such as example.com/gpu"),
         ] {
             let spec = part.replace("RESOURCES", &format!("{{resources: {resources}}}"));
             let message = refusal(&namespace, &spec).await;
             assert!(message.contains(expected), "{spec}: {message}");
         }
+    }
+}
+
+#[tokio::test]
+async fn devices_are_accepted_as_pods_have_them() {
+    let namespace = namespace().await;
+    for resources in
+        ["{limits: {example.com/gpu: 1}}", "{requests: {example.com/gpu: 1}, limits: {example.com/gpu: 1}}"]
+    {
+        let spec = format!("{{inference: {{podTemplate: {{resources: {resources}}}}}}}");
+        pipeline(&namespace, &spec).await;
+        namespace.delete::<Pipeline>("cifar").await;
+        namespace.until_gone::<Pipeline>("cifar").await;
     }
 }
 
@@ -143,4 +165,18 @@ async fn what_only_the_operator_can_compute_is_told_in_the_condition() {
     let message = until_reason(&namespace, "Ready", "InvalidSpec").await;
     assert!(message.contains("2001 partitions need a volume of at least 11435Mi"), "{message}");
     until_event(&namespace, "Warning InvalidSpec").await;
+}
+
+#[tokio::test]
+async fn what_only_the_pods_are_refused_for_is_told_in_the_condition() {
+    let namespace = namespace().await;
+    let _operator = operator(&namespace);
+    let (device, profile) = ("example.com/gpu: '1.5'", "container.apparmor.security.beta.kubernetes.io/x: y");
+    let inference = format!("inference: {{podTemplate: {{resources: {{limits: {{{device}}}}}}}}}");
+    let archive = format!("archive: {{podTemplate: {{annotations: {{{profile}}}}}}}");
+    pipeline(&namespace, &format!("{{{inference}, {archive}}}")).await;
+    let message = until_reason(&namespace, "ArchiveReady", "Refused").await;
+    assert!(message.contains("invalid AppArmor profile name"), "{message}");
+    let message = until_reason(&namespace, "InferenceReady", "Refused").await;
+    assert!(message.contains("example.com/gpu") && message.contains("must be an integer"), "{message}");
 }

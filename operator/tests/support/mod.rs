@@ -13,5 +13,5 @@ mod refusal;
 pub use api_server::{ApiServer, api_server, program};
 pub use namespace::{Kind, Namespace};
 pub use objects::{Object, owned_by};
-pub use operator::{Operator, get};
+pub use operator::{Operator, get, settings};
 pub use refusal::Refusal;

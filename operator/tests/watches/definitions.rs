@@ -5,7 +5,8 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use tailrace_crds::definitions;
 use tokio::sync::OnceCell;
 
 use crate::support::{Namespace, api_server};
@@ -37,6 +38,24 @@ pub async fn loosen(client: &Client, plural: &str) {
     let schema = json!({
         "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true },
     });
+    replace_schema(client, plural, schema).await;
+}
+
+/// Makes the API server check objects of that kind by the definition of now, as an upgrade does.
+pub async fn tighten(namespace: &Namespace, plural: &str) {
+    let (_, definition) = definitions().into_iter().find(|(name, _)| *name == plural).unwrap();
+    let schema = serde_json::to_value(&definition.spec.versions[0].schema).unwrap();
+    replace_schema(&namespace.client, plural, schema).await;
+    for _ in 0..200 {
+        if !is_loose(namespace, plural).await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{plural} are not checked");
+}
+
+async fn replace_schema(client: &Client, plural: &str, schema: Value) {
     let change = json!([{ "op": "replace", "path": "/spec/versions/0/schema", "value": schema }]);
     let change = Patch::Json::<()>(serde_json::from_value(change).unwrap());
     let definitions = Api::<CustomResourceDefinition>::all(client.clone());
@@ -45,6 +64,16 @@ pub async fn loosen(client: &Client, plural: &str) {
 
 /// The API server needs a moment to take a definition over.
 pub async fn until_loose(namespace: &Namespace, plural: &str) {
+    for _ in 0..200 {
+        if is_loose(namespace, plural).await {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{plural} are still checked");
+}
+
+async fn is_loose(namespace: &Namespace, plural: &str) -> bool {
     let kind = kube::api::ApiResource {
         group: "tailrace.dev".into(),
         version: "v1alpha1".into(),
@@ -62,12 +91,5 @@ pub async fn until_loose(namespace: &Namespace, plural: &str) {
     let mut anything = kube::api::DynamicObject::new("anything", &kind);
     anything.data = json!({ "spec": { "anything": true } });
     let parameters = kube::api::PostParams { dry_run: true, ..Default::default() };
-    for _ in 0..200 {
-        let made = api.create(&parameters, &anything).await;
-        if made.is_ok_and(|made| made.data["spec"]["anything"] == true) {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    panic!("{plural} are still checked");
+    api.create(&parameters, &anything).await.is_ok_and(|made| made.data["spec"]["anything"] == true)
 }
