@@ -81,7 +81,8 @@ impl fmt::Display for Warning {
                 "Kafka deleted {count} records before the classifier or the archive had read them: lower the rate, or give the topics more room"
             ),
             Self::ImagesNotCounted => f.write_str(
-                "Kafka did not say how many images the topic got during the run: whether those of other sources took their share of the Pipeline is not known"
+                "Kafka did not say how many images the topic got during the run: whether those of other sources took their \
+                 share of the Pipeline is not known",
             ),
         }
     }

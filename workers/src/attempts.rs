@@ -43,8 +43,8 @@ impl<'a> Attempts<'a> {
         Self { deadline, stop, tell }
     }
 
-    /// Calls `attempt` with the time that it may take until it succeeds, at least once unless asked to stop; none if asked
-    /// to stop before it did.
+    /// Calls `attempt` with the time that it may take until it succeeds, at least once unless asked to stop; none if
+    /// asked to stop before it did.
     ///
     /// # Errors
     /// The last one, when the time is up; one that cannot heal at once.

@@ -29,8 +29,8 @@ const FOR_EVER: [i32; 4] = [13, 18, 59, 238];
 /// How long the driver looks for a server before an operation fails.
 const SELECTION_LIMIT: Duration = Duration::from_secs(5);
 
-/// Opens the database that TAILRACE_MONGODB_URI leads to; connects when it is first used. The hosts of a mongodb+srv:// are
-/// looked up for at most `patience`.
+/// Opens the database that TAILRACE_MONGODB_URI leads to; connects when it is first used. The hosts of a mongodb+srv://
+/// are looked up for at most `patience`.
 ///
 /// # Errors
 /// When the variable is missing or no connection string. Its value, which may hold a password, is never shown.

@@ -154,8 +154,8 @@ impl Answers {
         partition < self.partitions.load(Ordering::Relaxed)
     }
 
-    /// A full queue holds the thread up: it empties as Kafka acknowledges, or gives records up. What is refused at once and
-    /// may be taken later is sent again for a while.
+    /// A full queue holds the thread up: it empties as Kafka acknowledges, or gives records up. What is refused at once
+    /// and may be taken later is sent again for a while.
     fn send(&self, mut record: BaseRecord<'_, [u8], [u8], Arc<Ticket>>) -> anyhow::Result<()> {
         let (begun, mut backoff) = (Instant::now(), Backoff::new(Duration::from_millis(50), Duration::from_secs(2)));
         loop {

@@ -140,8 +140,8 @@ fn count(partitions: usize) -> KafkaResult<i32> {
     i32::try_from(partitions).map_err(|_| KafkaError::MetadataFetch(RDKafkaErrorCode::BadMessage))
 }
 
-/// Looks whether Kafka answers within `limit` and has the topics; the number of partitions of all topics. `begun` is when
-/// it was looked first, and `words` what its client says.
+/// Looks whether Kafka answers within `limit` and has the topics; the number of partitions of all topics. `begun` is
+/// when it was looked first, and `words` what its client says.
 ///
 /// # Errors
 /// [`WaitError`] says what is missing.

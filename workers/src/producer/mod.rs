@@ -3,7 +3,7 @@
 //! A run goes through these steps, each of them a file here:
 //! 1. [`arguments`] become a [`plan`].
 //! 2. The images are encoded ([`dataset`]) while Kafka is connected to ([`connection`]).
-//! 3. The classifier must have nothing left to do ([`idle`]). Whatever keeps the producer until then is said ([`waiting`]).
+//! 3. The classifier must have nothing left to do ([`idle`]). Whatever is waited for until then is said ([`waiting`]).
 //! 4. The producer says that it is ready and learns the common start ([`coordination`]), which becomes the zero of a
 //!    monotonic [`clock`].
 //! 5. Threads of their own send and receive ([`load`], [`replies`]) and enter what happens into the [`accounts`].

@@ -35,7 +35,7 @@ use crate::{
 
 /// How often progress is reported.
 const PROGRESS: Duration = Duration::from_secs(2);
-/// How long Kafka may take, before the start and after the end, to say what only feeds a warning: the result waits for it.
+/// How long Kafka may take, before the start and after the end, to say what only feeds a warning: the result waits.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// How long one of these requests may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(3);

@@ -44,8 +44,8 @@ impl Skipped {
         Self { groups: Arc::new(groups) }
     }
 
-    /// How many more there are after than before: those of the group that has more. A record that both have missed counts
-    /// once.
+    /// How many more there are after than before: those of the group that has more. A record that both have missed
+    /// counts once.
     pub fn between(before: Option<Vec<u64>>, after: Option<Vec<u64>>) -> Option<u64> {
         after?.into_iter().zip(before?).map(|(after, before)| after.saturating_sub(before)).max()
     }

@@ -83,8 +83,8 @@ async fn a_lag_is_said_with_its_partition_and_offsets_as_they_change() {
     pipeline.flush();
     let scene = Scene::new(&pipeline, &format!("--ready-timeout 2m --group-to-watch {GROUP}")).await;
     let message = scene.waits("ConsumerLag", "").await;
-    let expected = "the consumer group watched is still 3 images behind on waits-for-lag-images (partition 0: offset 0 of \
-                    3): see whether the classifier runs";
+    let expected = "the consumer group watched is still 3 images behind on waits-for-lag-images (partition 0: offset 0 \
+                    of 3): see whether the classifier runs";
     assert_eq!(message, expected);
     commit(&pipeline, 2);
     scene.waits("ConsumerLag", "1 images behind on waits-for-lag-images (partition 0: offset 2 of 3)").await;
