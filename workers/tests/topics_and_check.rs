@@ -60,7 +60,8 @@ fn a_broker_that_is_not_there_is_explained_within_the_timeout() {
 
 #[test]
 fn hosts_that_cannot_be_looked_up_are_looked_up_again_to_the_deadline() {
-    let arguments = ["delete-documents", "--source-prefix=00000000", "--timeout=2s"].map(str::to_owned);
+    let arguments = ["delete-documents", "--bootstrap-servers=127.0.0.1:1", "--source-prefix=00000000", "--timeout=2s"]
+        .map(str::to_owned);
     let uri = ("TAILRACE_MONGODB_URI", "mongodb+srv://user:secret@database.invalid/".to_owned());
     let (ended, message) = run(&arguments, &[uri]);
     assert_eq!(ended.status.code(), Some(1), "{}", ended.output);

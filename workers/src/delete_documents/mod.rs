@@ -1,5 +1,7 @@
 //! Deletes the documents of one source, or of several whose names begin the same: what a LoadTest has written.
 
+mod archived;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -16,9 +18,13 @@ use crate::{
         database::{self, IMAGES, INFERENCES},
         expiry::{PAUSE, delete_batch},
     },
+    kafka::Cluster,
     termination::TerminationMessage,
 };
+use archived::wait_until_archived;
 
+/// How long the db-consumer may stand still before the deletion begins without it.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A prefix shorter than this may be a mistake that deletes everything.
 const SHORTEST_PREFIX: usize = 8;
 
@@ -31,6 +37,12 @@ pub struct Args {
     /// The database with the collections images and inferences.
     #[arg(long, env = "TAILRACE_DATABASE", default_value = "iot")]
     pub database: String,
+    /// Where Kafka is.
+    #[command(flatten)]
+    pub cluster: Cluster,
+    /// The db-consumer's consumer group: what the topics hold is archived before anything is deleted.
+    #[arg(long, env = "TAILRACE_ARCHIVE_GROUP")]
+    pub archive_group: Option<String>,
     /// How long it may take, such as 10m. What is deleted by then stays deleted; run again, it goes on.
     #[arg(long, env = "TAILRACE_TIMEOUT", default_value = "10m")]
     pub timeout: UserDuration,
@@ -58,6 +70,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 async fn delete(args: &Args) -> anyhow::Result<Deleted> {
     let database = database::open(&args.database, args.timeout.get()).await?;
     let deadline = Instant::now() + args.timeout.get();
+    if let Some(group) = args.archive_group.clone() {
+        let cluster = args.cluster.clone();
+        // Half of the time is left for the deletion.
+        let until = Instant::now() + args.timeout.get() / 2;
+        tokio::task::spawn_blocking(move || wait_until_archived(&cluster, &group, PATIENCE, until)).await?;
+    }
     let images = delete_from(&database, IMAGES, args, deadline).await?;
     let inferences = delete_from(&database, INFERENCES, args, deadline).await?;
     Ok(Deleted { images, inferences })

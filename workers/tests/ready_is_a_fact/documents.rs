@@ -10,8 +10,11 @@ use crate::{
     support::{Database, Pipeline, Worker, eventually, sample, worker::Ended},
 };
 
+/// Kafka is not asked, where no consumer group is to be waited for.
+const DELETE: [&str; 2] = ["delete-documents", "--bootstrap-servers=127.0.0.1:1"];
+
 fn delete(database: &Database, prefix: &str) -> Ended {
-    let arguments = ["delete-documents".to_owned(), format!("--source-prefix={prefix}")];
+    let arguments = [DELETE[0].to_owned(), DELETE[1].to_owned(), format!("--source-prefix={prefix}")];
     Worker::run(&arguments, &[("TAILRACE_MONGODB_URI", database.uri())])
 }
 
@@ -40,6 +43,23 @@ fn the_documents_of_one_test_are_deleted_and_no_others() {
 }
 
 #[test]
+fn documents_that_are_archived_late_are_waited_for_and_deleted() {
+    let (pipeline, database) = (Pipeline::new("archived-late", 2), Database::start());
+    for id in 0..200 {
+        pipeline.send_image_from("5d0ef2a4-test-0", id, &sample(0));
+    }
+    pipeline.flush();
+    let of_test = [format!("--archive-group={}-archive", pipeline.name), "--source-prefix=5d0ef2a4-test".to_owned()];
+    let arguments: Vec<_> = pipeline.arguments("delete-documents").into_iter().chain(of_test).collect();
+    let mut deletion = Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", database.uri())]);
+    eventually("it waits", SOON, || deletion.process.log().contains("is 200 records behind").then_some(()));
+    let _archive = pipeline.start_archive("archive", &database);
+    assert_eq!(deletion.process.wait(SOON).code(), Some(0), "{}", deletion.process.log());
+    assert!(deletion.process.log().contains(r#"{"images":200,"#), "{}", deletion.process.log());
+    assert_eq!(database.count("images", doc! {}), Some(0));
+}
+
+#[test]
 fn a_database_without_a_ttl_index_is_kept_small_in_batches_and_its_size_is_said() {
     let (pipeline, database) = (Pipeline::new("retention", 1), Database::start());
     let mut archive = pipeline.start_archive("archive", &database);
@@ -63,7 +83,7 @@ fn documents_are_deleted_although_the_database_comes_late() {
     let mut database = Database::start();
     database.insert_old("images", 20, Duration::from_secs(60));
     database.stop();
-    let arguments = ["delete-documents", "--source-prefix=old/0000", "--timeout=2m"].map(str::to_owned);
+    let arguments = [DELETE[0], DELETE[1], "--source-prefix=old/0000", "--timeout=2m"].map(str::to_owned);
     // The driver gives an operation up long before the database is there.
     let uri = format!("{}?serverSelectionTimeoutMS=500", database.uri());
     let mut deletion = Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", uri)]);

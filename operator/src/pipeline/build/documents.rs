@@ -7,7 +7,10 @@ use k8s_openapi::api::{
 use kube::{Resource, ResourceExt, core::ObjectMeta};
 use tailrace_crds::LoadTest;
 
-use super::{database, pods, workers::container};
+use super::{
+    database, pods,
+    workers::{consumer_group, container, environment},
+};
 use crate::{
     labels::{self, Component},
     pipeline::validate::{Database, Validated},
@@ -26,7 +29,11 @@ pub fn delete_documents(pipeline: &Validated, images: &Images, load_test: &LoadT
     if matches!(pipeline.database, Database::None) {
         return None;
     }
-    let mut environment = database::variables(pipeline);
+    let mut environment = environment(pipeline);
+    environment.extend(database::variables(pipeline));
+    if pipeline.archive.enabled {
+        environment.push(pods::variable("TAILRACE_ARCHIVE_GROUP", consumer_group(pipeline, Component::Archive)));
+    }
     environment.extend([
         pods::variable("TAILRACE_SOURCE_PREFIX", load_test.uid()?),
         pods::variable("TAILRACE_TIMEOUT", PATIENCE),
