@@ -105,6 +105,7 @@ class Operator:
             "TAILRACE_KAFKA_IMAGE": "apache/kafka:4.1.1",
             "TAILRACE_MONGODB_IMAGE": "mongo:8.0.20",
             "TAILRACE_FERRETDB_IMAGE": "ferretdb:1.24.2",
+            "MALLOC_ARENA_MAX": "1",
         }
         processes.start(NAME, [str(binary)], environment)
         self.process = processes.running[NAME]
