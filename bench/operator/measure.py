@@ -110,8 +110,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=ROOT / "target/bench-operator", help="without the ending")
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 100, 1000, 2000])
     parser.add_argument("--pipelines", type=int, default=200)
-    parser.add_argument("--idle", type=int, default=60, help="seconds in which nothing changes")
-    parser.add_argument("--new", type=int, default=5, help="new LoadTests for each size")
+    parser.add_argument("--idle", type=int, default=45, help="seconds in which nothing changes")
+    parser.add_argument("--new", type=int, default=4, help="new LoadTests for each size")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a bar is missed")
     return parser.parse_args()
 

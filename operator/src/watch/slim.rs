@@ -3,7 +3,7 @@
 use k8s_openapi::api::{
     apps::v1::ReplicaSet,
     batch::v1::Job,
-    core::v1::{Pod, PodSpec},
+    core::v1::{Container, Pod, PodSpec},
 };
 use kube::Resource;
 use tailrace_crds::{
@@ -84,7 +84,7 @@ pub fn report(report: &mut ProducerReport) {
     }
 }
 
-/// What a pod mounts and how it is started.
+/// How a pod is started and looked after.
 pub fn pod(pod: &mut Pod) {
     metadata(pod);
     pod.spec = pod.spec.take().map(of_pod);
@@ -99,13 +99,15 @@ pub fn job(job: &mut Job) {
     }
 }
 
+/// Where it runs, from which images and with how much.
 fn of_pod(spec: PodSpec) -> PodSpec {
-    let mut containers = spec.containers;
-    for container in &mut containers {
-        container.env = None;
-        container.volume_mounts = None;
-        container.command = None;
-        container.args = None;
-    }
-    PodSpec { containers, volumes: None, init_containers: None, tolerations: None, affinity: None, ..spec }
+    let of_container = |container: Container| Container {
+        name: container.name,
+        image: container.image,
+        resources: container.resources,
+        restart_policy: container.restart_policy,
+        ..Container::default()
+    };
+    let containers = spec.containers.into_iter().map(of_container).collect();
+    PodSpec { containers, node_name: spec.node_name, ..PodSpec::default() }
 }
