@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cluster import Api, core
 from loopback.processes import Failed
 
-COMPONENT, JOB = "app.kubernetes.io/component", "batch.kubernetes.io/job-name"
+COMPONENT = "app.kubernetes.io/component"
 # What the Jobs of a Pipeline say in the end: topics that are there, an image that went through.
 TOPICS = (
     '{"topics":[{"name":"iot_images","partitions":12},{"name":"inferences","partitions":12},'
