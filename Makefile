@@ -8,12 +8,13 @@
 #   make bench    the figures of the README, from runs of its own
 #   make bench-classifier   the classifier beside ONNX Runtime (CHECK=1 fails where a bar is missed)
 #   make bench-pipeline     both topologies beside the floor of their latency, and their highest rates (CHECK=1 as above)
+#   make bench-operator     the operator beside 2,000 LoadTests that are over, on a real API server (CHECK=1 as above)
 #   make bench-original     the original experiment beside Tailrace, on loopback
 #   make up       only the local cluster (NODES=4 CLUSTER=tailrace); make down takes it away without a trace
 #   make install  Tailrace in the local cluster
 #   make train    the model of the classifier, from the data set
 
-.PHONY: demo test test-compose test-machines test-all bench bench-classifier bench-pipeline bench-generator bench-original up down install train
+.PHONY: demo test test-compose test-machines test-all bench bench-classifier bench-pipeline bench-generator bench-operator bench-original up down install train
 
 demo:
 	@examples/demo
@@ -43,6 +44,9 @@ bench-pipeline:
 
 bench-generator:
 	@bench/generator/run
+
+bench-operator:
+	@bench/operator/run
 
 bench-original:
 	@bench/original/run

@@ -54,7 +54,15 @@ pub struct Controller<K: Watched> {
 impl<K: Watched> Controller<K> {
     /// A controller that reconciles each object of `watch` whenever it changes, so many at once.
     pub fn new(watch: &Watch<K>, concurrency: u16) -> Self {
-        let changed = watch.changes().map(|change| reference(change.meta()));
+        Self::only(watch, concurrency, |_| true)
+    }
+
+    /// As [`Controller::new`], of those for which `wanted` holds.
+    pub fn only(watch: &Watch<K>, concurrency: u16, wanted: impl Fn(&K) -> bool + Send + Sync + 'static) -> Self {
+        let changed = watch.changes().filter_map(move |change| {
+            let is_wanted = change.object().is_none_or(&wanted);
+            futures::future::ready(is_wanted.then(|| reference(change.meta())))
+        });
         let controller = Self {
             watch: watch.clone(),
             triggers: vec![changed.boxed()],

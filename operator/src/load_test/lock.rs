@@ -29,7 +29,7 @@ const DEBOUNCE: Duration = Duration::from_secs(3);
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
     let watches = &context.watches;
     let pipelines = watches.pipelines().store().clone();
-    Controller::new(watches.pipelines(), 1)
+    Controller::only(watches.pipelines(), 1, |pipeline| holder(pipeline).is_some())
         .debounce(DEBOUNCE)
         .watches(watches.load_tests(), move |change| held_by(&pipelines, change))
         .run(context.clone(), shutdown, reconcile)

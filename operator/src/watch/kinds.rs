@@ -158,7 +158,7 @@ impl Watches {
 
     /// The Jobs that the operator has made.
     pub fn jobs(&self) -> &Watch<Job> {
-        self.jobs.get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, unreadable::NO_STATUS))
+        self.jobs.get_or_init(|| self.start(labels::MADE_HERE, slim::job, unreadable::NO_STATUS))
     }
 
     /// The pods of Pipelines and of producers.

@@ -155,6 +155,13 @@ pub(crate) struct Plan<K: Watched> {
 }
 
 impl<K: Watched> Plan<K> {
+    /// What is kept of an object that was read. It is a copy, since the lists and texts of what was read have room for more
+    /// than is in them.
+    fn kept(&self, mut object: K) -> K {
+        (self.slim)(&mut object);
+        object.clone()
+    }
+
     fn start(self, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Watch<K> {
         let writer = Writer::<K>::new(());
         let cache =
@@ -260,9 +267,8 @@ async fn until_it_fails<K: Watched>(
                 writer.apply_watcher_event(&Event::Init);
                 invalid.clear();
             }
-            Some(Ok(Event::InitApply(DeserializeGuard(Ok(mut object))))) => {
-                (plan.slim)(&mut object);
-                writer.apply_watcher_event(&Event::InitApply(object));
+            Some(Ok(Event::InitApply(DeserializeGuard(Ok(object))))) => {
+                writer.apply_watcher_event(&Event::InitApply(plan.kept(object)));
             }
             Some(Ok(Event::InitApply(DeserializeGuard(Err(object))))) => {
                 let _ = plan.unreadable.unbounded_send(object.clone());
@@ -272,9 +278,8 @@ async fn until_it_fails<K: Watched>(
                 cache.listed(writer, std::mem::take(&mut invalid));
                 listed();
             }
-            Some(Ok(Event::Apply(DeserializeGuard(Ok(mut object))))) => {
-                (plan.slim)(&mut object);
-                cache.applied(writer, object);
+            Some(Ok(Event::Apply(DeserializeGuard(Ok(object))))) => {
+                cache.applied(writer, plan.kept(object));
             }
             Some(Ok(Event::Apply(DeserializeGuard(Err(object))))) => {
                 cache.cannot_read(writer, &object);

@@ -2,17 +2,22 @@
 
 use k8s_openapi::api::{
     apps::v1::ReplicaSet,
-    core::v1::{Pod, PodSpec},
+    batch::v1::Job,
+    core::v1::{Container, Pod, PodSpec},
 };
 use kube::Resource;
 use tailrace_crds::{
     LoadTest, ProducerReport,
+    conditions::types,
     load_test::LoadTestStatus,
     producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
 };
 
 /// What kubectl keeps of an object in the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The conditions by which the end of a test is judged.
+const OF_THE_END: [&str; 4] = [types::FINISHED, types::SUCCEEDED, types::RESULTS_VALID, types::SLOS_MET];
 
 /// All but the metadata.
 pub fn replica_set(set: &mut ReplicaSet) {
@@ -32,8 +37,9 @@ pub fn metadata<K: Resource>(object: &mut K) {
 /// Of a test that is over, what neither an Experiment nor a comparison looks at.
 pub fn load_test(test: &mut LoadTest) {
     metadata(test);
-    let Some(status) = test.status.take() else { return };
+    let Some(mut status) = test.status.take() else { return };
     test.status = Some(if status.phase.is_final() {
+        status.conditions.retain(|condition| OF_THE_END.contains(&condition.type_.as_str()));
         LoadTestStatus {
             pipeline_at_start: None,
             confidence_micros: None,
@@ -49,9 +55,15 @@ pub fn load_test(test: &mut LoadTest) {
     });
 }
 
-/// The numbers of a result, which is read again when all of a test are there.
+/// The numbers of a result, which is read again when all of a test are there. Of a producer whose result is a part of that
+/// of its test, how it went.
 pub fn report(report: &mut ProducerReport) {
     metadata(report);
+    if let Some(status) = report.status.as_mut().filter(|status| status.summed)
+        && let Some(progress) = &mut status.progress
+    {
+        progress.recent_latency = String::new();
+    }
     if let Some(result) = report.status.as_mut().and_then(|status| status.result.as_mut()) {
         *result = ProducerResult {
             latency: String::new(),
@@ -72,17 +84,30 @@ pub fn report(report: &mut ProducerReport) {
     }
 }
 
-/// What a pod mounts and how it is started.
+/// How a pod is started and looked after.
 pub fn pod(pod: &mut Pod) {
     metadata(pod);
-    if let Some(spec) = pod.spec.take() {
-        let mut containers = spec.containers;
-        for container in &mut containers {
-            container.env = None;
-            container.volume_mounts = None;
-            container.command = None;
-            container.args = None;
-        }
-        pod.spec = Some(PodSpec { containers, volumes: None, init_containers: None, tolerations: None, ..spec });
+    pod.spec = pod.spec.take().map(of_pod);
+}
+
+/// The same of the pods that a Job makes. What a Job should be is never compared with what it is.
+pub fn job(job: &mut Job) {
+    metadata(job);
+    if let Some(spec) = &mut job.spec {
+        spec.template.metadata = None;
+        spec.template.spec = spec.template.spec.take().map(of_pod);
     }
+}
+
+/// Where it runs, from which images and with how much.
+fn of_pod(spec: PodSpec) -> PodSpec {
+    let of_container = |container: Container| Container {
+        name: container.name,
+        image: container.image,
+        resources: container.resources,
+        restart_policy: container.restart_policy,
+        ..Container::default()
+    };
+    let containers = spec.containers.into_iter().map(of_container).collect();
+    PodSpec { containers, node_name: spec.node_name, ..PodSpec::default() }
 }

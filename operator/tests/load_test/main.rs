@@ -5,6 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "the tests of Pipelines use the rest")]
+#[path = "../pipeline/cluster.rs"]
+mod cluster;
 mod control;
 mod deletion;
 mod documents;
@@ -17,6 +20,7 @@ mod pods;
 mod producers;
 mod queue;
 mod reports;
+mod rest;
 mod results;
 mod trust;
 mod validation;
