@@ -16,11 +16,12 @@ use futures::{
 use jiff::{Timestamp, Unit};
 use kube::{
     ResourceExt,
-    core::ObjectMeta,
+    core::{ObjectMeta, PartialObjectMeta, PartialObjectMetaExt},
     runtime::{
         applier,
         controller::{self, Action},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, store::Writer},
+        watcher::Event,
     },
 };
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
@@ -81,8 +82,7 @@ impl<K: Watched> Controller<K> {
     /// Begins only after all objects of `watch` are known.
     pub fn reads<O: Watched>(mut self, watch: &Watch<O>) -> Self {
         let watch = watch.clone();
-        // It ends without them only when the whole operator does.
-        self.ready.push(async move { drop(watch.ready().await) }.boxed());
+        self.ready.push(async move { watch.ready().await }.boxed());
         self
     }
 
@@ -119,15 +119,23 @@ impl<K: Watched> Controller<K> {
             _ = join_all(self.ready) => {}
             () = shutdown.cancelled() => return,
         }
-        let waiting = Waiting { objects: Mutex::default(), watch: self.watch.clone(), context: context.clone() };
-        let waiting = Arc::new(waiting);
+        let watch = self.watch;
+        let waiting = Arc::new(Waiting::new(watch.clone(), context.clone()));
+        let store = lock(&waiting.names).as_reader();
         let queue = queue(self.triggers, waiting.clone()).take_until(shutdown.cancelled_owned());
-        let started = move |object: Arc<K>, context: Arc<Context>| {
-            waiting.is_taken(&object);
-            let work = reconcile(object.clone(), context.clone());
-            one(object, context, work).boxed()
+        let reconcile = Arc::new(reconcile);
+        let started = move |name: Arc<PartialObjectMeta<K>>, context: Arc<Context>| {
+            waiting.is_taken(&name);
+            let (watch, reconcile, to_reconcile, with) =
+                (watch.clone(), reconcile.clone(), name.clone(), context.clone());
+            let work = async move {
+                match watch.get(&to_reconcile.namespace().unwrap_or_default(), &to_reconcile.name_any()) {
+                    Some(object) => reconcile(object, with).await,
+                    None => Ok(Action::await_change()),
+                }
+            };
+            one(name, context, work).boxed()
         };
-        let store = self.watch.store().clone();
         let outcomes = applier(started, again, context.clone(), store, queue, self.config);
         outcomes.for_each(async |outcome| ended(&context, outcome)).await;
     }
@@ -136,11 +144,8 @@ impl<K: Watched> Controller<K> {
 fn queue<K: Watched>(
     triggers: Vec<BoxStream<'static, ObjectRef<K>>>,
     waiting: Arc<Waiting<K>>,
-) -> impl Stream<Item = Result<ObjectRef<K>, Infallible>> {
-    select_all(triggers).map(move |object| {
-        waiting.comes(&object);
-        Ok(object)
-    })
+) -> impl Stream<Item = Result<ObjectRef<PartialObjectMeta<K>>, Infallible>> {
+    select_all(triggers).map(move |object| Ok(waiting.comes(&object)))
 }
 
 /// The owners of that kind.
@@ -159,25 +164,43 @@ fn reference<K: Watched>(meta: &ObjectMeta) -> ObjectRef<K> {
 /// The objects that a change asks to be reconciled, until that begins.
 struct Waiting<K: Watched> {
     objects: Mutex<HashSet<ObjectRef<K>>>,
+    /// What has come and is not gone. The applier of kube takes objects from a store, and of these it needs no more.
+    names: Mutex<Writer<PartialObjectMeta<K>>>,
     watch: Watch<K>,
     context: Arc<Context>,
 }
 
 impl<K: Watched> Waiting<K> {
-    fn comes(&self, object: &ObjectRef<K>) {
-        let mut objects = lock(&self.objects);
-        // One that is gone is never taken.
-        if self.watch.store().get(object).is_some() {
-            objects.insert(object.clone());
-        } else {
-            objects.remove(object);
-        }
-        self.context.metrics.wait(&K::kind(&()), objects.len());
+    fn new(watch: Watch<K>, context: Arc<Context>) -> Self {
+        let mut names = Writer::default();
+        names.apply_watcher_event(&Event::InitDone);
+        Self { objects: Mutex::default(), names: Mutex::new(names), watch, context }
     }
 
-    fn is_taken(&self, object: &K) {
+    fn comes(&self, object: &ObjectRef<K>) -> ObjectRef<PartialObjectMeta<K>> {
         let mut objects = lock(&self.objects);
-        objects.remove(&ObjectRef::from_obj(object));
+        let metadata = ObjectMeta {
+            name: Some(object.name.clone()),
+            namespace: object.namespace.clone(),
+            ..ObjectMeta::default()
+        };
+        let name: PartialObjectMeta<K> = metadata.into_response_partial();
+        let reference = ObjectRef::from_obj(&name);
+        // One that is gone is never taken.
+        if self.watch.has(object.namespace.as_deref().unwrap_or_default(), &object.name) {
+            objects.insert(object.clone());
+            lock(&self.names).apply_watcher_event(&Event::Apply(name));
+        } else {
+            objects.remove(object);
+            lock(&self.names).apply_watcher_event(&Event::Delete(name));
+        }
+        self.context.metrics.wait(&K::kind(&()), objects.len());
+        reference
+    }
+
+    fn is_taken(&self, object: &PartialObjectMeta<K>) {
+        let mut objects = lock(&self.objects);
+        objects.remove(&reference(&object.metadata));
         self.context.metrics.wait(&K::kind(&()), objects.len());
     }
 }
@@ -207,7 +230,7 @@ impl Failed {
 
 /// One reconciliation, in a task and a span of its own.
 async fn one<K: Watched>(
-    object: Arc<K>,
+    object: Arc<PartialObjectMeta<K>>,
     context: Arc<Context>,
     work: impl Future<Output = Result<Action, Error>> + Send + 'static,
 ) -> Result<Action, Failed> {
@@ -222,7 +245,7 @@ async fn one<K: Watched>(
 }
 
 /// Tries again later, and later still the more often it has failed.
-fn again<K: Watched>(object: Arc<K>, error: &Failed, context: Arc<Context>) -> Action {
+fn again<K: Watched>(object: Arc<PartialObjectMeta<K>>, error: &Failed, context: Arc<Context>) -> Action {
     let (kind, namespace, name) = (K::kind(&()), object.namespace().unwrap_or_default(), object.name_any());
     let delay = match error {
         Failed::Panicked(_) => PAUSE_AFTER_PANIC,
@@ -240,7 +263,7 @@ fn again<K: Watched>(object: Arc<K>, error: &Failed, context: Arc<Context>) -> A
 /// Forgets the failures of what was reconciled, or is gone.
 fn ended<K: Watched>(
     context: &Context,
-    outcome: Result<(ObjectRef<K>, Action), controller::Error<Failed, Infallible>>,
+    outcome: Result<(ObjectRef<PartialObjectMeta<K>>, Action), controller::Error<Failed, Infallible>>,
 ) {
     match outcome {
         Ok((object, _)) => context.retries.succeeded(&object),

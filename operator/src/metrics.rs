@@ -13,10 +13,8 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use tailrace_crds::{Experiment, LoadTest, Pipeline, conditions::types};
 
 use crate::{
-    conditions::is_true,
     lock,
     watch::{Watch, Watched, Watches, kinds::Started},
 };
@@ -142,22 +140,15 @@ impl Metrics {
     fn count(&self, watches: &Watches) {
         self.objects.clear();
         let Started { pipelines, load_tests, experiments, reports } = watches.started();
-        let ready = |pipeline: &Pipeline| {
-            let ready = pipeline.status.as_ref().is_some_and(|status| is_true(&status.conditions, types::READY));
-            if ready { "Ready".to_owned() } else { "NotReady".to_owned() }
-        };
-        let phase = |test: &LoadTest| format!("{:?}", test.status.as_ref().map(|s| s.phase).unwrap_or_default());
-        let stage = |tests: &Experiment| format!("{:?}", tests.status.as_ref().map(|s| s.phase).unwrap_or_default());
-        self.count_kind(pipelines, ready);
-        self.count_kind(load_tests, phase);
-        self.count_kind(experiments, stage);
+        self.count_kind(pipelines);
+        self.count_kind(load_tests);
+        self.count_kind(experiments);
         self.count_unreadable(reports);
     }
 
-    fn count_kind<K: Watched>(&self, watch: Option<&Watch<K>>, phase: impl Fn(&K) -> String) {
-        for object in watch.iter().flat_map(|watch| watch.store().state()) {
-            let phase = phase(object.as_ref());
-            self.objects.get_or_create(&InPhase { kind: K::kind(&()).into_owned(), phase }).inc();
+    fn count_kind<K: Watched>(&self, watch: Option<&Watch<K>>) {
+        for (phase, count) in watch.iter().flat_map(|watch| watch.count_phases()) {
+            self.objects.get_or_create(&InPhase { kind: K::kind(&()).into_owned(), phase }).set(count);
         }
         self.count_unreadable(watch);
     }

@@ -1,6 +1,6 @@
 //! Whose an object is: the UID of its controller decides, never a label or a name.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use std::{collections::BTreeMap, fmt::Debug};
 
 use k8s_openapi::{
     api::apps::v1::{Deployment, ReplicaSet, StatefulSet},
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     labels,
-    watch::{Watch, Watched, Watches},
+    watch::Watches,
     writer::{Error, bounded},
 };
 
@@ -114,9 +114,9 @@ impl Controllers {
     /// Those that the watches know of the parts of a Pipeline.
     pub fn known(watches: &Watches, namespace: &str, pipeline: &str) -> Self {
         let mut known = Self::default();
-        known.extend(of_pipeline(watches.deployments(), namespace, pipeline).iter().map(|object| object.meta()));
-        known.extend(of_pipeline(watches.replica_sets(), namespace, pipeline).iter().map(|object| object.meta()));
-        known.extend(of_pipeline(watches.stateful_sets(), namespace, pipeline).iter().map(|object| object.meta()));
+        known.extend(watches.deployments().of_pipeline(namespace, pipeline).iter().map(|object| object.meta()));
+        known.extend(watches.replica_sets().of_pipeline(namespace, pipeline).iter().map(|object| object.meta()));
+        known.extend(watches.stateful_sets().of_pipeline(namespace, pipeline).iter().map(|object| object.meta()));
         known
     }
 
@@ -141,10 +141,6 @@ impl Controllers {
         }
         Some(top)
     }
-}
-
-fn of_pipeline<K: Watched>(watch: &Watch<K>, namespace: &str, pipeline: &str) -> Vec<Arc<K>> {
-    watch.list(namespace, |object| object.labels().get(labels::PIPELINE).is_some_and(|name| name == pipeline))
 }
 
 async fn metadata<O, K>(client: &Client, about: &K, selector: &str) -> Result<Vec<ObjectMeta>, Error>

@@ -6,7 +6,7 @@ pub mod apply;
 pub mod build;
 pub mod decide;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod history;
 pub mod max_rate;
 pub mod observation;

@@ -20,7 +20,7 @@ const LONGEST_RERUN: usize = 253;
 pub struct Observation {
     /// The Experiment itself.
     pub experiment: Experiment,
-    /// All LoadTests of its namespace.
+    /// Of the LoadTests of its namespace those that are its own, bear a name that it gives or are not over.
     pub tests: Vec<Arc<LoadTest>>,
     /// Those that cannot be read, with the reasons.
     pub unreadable: BTreeMap<String, String>,

@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kube::{
     Api, ResourceExt,
     core::PartialObjectMeta,
-    runtime::{
-        controller::Action,
-        reflector::{ObjectRef, Store},
-    },
+    runtime::{controller::Action, reflector::ObjectRef},
 };
 use tailrace_crds::{LoadTest, Pipeline};
 use tokio_util::sync::CancellationToken;
@@ -17,7 +14,7 @@ use super::{apply, queue::holder};
 use crate::{
     context::Context,
     controllers::Controller,
-    watch::Change,
+    watch::{Change, Watch},
     writer::{Error, bounded},
 };
 
@@ -28,7 +25,7 @@ const DEBOUNCE: Duration = Duration::from_secs(3);
 /// Releases Pipelines whose LoadTest is gone, until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
     let watches = &context.watches;
-    let pipelines = watches.pipelines().store().clone();
+    let pipelines = watches.pipelines().clone();
     Controller::only(watches.pipelines(), 1, |pipeline| holder(pipeline).is_some())
         .debounce(DEBOUNCE)
         .watches(watches.load_tests(), move |change| held_by(&pipelines, change))
@@ -37,17 +34,9 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
 }
 
 /// The Pipelines that this LoadTest has, or had when it was deleted.
-fn held_by(pipelines: &Store<Pipeline>, test: &Change<LoadTest>) -> Vec<ObjectRef<Pipeline>> {
-    let is_held = |pipeline: &Arc<Pipeline>| {
-        let holder = holder(pipeline).map(|holder| holder.uid.as_str());
-        holder.is_some() && holder == test.meta().uid.as_deref()
-    };
-    pipelines
-        .state()
-        .iter()
-        .filter(|pipeline| is_held(pipeline))
-        .map(|held| ObjectRef::from_obj(held.as_ref()))
-        .collect()
+fn held_by(pipelines: &Watch<Pipeline>, test: &Change<LoadTest>) -> Vec<ObjectRef<Pipeline>> {
+    let uid = test.meta().uid.as_deref();
+    pipelines.names(|pipeline| pipeline.holder.is_some() && pipeline.holder.as_deref() == uid)
 }
 
 async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Action, Error> {

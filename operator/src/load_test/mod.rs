@@ -12,7 +12,7 @@ pub mod decide;
 pub mod documents;
 pub mod environment;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod leftovers;
 pub mod lock;
 pub mod observation;
@@ -28,13 +28,7 @@ pub mod sum;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    ResourceExt,
-    runtime::{
-        controller::Action,
-        reflector::{ObjectRef, Store},
-    },
-};
+use kube::runtime::{controller::Action, reflector::ObjectRef};
 use tailrace_crds::{LoadTest, ProducerReport};
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +40,7 @@ use crate::{
     context::Context,
     controllers::{Controller, owners},
     labels,
-    watch::Change,
+    watch::{Change, Watch},
     writer::Error,
 };
 
@@ -60,7 +54,7 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
 
 async fn tests(context: Arc<Context>, shutdown: CancellationToken) {
     let watches = &context.watches;
-    let tests = watches.load_tests().store().clone();
+    let tests = watches.load_tests().clone();
     let tests_too = tests.clone();
     Controller::new(watches.load_tests(), CONCURRENCY)
         .owns(watches.jobs())
@@ -121,7 +115,7 @@ fn test_of_report(change: &Change<ProducerReport>) -> Vec<ObjectRef<LoadTest>> {
 }
 
 /// The pod's own test and, since they may wait for its end, those that want the same Pipeline.
-fn tests_of_pod(tests: &Store<LoadTest>, change: &Change<Pod>) -> Vec<ObjectRef<LoadTest>> {
+fn tests_of_pod(tests: &Watch<LoadTest>, change: &Change<Pod>) -> Vec<ObjectRef<LoadTest>> {
     let pod = change.meta();
     let (namespace, labels) = (pod.namespace.as_deref(), pod.labels.clone().unwrap_or_default());
     // Pods of the Pipeline itself are watched through the Pipeline.
@@ -131,11 +125,10 @@ fn tests_of_pod(tests: &Store<LoadTest>, change: &Change<Pod>) -> Vec<ObjectRef<
 }
 
 /// The tests of a Pipeline that are not over.
-fn tests_of_pipeline(tests: &Store<LoadTest>, namespace: Option<&str>, pipeline: &str) -> Vec<ObjectRef<LoadTest>> {
-    let wanted = |test: &LoadTest| {
-        test.namespace().as_deref() == namespace && test.spec.pipeline_ref.name == pipeline && !is_finished(test)
-    };
-    tests.state_filter(wanted).iter().map(|test| ObjectRef::from_obj(test.as_ref())).collect()
+fn tests_of_pipeline(tests: &Watch<LoadTest>, namespace: Option<&str>, pipeline: &str) -> Vec<ObjectRef<LoadTest>> {
+    let mut found = tests.names(|test| !test.over && test.is_of(pipeline));
+    found.retain(|test| test.namespace.as_deref() == namespace);
+    found
 }
 
 fn reference(namespace: Option<&str>, test: &str) -> ObjectRef<LoadTest> {

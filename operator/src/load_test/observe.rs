@@ -35,13 +35,10 @@ pub async fn observe_known(context: &Context, load_test: &LoadTest) -> Result<Ob
     let watches = &context.watches;
     let namespace = load_test.namespace().unwrap_or_default();
     let pipeline = load_test.spec.pipeline_ref.name.as_str();
-    let of_pipeline =
-        |labels: &BTreeMap<String, String>| labels.get(labels::PIPELINE).is_some_and(|name| name == pipeline);
-    let pods = watches.pods().list(&namespace, |pod| of_pipeline(pod.labels()));
-    let jobs = watches.jobs().list(&namespace, |job| of_pipeline(job.labels()) && is_of_producer(job));
     let mut around = Around::known(context, load_test);
-    around.jobs = jobs.into_iter().map(owned).collect();
-    around.pods = pods.into_iter().map(owned).collect();
+    let jobs = watches.jobs().of_pipeline(&namespace, pipeline);
+    around.jobs = jobs.into_iter().filter(|job| is_of_producer(job)).map(owned).collect();
+    around.pods = watches.pods().of_pipeline(&namespace, pipeline).into_iter().map(owned).collect();
     around.controllers = Controllers::known(watches, &namespace, pipeline);
     around.keep_own_reports(load_test);
     let others = others(context, load_test);
@@ -55,8 +52,10 @@ fn observe_finished(context: &Context, load_test: &LoadTest) -> Observation {
     let jobs = (0..load_test.spec.producers)
         .filter_map(|index| context.watches.jobs().get(&namespace, &producer_name(load_test, index)));
     let jobs: Vec<_> = jobs.filter(|job| is_owned_by(job.as_ref(), load_test)).map(owned).collect();
-    let of_them = |pod: &Pod| jobs.iter().any(|job| is_owned_by(pod, job));
-    let pods = if jobs.is_empty() { vec![] } else { context.watches.pods().list(&namespace, of_them) };
+    let pipeline = load_test.spec.pipeline_ref.name.as_str();
+    let pods = if jobs.is_empty() { vec![] } else { context.watches.pods().of_pipeline(&namespace, pipeline) };
+    let of_them = |pod: &Arc<Pod>| jobs.iter().any(|job| is_owned_by(pod.as_ref(), job));
+    let pods = pods.into_iter().filter(of_them).map(owned).collect();
     let mut around = Around::known(context, load_test);
     around.keep_own_reports(load_test);
     let Around { pipeline, reports, unreadable, .. } = around;
@@ -64,7 +63,7 @@ fn observe_finished(context: &Context, load_test: &LoadTest) -> Observation {
         load_test: load_test.clone(),
         pipeline,
         others: vec![],
-        pods: pods.into_iter().map(owned).collect(),
+        pods,
         jobs,
         controllers: Controllers::default(),
         taken: None,
@@ -227,11 +226,10 @@ fn readable<K: Watched>(found: Vec<Result<K, Box<InvalidObject>>>) -> Vec<K> {
 /// The other tests of the same Pipeline that are not over.
 fn others(context: &Context, load_test: &LoadTest) -> Vec<Arc<LoadTest>> {
     let namespace = load_test.namespace().unwrap_or_default();
-    context.watches.load_tests().list(&namespace, |other| {
-        !is_finished(other)
-            && other.spec.pipeline_ref == load_test.spec.pipeline_ref
-            && other.metadata.uid != load_test.metadata.uid
-    })
+    let pipeline = load_test.spec.pipeline_ref.name.as_str();
+    let mut others = context.watches.load_tests().list(&namespace, |_, other| !other.over && other.is_of(pipeline));
+    others.retain(|other| other.metadata.uid != load_test.metadata.uid);
+    others
 }
 
 /// The test that has the Pipeline may be so new that the watch does not know it yet.
@@ -241,7 +239,7 @@ async fn with_holder(
     pipeline: Option<&Pipeline>,
 ) -> Result<Vec<Arc<LoadTest>>, Error> {
     // Without the caches nothing is known of a line; whoever decides has them, or is about to.
-    let _ = context.watches.load_tests().ready().await;
+    context.watches.load_tests().ready().await;
     let mut others = others(context, load_test);
     let Some(holder) = pipeline.and_then(holder) else { return Ok(others) };
     let is_it = |test: &LoadTest| test.metadata.uid.as_deref() == Some(holder.uid.as_str());

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     accounts,
     context::Context,
-    labels::{Component, PIPELINE},
+    labels::Component,
     ownership::is_owned_by,
     reading,
     watch::{Watch, Watched},
@@ -251,9 +251,9 @@ async fn delete_others<'a, K: Watched + Serialize>(
 ) -> Result<(), writer::Error> {
     let wanted: Vec<String> = wanted.map(ResourceExt::name_any).collect();
     let name = pipeline.name_any();
-    let of_it = |object: &K| object.labels().get(PIPELINE) == Some(&name) && is_owned_by(object, pipeline);
-    for object in watch.list(&pipeline.namespace().unwrap_or_default(), of_it) {
-        if !wanted.contains(&object.name_any()) && object.meta().deletion_timestamp.is_none() {
+    for object in watch.of_pipeline(&pipeline.namespace().unwrap_or_default(), &name) {
+        let is_its_own = is_owned_by(object.as_ref(), pipeline);
+        if is_its_own && !wanted.contains(&object.name_any()) && object.meta().deletion_timestamp.is_none() {
             writer.delete(object.as_ref()).await?;
         }
     }

@@ -6,7 +6,7 @@ mod attempts;
 pub mod build;
 mod disk;
 mod events;
-mod neighbours;
+pub mod neighbours;
 mod observe;
 mod reasons;
 mod refusals;
@@ -23,10 +23,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{
     Api, ResourceExt,
-    runtime::{
-        controller::Action,
-        reflector::{ObjectRef, Store},
-    },
+    runtime::{controller::Action, reflector::ObjectRef},
 };
 use serde_json::json;
 use tailrace_crds::{LoadTest, Pipeline, conditions::types, pipeline::PipelineStatus};
@@ -47,7 +44,7 @@ use crate::{
     labels::{COMPONENT, Component, PIPELINE},
     load_test::{observation::is_finished, queue},
     warnings,
-    watch::{Change, Watched},
+    watch::{Change, Watch, Watched},
     writer::{Error, Writer, bounded},
 };
 
@@ -67,7 +64,7 @@ const NOT_READY: Duration = Duration::from_secs(10);
 /// Runs the controller of Pipelines until `shutdown` is cancelled.
 pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
     let watches = &context.watches;
-    let all = watches.pipelines().store().clone();
+    let all = watches.pipelines().clone();
     Controller::new(watches.pipelines(), CONCURRENCY)
         .debounce(DEBOUNCE)
         .watches(watches.pipelines(), move |change| neighbours_of(&all, change))
@@ -87,10 +84,12 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
 }
 
 /// The Pipelines on the same topics.
-fn neighbours_of(all: &Store<Pipeline>, change: &Change<Pipeline>) -> Vec<ObjectRef<Pipeline>> {
+fn neighbours_of(all: &Watch<Pipeline>, change: &Change<Pipeline>) -> Vec<ObjectRef<Pipeline>> {
     let Some(pipeline) = change.object() else { return vec![] };
-    let sharing = all.state_filter(|other| neighbours::share(pipeline, other));
-    sharing.iter().map(|other| ObjectRef::from_obj(other.as_ref())).collect()
+    let (own, digests) = (ObjectRef::from_obj(pipeline), neighbours::digests(pipeline));
+    let mut sharing = all.names(|other| neighbours::may_share(&digests, other));
+    sharing.retain(|other| other.name != own.name || other.namespace != own.namespace);
+    sharing
 }
 
 /// The Pipeline that a pod or a claim is part of. Producers are no part of it.
@@ -119,8 +118,9 @@ async fn reconcile(pipeline: Arc<Pipeline>, context: Arc<Context>) -> Result<Act
             return Ok(Action::await_change());
         }
     };
-    let neighbours =
-        neighbours::sharing(&pipeline, context.watches.pipelines().store().state().iter().map(AsRef::as_ref));
+    let digests = neighbours::digests(&pipeline);
+    let others = context.watches.pipelines().list_all(|other| neighbours::may_share(&digests, other));
+    let neighbours = neighbours::sharing(&pipeline, others.iter().map(AsRef::as_ref));
     let outcome = bring_about(&context, &writer, &pipeline, &validated, &found, neighbours).await;
     if let Err(error) = &outcome
         // A refusal is in the status already.

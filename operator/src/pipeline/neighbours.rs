@@ -1,12 +1,15 @@
 //! Other Pipelines on the same topics of the same brokers: each classifies what is the other's, too. Pure.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use kube::ResourceExt;
 use tailrace_crds::Pipeline;
 
 use super::build::{kafka::PORT, name_of};
-use crate::labels::Component;
+use crate::{labels::Component, watch::Facts};
 
 /// The other Pipelines with which this one shares topics, as sentences.
 pub fn sharing<'a>(pipeline: &Pipeline, all: impl Iterator<Item = &'a Pipeline>) -> Vec<String> {
@@ -22,9 +25,20 @@ pub fn sharing<'a>(pipeline: &Pipeline, all: impl Iterator<Item = &'a Pipeline>)
     sentences
 }
 
-/// Whether two Pipelines share a topic.
-pub fn share(one: &Pipeline, other: &Pipeline) -> bool {
-    !shared(one, other).is_empty()
+/// A digest of each topic on each broker.
+pub fn digests(pipeline: &Pipeline) -> Box<[u64]> {
+    let topics = topics(pipeline);
+    let digest = |topic: &String, broker: &String| {
+        let mut hasher = DefaultHasher::new();
+        (topic, broker).hash(&mut hasher);
+        hasher.finish()
+    };
+    brokers(pipeline).iter().flat_map(|broker| topics.iter().map(move |topic| digest(topic, broker))).collect()
+}
+
+/// Whether a Pipeline with these digests may share a topic with another, or is that itself.
+pub fn may_share(digests: &[u64], other: &Facts) -> bool {
+    other.topics.iter().any(|topic| digests.contains(topic))
 }
 
 fn shared(one: &Pipeline, other: &Pipeline) -> Vec<String> {

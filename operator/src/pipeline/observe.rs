@@ -176,8 +176,7 @@ fn is_observed(metadata: &ObjectMeta, observed: Option<i64>) -> bool {
 /// The claims of the Pipeline, by label: those that are kept have no owner.
 pub fn claims(watches: &Watches, pipeline: &Pipeline) -> Vec<PersistentVolumeClaim> {
     let (namespace, name) = (pipeline.namespace().unwrap_or_default(), pipeline.name_any());
-    let claims = watches.claims().list(&namespace, |claim| is_labelled(claim, &name));
-    claims.into_iter().map(Arc::unwrap_or_clone).collect()
+    watches.claims().of_pipeline(&namespace, &name).into_iter().map(Arc::unwrap_or_clone).collect()
 }
 
 /// Those of the wanted workloads that are there, as they are.
@@ -214,13 +213,14 @@ pub fn jobs_and_pods(watches: &Watches, pipeline: &Pipeline) -> Owned {
     let is_producer = |labels: &BTreeMap<String, String>| {
         labels.get(COMPONENT).is_some_and(|component| component == Component::Producer.as_str())
     };
-    let is_part = |job: &Job| is_labelled(job, &name) && !is_producer(job.labels()) && is_owned_by(job, pipeline);
-    let jobs: Vec<_> = watches.jobs().list(&namespace, is_part).into_iter().map(Arc::unwrap_or_clone).collect();
+    let jobs = watches.jobs().of_pipeline(&namespace, &name).into_iter();
+    let is_part = |job: &Arc<Job>| !is_producer(job.labels()) && is_owned_by(job.as_ref(), pipeline);
+    let jobs: Vec<_> = jobs.filter(is_part).map(Arc::unwrap_or_clone).collect();
     let mut controllers = Controllers::known(watches, &namespace, &name);
     controllers.extend(jobs.iter().map(|job| &job.metadata));
-    let pods = watches.pods().list(&namespace, |pod| is_labelled(pod, &name) && !is_producer(pod.labels()));
+    let pods = watches.pods().of_pipeline(&namespace, &name).into_iter().filter(|pod| !is_producer(pod.labels()));
     let (pods, others): (Vec<_>, Vec<_>) =
-        pods.into_iter().map(Arc::unwrap_or_clone).partition(|pod| controllers.lead_to(pod, pipeline));
+        pods.map(Arc::unwrap_or_clone).partition(|pod| controllers.lead_to(pod, pipeline));
     let leaving = others.into_iter().filter(|pod| is_leaving(pod, &controllers, pipeline)).collect();
     Owned { jobs, pods, leaving }
 }

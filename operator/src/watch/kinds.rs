@@ -17,7 +17,7 @@ use kube::{
 use tailrace_crds::{Experiment, LoadTest, Pipeline, ProducerReport};
 
 use super::{
-    Plan, Watch, Watched, slim,
+    Facts, Plan, Watch, Watched, facts, slim,
     unreadable::{self, Telling},
 };
 use crate::{
@@ -93,80 +93,87 @@ impl Watches {
 
     /// All Pipelines.
     pub fn pipelines(&self) -> &Watch<Pipeline> {
-        self.pipelines.get_or_init(|| self.start("", slim::metadata, unreadable::PIPELINE))
+        self.pipelines.get_or_init(|| self.start("", slim::metadata, facts::pipeline, unreadable::PIPELINE))
     }
 
     /// All LoadTests; those that are over without the parts that only people read.
     pub fn load_tests(&self) -> &Watch<LoadTest> {
-        self.load_tests.get_or_init(|| self.start("", slim::load_test, unreadable::LOAD_TEST))
+        self.load_tests.get_or_init(|| self.start("", slim::load_test, facts::load_test, unreadable::LOAD_TEST))
     }
 
     /// All Experiments.
     pub fn experiments(&self) -> &Watch<Experiment> {
-        self.experiments.get_or_init(|| self.start("", slim::metadata, unreadable::EXPERIMENT))
+        self.experiments.get_or_init(|| self.start("", slim::metadata, facts::experiment, unreadable::EXPERIMENT))
     }
 
     /// All reports. Of a result only that it is there: it is big, and read when all of a test are there.
     pub fn reports(&self) -> &Watch<ProducerReport> {
-        self.reports.get_or_init(|| self.start("", slim::report, unreadable::REPORT))
+        self.reports.get_or_init(|| self.start("", slim::report, facts::labelled, unreadable::REPORT))
     }
 
     /// The Services that the operator has made.
     pub fn services(&self) -> &Watch<Service> {
-        self.services.get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, unreadable::NO_STATUS))
+        self.services
+            .get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The NetworkPolicies that the operator has made.
     pub fn network_policies(&self) -> &Watch<NetworkPolicy> {
-        self.network_policies.get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, unreadable::NO_STATUS))
+        self.network_policies
+            .get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The ServiceAccounts of Pipelines.
     pub fn accounts(&self) -> &Watch<ServiceAccount> {
-        self.accounts.get_or_init(|| self.start(&of_pipelines(), slim::metadata, unreadable::NO_STATUS))
+        self.accounts
+            .get_or_init(|| self.start(&of_pipelines(), slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The Roles of Pipelines.
     pub fn roles(&self) -> &Watch<Role> {
-        self.roles.get_or_init(|| self.start(&of_pipelines(), slim::metadata, unreadable::NO_STATUS))
+        self.roles.get_or_init(|| self.start(&of_pipelines(), slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The RoleBindings of Pipelines.
     pub fn role_bindings(&self) -> &Watch<RoleBinding> {
-        self.role_bindings.get_or_init(|| self.start(&of_pipelines(), slim::metadata, unreadable::NO_STATUS))
+        self.role_bindings
+            .get_or_init(|| self.start(&of_pipelines(), slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The volumes of Pipelines, those that are kept for one that is gone included.
     pub fn claims(&self) -> &Watch<PersistentVolumeClaim> {
-        self.claims.get_or_init(|| self.start(labels::PIPELINE, slim::metadata, unreadable::NO_STATUS))
+        self.claims.get_or_init(|| self.start(labels::PIPELINE, slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The StatefulSets that the operator has made.
     pub fn stateful_sets(&self) -> &Watch<StatefulSet> {
-        self.stateful_sets.get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, unreadable::NO_STATUS))
+        self.stateful_sets
+            .get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The Deployments that the operator has made.
     pub fn deployments(&self) -> &Watch<Deployment> {
-        self.deployments.get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, unreadable::NO_STATUS))
+        self.deployments
+            .get_or_init(|| self.start(labels::MADE_HERE, slim::metadata, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The ReplicaSets between the Deployments of Pipelines and their pods: whose they are, and nothing else.
     pub fn replica_sets(&self) -> &Watch<ReplicaSet> {
-        self.replica_sets.get_or_init(|| self.start(labels::PIPELINE, slim::replica_set, unreadable::NO_STATUS))
+        self.replica_sets
+            .get_or_init(|| self.start(labels::PIPELINE, slim::replica_set, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The Jobs that the operator has made.
     pub fn jobs(&self) -> &Watch<Job> {
-        self.jobs.get_or_init(|| self.start(labels::MADE_HERE, slim::job, unreadable::NO_STATUS))
+        self.jobs.get_or_init(|| self.start(labels::MADE_HERE, slim::job, facts::labelled, unreadable::NO_STATUS))
     }
 
     /// The pods of Pipelines and of producers.
     pub fn pods(&self) -> &Watch<Pod> {
-        self.pods.get_or_init(|| self.start(labels::PIPELINE, slim::pod, unreadable::NO_STATUS))
+        self.pods.get_or_init(|| self.start(labels::PIPELINE, slim::pod, facts::labelled, unreadable::NO_STATUS))
     }
 
-    fn start<K: Watched>(&self, labels: &str, slim: fn(&mut K), telling: Telling) -> Watch<K> {
+    fn start<K: Watched>(&self, labels: &str, slim: fn(&mut K), facts: fn(&K) -> Facts, telling: Telling) -> Watch<K> {
         let api = match self.namespace.as_str() {
             "" => Api::all(self.client.clone()),
             namespace => Api::namespaced(self.client.clone(), namespace),
@@ -177,7 +184,7 @@ impl Watches {
         }
         let (unreadable, found) = mpsc::unbounded();
         tokio::spawn(unreadable::tell_all::<K>(self.client.clone(), self.recorder.clone(), telling, found));
-        Plan { api, config, slim, unreadable }.start(self.readiness.clone(), self.metrics.clone())
+        Plan { api, config, slim, facts, unreadable }.start(self.readiness.clone(), self.metrics.clone())
     }
 
     /// Those of the custom resources that were started, for the metrics.

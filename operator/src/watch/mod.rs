@@ -3,12 +3,14 @@
 //! What the API server sends is read object by object: one that cannot be read is left out of the cache, is told so in its
 //! own status, and harms no other. A watch that fails lists again after a pause, and the operator is not ready meanwhile.
 
+mod facts;
 pub mod kinds;
+mod objects;
 mod slim;
 mod unreadable;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt::Debug,
     pin::pin,
     sync::{Arc, Mutex},
@@ -23,26 +25,32 @@ use kube::{
     Api, Resource,
     core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta, error_boundary::InvalidObject},
     runtime::{
-        reflector::{
-            ObjectRef, Store,
-            store::{Writer, WriterDropped},
-        },
+        reflector::ObjectRef,
         watcher::{self, DefaultBackoff, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::SetOnce;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{health::Readiness, lock, logging::trimmed, metrics::Metrics};
 
-pub use self::kinds::Watches;
+use self::objects::{Objects, Packed};
+pub use self::{facts::Facts, kinds::Watches};
 
 /// The longest pause before a watch that failed starts again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A kind that can be watched.
 pub trait Watched:
-    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
 {
 }
 
@@ -50,6 +58,7 @@ impl<K> Watched for K where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Clone
         + Debug
+        + Serialize
         + DeserializeOwned
         + Send
         + Sync
@@ -58,7 +67,7 @@ impl<K> Watched for K where
 }
 
 /// Something that happened to an object.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Change<K> {
     /// It is new, changed, or listed again.
     Applied(Arc<K>),
@@ -66,6 +75,26 @@ pub enum Change<K> {
     Gone(Arc<K>),
     /// It cannot be read (any more), or is gone without ever having been read.
     Unreadable(Arc<ObjectMeta>),
+}
+
+impl<K> Clone for Change<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Applied(object) => Self::Applied(object.clone()),
+            Self::Gone(object) => Self::Gone(object.clone()),
+            Self::Unreadable(meta) => Self::Unreadable(meta.clone()),
+        }
+    }
+}
+
+impl<K: Watched> Change<Packed<K>> {
+    fn unpacked(self) -> Option<Change<K>> {
+        Some(match self {
+            Self::Applied(object) => Change::Applied(object.unpack()?),
+            Self::Gone(object) => Change::Gone(object.unpack()?),
+            Self::Unreadable(meta) => Change::Unreadable(meta),
+        })
+    }
 }
 
 impl<K: Resource> Change<K> {
@@ -94,25 +123,48 @@ pub struct Watch<K: Watched> {
 }
 
 impl<K: Watched> Watch<K> {
-    /// The objects that can be read. Empty until [`Watch::ready`].
-    pub fn store(&self) -> &Store<K> {
-        &self.cache.store
-    }
-
     /// Waits until all objects were listed once.
-    pub async fn ready(&self) -> Result<(), WriterDropped> {
-        self.cache.store.wait_until_ready().await
+    pub async fn ready(&self) {
+        self.cache.listed.wait().await;
     }
 
-    /// The object of that name.
+    /// The object of that name. Nothing is known until [`Watch::ready`].
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.cache.store.get(&ObjectRef::new(name).within(namespace))
+        self.cache.objects.get(namespace, name)?.unpack()
     }
 
-    /// The objects of a namespace for which `wanted` holds.
-    pub fn list(&self, namespace: &str, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
-        let here = |object: &K| object.meta().namespace.as_deref() == Some(namespace);
-        self.cache.store.state_filter(|object| here(object) && wanted(object))
+    /// Whether there is an object of that name.
+    pub fn has(&self, namespace: &str, name: &str) -> bool {
+        self.cache.objects.get(namespace, name).is_some()
+    }
+
+    /// The objects of a namespace for whose name and facts `wanted` holds. Only these are unpacked.
+    pub fn list(&self, namespace: &str, wanted: impl Fn(&str, &Facts) -> bool) -> Vec<Arc<K>> {
+        self.cache.objects.of_namespace(namespace, wanted).iter().filter_map(|object| object.unpack()).collect()
+    }
+
+    /// The objects that are labelled as parts of a Pipeline, or the LoadTests for it.
+    pub fn of_pipeline(&self, namespace: &str, pipeline: &str) -> Vec<Arc<K>> {
+        self.list(namespace, |_, facts| facts.is_of(pipeline))
+    }
+
+    /// The objects of all namespaces for whose facts `wanted` holds. Only these are unpacked.
+    pub fn list_all(&self, wanted: impl Fn(&Facts) -> bool) -> Vec<Arc<K>> {
+        self.cache.objects.all(wanted).iter().filter_map(|(_, object)| object.unpack()).collect()
+    }
+
+    /// The names of the objects of all namespaces for whose facts `wanted` holds.
+    pub fn names(&self, wanted: impl Fn(&Facts) -> bool) -> Vec<ObjectRef<K>> {
+        self.cache.objects.all(wanted).into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// How many objects are in each phase.
+    pub fn count_phases(&self) -> BTreeMap<String, i64> {
+        let mut counts = BTreeMap::new();
+        for (_, object) in self.cache.objects.all(|_| true) {
+            *counts.entry(object.facts.phase.to_string()).or_default() += 1;
+        }
+        counts
     }
 
     /// Why the object of that name cannot be read, if it is there and cannot.
@@ -136,11 +188,12 @@ impl<K: Watched> Watch<K> {
     pub fn changes(&self) -> impl Stream<Item = Change<K>> + Send + use<K> {
         let (sender, receiver) = mpsc::unbounded();
         let mut subscribers = lock(&self.cache.subscribers);
-        for object in self.cache.store.state() {
+        for (_, object) in self.cache.objects.all(|_| true) {
             let _ = sender.unbounded_send(Change::Applied(object));
         }
         subscribers.push(sender);
-        receiver
+        // As late as here: many changes may wait.
+        receiver.filter_map(async |change| change.unpacked())
     }
 }
 
@@ -150,80 +203,88 @@ pub(crate) struct Plan<K: Watched> {
     config: watcher::Config,
     /// Takes away what nobody needs of an object that is kept.
     slim: fn(&mut K),
+    /// By what such an object is found.
+    facts: fn(&K) -> Facts,
     /// Gets the objects that cannot be read, to tell them so.
     unreadable: UnboundedSender<InvalidObject>,
 }
 
 impl<K: Watched> Plan<K> {
-    /// What is kept of an object that was read. It is a copy, since the lists and texts of what was read have room for more
-    /// than is in them.
-    fn kept(&self, mut object: K) -> K {
+    /// What is kept of an object that was read, and its metadata.
+    fn kept(
+        &self,
+        DeserializeGuard(object): DeserializeGuard<K>,
+    ) -> Result<(ObjectMeta, Arc<Packed<K>>), InvalidObject> {
+        let mut object = object?;
         (self.slim)(&mut object);
-        object.clone()
+        match Packed::new(&object, (self.facts)(&object)) {
+            Ok(packed) => Ok((object.meta().clone(), Arc::new(packed))),
+            Err(error) => Err(InvalidObject { error: error.to_string(), metadata: object.meta().clone() }),
+        }
     }
 
     fn start(self, readiness: Arc<Readiness>, metrics: Arc<Metrics>) -> Watch<K> {
-        let writer = Writer::<K>::new(());
-        let cache =
-            Arc::new(Cache { store: writer.as_reader(), unreadable: Mutex::default(), subscribers: Mutex::default() });
+        let cache = Arc::new(Cache::<K>::default());
         readiness.lacks(&K::plural(&()), format!("lists {} for the first time", K::plural(&())));
-        let task = tokio::spawn(run(self, writer, cache.clone(), readiness, metrics));
+        let task = tokio::spawn(run(self, cache.clone(), readiness, metrics));
         Watch { cache, _task: Arc::new(AbortOnDropHandle::new(task)) }
     }
 }
 
 struct Cache<K: Watched> {
-    store: Store<K>,
+    objects: Objects<K>,
+    listed: SetOnce<()>,
     unreadable: Mutex<HashMap<ObjectRef<K>, String>>,
-    subscribers: Mutex<Vec<UnboundedSender<Change<K>>>>,
+    subscribers: Mutex<Vec<UnboundedSender<Change<Packed<K>>>>>,
+}
+
+impl<K: Watched> Default for Cache<K> {
+    fn default() -> Self {
+        Self {
+            objects: Objects::default(),
+            listed: SetOnce::new(),
+            unreadable: Mutex::default(),
+            subscribers: Mutex::default(),
+        }
+    }
 }
 
 impl<K: Watched> Cache<K> {
-    fn publish(&self, change: &Change<K>) {
+    fn publish(&self, change: &Change<Packed<K>>) {
         lock(&self.subscribers).retain(|subscriber| subscriber.unbounded_send(change.clone()).is_ok());
     }
 
     /// Keeps the object and publishes that.
-    fn applied(&self, writer: &mut Writer<K>, object: K) {
-        let key = ObjectRef::from_obj(&object);
-        lock(&self.unreadable).remove(&key);
-        writer.apply_watcher_event(&Event::Apply(object));
-        if let Some(object) = self.store.get(&key) {
-            self.publish(&Change::Applied(object));
-        }
+    fn applied(&self, meta: &ObjectMeta, object: Arc<Packed<K>>) {
+        lock(&self.unreadable).remove(&key(meta));
+        self.objects.insert(meta, object.clone());
+        self.publish(&Change::Applied(object));
     }
 
     /// Forgets the object that was kept, since it cannot be read any more.
-    fn cannot_read(&self, writer: &mut Writer<K>, invalid: &InvalidObject) {
+    fn cannot_read(&self, invalid: &InvalidObject) {
         let key = key(&invalid.metadata);
-        lock(&self.unreadable).insert(key.clone(), trimmed(&invalid.error));
-        if let Some(before) = self.store.get(&key) {
-            writer.apply_watcher_event(&Event::Delete((*before).clone()));
-        }
+        self.objects.remove(key.namespace.as_deref().unwrap_or_default(), &key.name);
+        lock(&self.unreadable).insert(key, trimmed(&invalid.error));
         self.publish(&Change::Unreadable(Arc::new(invalid.metadata.clone())));
     }
 
-    fn gone(&self, writer: &mut Writer<K>, object: DeserializeGuard<K>) {
-        let key = key(object.meta());
+    fn gone(&self, meta: ObjectMeta, object: Option<Arc<Packed<K>>>) {
+        let key = key(&meta);
+        self.objects.remove(key.namespace.as_deref().unwrap_or_default(), &key.name);
         lock(&self.unreadable).remove(&key);
-        match object.0 {
-            Ok(object) => {
-                writer.apply_watcher_event(&Event::Delete(object.clone()));
-                self.publish(&Change::Gone(Arc::new(object)));
-            }
-            Err(invalid) => self.publish(&Change::Unreadable(Arc::new(invalid.metadata))),
-        }
+        self.publish(&object.map_or_else(|| Change::Unreadable(Arc::new(meta)), Change::Gone));
     }
 
     /// All have been listed. What went away unseen is published too.
-    fn listed(&self, writer: &mut Writer<K>, invalid: Vec<InvalidObject>) {
-        let before = self.store.state();
-        writer.apply_watcher_event(&Event::InitDone);
+    fn listed(&self, objects: Objects<K>, invalid: Vec<InvalidObject>) {
+        let gone = self.objects.replace(objects);
         let reasons = invalid.iter().map(|invalid| (key(&invalid.metadata), trimmed(&invalid.error)));
         *lock(&self.unreadable) = reasons.collect();
-        let gone = before.into_iter().filter(|object| self.store.get(&ObjectRef::from_obj(object.as_ref())).is_none());
-        gone.for_each(|object| self.publish(&Change::Gone(object)));
-        self.store.state().into_iter().for_each(|object| self.publish(&Change::Applied(object)));
+        // It is listed again after each failure.
+        let _ = self.listed.set(());
+        gone.into_iter().for_each(|object| self.publish(&Change::Gone(object)));
+        self.objects.all(|_| true).into_iter().for_each(|(_, object)| self.publish(&Change::Applied(object)));
         invalid.into_iter().for_each(|invalid| self.publish(&Change::Unreadable(Arc::new(invalid.metadata))));
     }
 }
@@ -233,17 +294,11 @@ fn key<K: Watched>(meta: &ObjectMeta) -> ObjectRef<K> {
     object.within(meta.namespace.as_deref().unwrap_or_default())
 }
 
-async fn run<K: Watched>(
-    plan: Plan<K>,
-    mut writer: Writer<K>,
-    cache: Arc<Cache<K>>,
-    readiness: Arc<Readiness>,
-    metrics: Arc<Metrics>,
-) {
+async fn run<K: Watched>(plan: Plan<K>, cache: Arc<Cache<K>>, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
     let plural = K::plural(&());
     let mut backoff = DefaultBackoff::default();
     loop {
-        let error = until_it_fails(&plan, &mut writer, &cache, || readiness.has(&plural)).await;
+        let error = until_it_fails(&plan, &cache, || readiness.has(&plural)).await;
         let pause = backoff.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
         let why = trimmed(&cause(&error));
         tracing::warn!(%plural, ?pause, "the watch failed and lists again: {why}");
@@ -253,39 +308,34 @@ async fn run<K: Watched>(
     }
 }
 
-async fn until_it_fails<K: Watched>(
-    plan: &Plan<K>,
-    writer: &mut Writer<K>,
-    cache: &Cache<K>,
-    listed: impl Fn(),
-) -> watcher::Error {
+async fn until_it_fails<K: Watched>(plan: &Plan<K>, cache: &Cache<K>, listed: impl Fn()) -> watcher::Error {
     let mut events = pin!(watcher(plan.api.clone(), plan.config.clone()));
-    let mut invalid = vec![];
+    let (mut objects, mut invalid) = (Objects::default(), vec![]);
     loop {
         match events.next().await {
-            Some(Ok(Event::Init)) => {
-                writer.apply_watcher_event(&Event::Init);
-                invalid.clear();
-            }
-            Some(Ok(Event::InitApply(DeserializeGuard(Ok(object))))) => {
-                writer.apply_watcher_event(&Event::InitApply(plan.kept(object)));
-            }
-            Some(Ok(Event::InitApply(DeserializeGuard(Err(object))))) => {
-                let _ = plan.unreadable.unbounded_send(object.clone());
-                invalid.push(object);
-            }
+            Some(Ok(Event::Init)) => (objects, invalid) = (Objects::default(), vec![]),
+            Some(Ok(Event::InitApply(object))) => match plan.kept(object) {
+                Ok((meta, object)) => objects.insert(&meta, object),
+                Err(object) => {
+                    let _ = plan.unreadable.unbounded_send(object.clone());
+                    invalid.push(object);
+                }
+            },
             Some(Ok(Event::InitDone)) => {
-                cache.listed(writer, std::mem::take(&mut invalid));
+                cache.listed(std::mem::take(&mut objects), std::mem::take(&mut invalid));
                 listed();
             }
-            Some(Ok(Event::Apply(DeserializeGuard(Ok(object))))) => {
-                cache.applied(writer, plan.kept(object));
-            }
-            Some(Ok(Event::Apply(DeserializeGuard(Err(object))))) => {
-                cache.cannot_read(writer, &object);
-                let _ = plan.unreadable.unbounded_send(object);
-            }
-            Some(Ok(Event::Delete(object))) => cache.gone(writer, object),
+            Some(Ok(Event::Apply(object))) => match plan.kept(object) {
+                Ok((meta, object)) => cache.applied(&meta, object),
+                Err(object) => {
+                    cache.cannot_read(&object);
+                    let _ = plan.unreadable.unbounded_send(object);
+                }
+            },
+            Some(Ok(Event::Delete(object))) => match plan.kept(object) {
+                Ok((meta, object)) => cache.gone(meta, Some(object)),
+                Err(object) => cache.gone(object.metadata, None),
+            },
             Some(Err(error)) => return error,
             None => return watcher::Error::NoResourceVersion,
         }
