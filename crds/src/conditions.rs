@@ -112,7 +112,9 @@ pub mod reasons {
 
 /// Reasons of warnings.
 pub mod warnings {
-    pub use tailrace_measure::warning::{FOREIGN_ANSWERS, NOT_COUNTED, RECORDS_SKIPPED, SHARED, UNSTABLE};
+    pub use tailrace_measure::warning::{
+        FOREIGN_ANSWERS, GENERATOR_LATE, NOT_COUNTED, RECORDS_SKIPPED, SHARED, UNSTABLE,
+    };
 
     /// The documents of a test with `keepDocuments: false` are still in the database.
     pub const DOCUMENTS_LEFT: &str = "DocumentsLeft";

@@ -9,6 +9,11 @@ pub fn micros(micros: u64) -> String {
     if millis < 999.5 { significant(millis, "ms") } else { significant(millis / 1_000.0, "s") }
 }
 
+/// The same of a duration.
+pub fn duration(duration: Duration) -> String {
+    micros(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
 /// A latency that falls on images that were not answered within the drain time: `>30s`.
 pub fn unbounded(drain: Duration) -> String {
     if drain.subsec_millis() == 0 { format!(">{}s", drain.as_secs()) } else { format!(">{}ms", drain.as_millis()) }

@@ -8,6 +8,7 @@
 //! * [`summary`]: percentiles over all images scheduled; one without an answer has an infinite latency.
 //! * [`confidence`]: how sure these are, and whether two measurements differ.
 //! * [`sum`]: all producers together.
+//! * [`lateness`]: how much of a percentile the producers have added.
 //! * [`validity`]: whether the numbers mean what they say.
 //! * [`stability`]: whether the load was one that can be kept up with.
 //! * [`warning`]: what else should be known of them.
@@ -23,6 +24,7 @@ pub mod confidence;
 pub mod display;
 pub mod histogram;
 pub mod intervals;
+pub mod lateness;
 pub mod raw_log;
 pub mod repetitions;
 pub mod schedule;

@@ -6,6 +6,7 @@ use crate::{
     accounting::{Counts, Stages},
     display,
     histogram::LatencyHistogram,
+    lateness::Lateness,
     summary::summarize,
 };
 
@@ -90,8 +91,8 @@ pub enum Reason {
     GeneratorSaturated,
 }
 
-/// Sends may be this late without a word.
-const SEND_DELAY_THAT_IS_NO_MATTER_MICROS: u64 = 1_000;
+/// A pause of the producers in more than one of this many parts of the measurement may be in a p99.
+const PARTS_WITHOUT_PAUSE: u32 = 100;
 
 /// Judges a result; the first defect found is named, the worst kind first.
 pub fn judge(evidence: &Evidence) -> Validity {
@@ -157,8 +158,8 @@ fn offered_rate_too_low(evidence: &Evidence) -> Option<String> {
 }
 
 fn throttled(evidence: &Evidence) -> Option<String> {
-    let throttled = evidence.throttled.filter(|throttled| !throttled.is_zero())?;
-    let shown = display::micros(u64::try_from(throttled.as_micros()).unwrap_or(u64::MAX));
+    let throttled = evidence.throttled.filter(|throttled| is_throttled_too_long(*throttled, evidence.duration))?;
+    let shown = display::duration(throttled);
     Some(match evidence.cpu_limit {
         Some(CpuLimit { quantity, origin, remedy }) => format!(
             "the producers were kept from running for {shown} by their CPU limit of {quantity}, {origin}, which is measured as latency: {remedy}"
@@ -169,21 +170,24 @@ fn throttled(evidence: &Evidence) -> Option<String> {
     })
 }
 
+/// Whether images of more than 1 % of the measurement may have waited for it, though all producers are taken for one.
+pub(crate) fn is_throttled_too_long(throttled: Duration, measured: Duration) -> bool {
+    throttled * PARTS_WITHOUT_PAUSE > measured
+}
+
 fn generator_saturated(evidence: &Evidence) -> Option<String> {
     evidence.target?;
-    let delay = summarize(evidence.send_delay, evidence.send_delay.count()).p99?;
-    let p95 = summarize(evidence.latency, evidence.counts.scheduled).p95?;
+    let of = |histogram| summarize(histogram, evidence.counts.scheduled);
+    let lateness = Lateness::of(&of(evidence.latency), &of(evidence.service_latency))?;
     let more = match evidence.cpu_limit {
         Some(CpuLimit { quantity, origin, remedy }) => {
             format!("give them more CPU than their limit of {quantity}, {origin}: {remedy}")
         }
         None => "give them more CPU".to_owned(),
     };
-    (delay > SEND_DELAY_THAT_IS_NO_MATTER_MICROS && delay > p95 / 10).then(|| {
+    lateness.is_too_much().then(|| {
         format!(
-            "the producers were too slow for their schedule: 1 % of the images were sent {} late or more, at a p95 latency of {}; use more producers with a lower rate each, or {more}",
-            display::micros(delay),
-            display::micros(p95)
+            "the producers were too slow for their schedule: their lateness is {lateness}; use more producers with a lower rate each, or {more}"
         )
     })
 }
@@ -208,10 +212,20 @@ mod tests {
         send_delay: &LatencyHistogram,
         target: Option<u64>,
     ) -> Validity {
+        judged_of(counts, [latency, latency], send_delay, target)
+    }
+
+    /// With a service latency of its own.
+    fn judged_of(
+        counts: &Counts,
+        [latency, service_latency]: [&LatencyHistogram; 2],
+        send_delay: &LatencyHistogram,
+        target: Option<u64>,
+    ) -> Validity {
         judge(&Evidence {
             counts,
             latency,
-            service_latency: latency,
+            service_latency,
             send_delay,
             stages: &stages(latency),
             duration: Duration::from_secs(10),
@@ -316,15 +330,29 @@ mod tests {
     }
 
     #[test]
-    fn sends_that_are_late_for_the_latency_saturate_the_generator() {
+    fn producers_that_decide_a_percentile_saturate_the_generator() {
         let counts = counts(1_000, 1_000, 1_000);
-        let saturated = |latency, delay, target| {
-            reason(judged(&counts, &histogram(1_000, latency), &histogram(1_000, delay), target))
+        let saturated = |latency: u64, delay: u64, target| {
+            let histograms = [latency, latency - delay].map(|micros| histogram(1_000, micros));
+            let [latency, service_latency] = &histograms;
+            reason(judged_of(&counts, [latency, service_latency], &histogram(1_000, delay), target))
         };
-        assert_eq!(saturated(20_000, 3_000, Some(100)), Some(Reason::GeneratorSaturated));
-        assert_eq!(saturated(40_000, 3_000, Some(100)), None, "less than a tenth of the p95");
-        assert_eq!(saturated(2_000, 900, Some(100)), None, "less than a millisecond");
-        assert_eq!(saturated(20_000, 3_000, None), None, "a closed load has no schedule");
+        assert_eq!(saturated(20_000, 5_000, Some(100)), Some(Reason::GeneratorSaturated));
+        assert_eq!(saturated(20_000, 3_000, Some(100)), None, "less than a fifth of each percentile");
+        assert_eq!(saturated(1_200, 150, Some(100)), None, "the better Pipeline is no worse off");
+        assert_eq!(saturated(20_000, 5_000, None), None, "a closed load has no schedule");
+    }
+
+    #[test]
+    fn a_hundredth_of_the_images_that_leaves_late_decides_no_column() {
+        let (mut latency, service_latency) = (histogram(990, 5_000), histogram(1_000, 5_000));
+        let mut delay = histogram(990, 50);
+        for _ in 0..10 {
+            latency.record(25_000).unwrap();
+            delay.record(20_000).unwrap();
+        }
+        let counts = counts(1_000, 1_000, 1_000);
+        assert_eq!(judged_of(&counts, [&latency, &service_latency], &delay, Some(100)), Validity::Valid);
     }
 
     /// The judgement on producers that were throttled for so long, or too slow, under that limit.
@@ -333,7 +361,7 @@ mod tests {
         let judgement = judge(&Evidence {
             counts: &counts(1_000, 1_000, 1_000),
             latency: &latency,
-            service_latency: &latency,
+            service_latency: &histogram(1_000, 20_000 - delay_micros),
             send_delay: &delay,
             stages: &stages(&latency),
             duration: Duration::from_secs(10),
@@ -350,7 +378,8 @@ mod tests {
     #[test]
     fn a_producer_kept_from_running_by_its_limit_saturates_the_generator() {
         assert_eq!(limited(0, 50, None), None);
-        let (reason, message) = limited(100, 50, None).unwrap();
+        assert_eq!(limited(100_000, 50, None), None, "1 % of ten seconds is in no percentile but the last");
+        let (reason, message) = limited(101_000, 50, None).unwrap();
         assert_eq!(reason, Reason::GeneratorSaturated);
         assert!(
             message.ends_with("by their CPU limit, which is measured as latency: raise it, or remove it"),
@@ -365,7 +394,7 @@ mod tests {
             origin: "from a LimitRange".into(),
             remedy: "write a higher one".into(),
         };
-        for (throttled, delay) in [(100, 50), (0, 3_000)] {
+        for (throttled, delay) in [(200_000, 50), (0, 5_000)] {
             let (reason, message) = limited(throttled, delay, Some(&limit)).unwrap();
             assert_eq!(reason, Reason::GeneratorSaturated);
             assert!(message.contains("limit of 60m, from a LimitRange"), "{message}");

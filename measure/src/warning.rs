@@ -1,14 +1,19 @@
 //! What should be known before numbers are used, though they mean what they say.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{
+    display,
+    lateness::Lateness,
     stability::{Growth, growing_backlog},
     sum::Sum,
+    validity::is_throttled_too_long,
 };
 
 /// Images still piled up at the end.
 pub const UNSTABLE: &str = "Unstable";
+/// The producers were late, or throttled, but do not decide the percentiles.
+pub const GENERATOR_LATE: &str = "GeneratorLate";
 /// The Pipeline had other images to classify, or shared a node with the producers.
 pub const SHARED: &str = "Shared";
 /// Another Pipeline answered images of this test, too.
@@ -23,6 +28,10 @@ pub const NOT_COUNTED: &str = "NotCounted";
 pub enum Warning {
     /// The backlog grew to the end.
     Unstable(Growth),
+    /// The producers have their share in a percentile.
+    GeneratorLate(Lateness),
+    /// A CPU limit kept the producers from running for so long.
+    Throttled(Duration),
     /// So many images of other sources went through the same topic.
     ForeignImages(u64),
     /// So many answers came from other Pipelines.
@@ -38,8 +47,13 @@ pub fn warnings(sum: &Sum) -> Vec<Warning> {
     let unstable = growing_backlog(&sum.intervals).map(Warning::Unstable);
     let not_counted = sum.topic_records.is_none() && sum.tally.counts.scheduled > 0;
     let some = |count: u64| (count > 0).then_some(count);
+    let late = Lateness::of(&sum.latency(), &sum.service_latency());
+    let late = late.filter(|lateness| lateness.is_worth_a_word() && !lateness.is_too_much());
+    let throttled = |throttled: &Duration| !throttled.is_zero() && !is_throttled_too_long(*throttled, sum.measured);
     unstable
         .into_iter()
+        .chain(late.map(Warning::GeneratorLate))
+        .chain(sum.throttled.filter(throttled).map(Warning::Throttled))
         .chain(sum.foreign_images().map(Warning::ForeignImages))
         .chain(some(sum.foreign_answers).map(Warning::ForeignAnswers))
         .chain(sum.skipped_records.and_then(some).map(Warning::RecordsSkipped))
@@ -52,6 +66,7 @@ impl Warning {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unstable(_) => UNSTABLE,
+            Self::GeneratorLate(_) | Self::Throttled(_) => GENERATOR_LATE,
             Self::ForeignImages(_) => SHARED,
             Self::ForeignAnswers(_) => FOREIGN_ANSWERS,
             Self::RecordsSkipped(_) => RECORDS_SKIPPED,
@@ -67,6 +82,14 @@ impl fmt::Display for Warning {
             Self::Unstable(Growth { backlog, per_second }) => write!(
                 f,
                 "images piled up to the end, by {per_second:.1} a second to {backlog}: the percentiles depend on how long was measured, so lower the rate"
+            ),
+            Self::GeneratorLate(lateness) => {
+                write!(f, "the producers were late for their schedule: their lateness is {lateness}")
+            }
+            Self::Throttled(throttled) => write!(
+                f,
+                "a CPU limit kept the producers from running for {}, which is measured as latency: raise it, or remove it",
+                display::duration(*throttled)
             ),
             Self::ForeignImages(count) => write!(
                 f,

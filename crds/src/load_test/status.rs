@@ -289,7 +289,8 @@ pub struct PipelineAtStart {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// `Unstable`: the queue was still growing at the end, so the percentiles depend on the duration. `Shared`: the Pipeline
+    /// `Unstable`: the queue was still growing at the end, so the percentiles depend on the duration. `GeneratorLate`: the
+    /// producers were late or CPU-throttled, by less than would make the result invalid. `Shared`: the Pipeline
     /// had other images to classify, or shared a node with the producers. `DocumentsLeft`: the documents could not be deleted
     /// from the database. `NodeLost`: a producer of another LoadTest was on a node that does not respond, and was counted as
     /// gone. `HistogramsNotKept`: the ConfigMap with the one-second histograms could not be created. `NotCounted`: Kafka did

@@ -103,7 +103,7 @@ async fn only_suspend_abort_and_the_time_to_live_can_be_changed() {
     change(&namespace, "fixed", json!({ "suspend": true, "ttlSecondsAfterFinished": 5 })).await.unwrap();
     change(&namespace, "fixed", json!({ "abort": true })).await.unwrap();
     let refused = async |spec: Value| change(&namespace, "fixed", spec).await.unwrap_err().to_string();
-    assert!(refused(json!({ "abort": false })).await.contains("an abort cannot be taken back"));
+    assert!(refused(json!({ "abort": false })).await.contains("an abort cannot be undone"));
     for spec in [
         json!({ "producers": 2 }),
         json!({ "pipelineRef": { "name": "other" } }),

@@ -32,7 +32,9 @@ impl Words {
     pub fn hear(&self, error: KafkaError, words: &str) {
         tracing::debug!("Kafka's client: {error}: {words}");
         if error != KafkaError::Global(RDKafkaErrorCode::AllBrokersDown) {
-            *self.lock() = Some(Said { at: Instant::now(), error, words: words.to_owned() });
+            // How long that took and how often it was is different each time, and no news.
+            let words = words.split_once(" (after ").map_or(words, |(words, _)| words).to_owned();
+            *self.lock() = Some(Said { at: Instant::now(), error, words });
         }
     }
 
@@ -74,7 +76,8 @@ mod tests {
     fn the_last_words_are_those_of_one_broker_until_a_request_is_answered() {
         let words = Words::default();
         assert_eq!((words.last(), words.can_heal()), (None, true));
-        words.hear(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), "Connection refused");
+        let refused = "Connection refused (after 0ms in state CONNECT, 7 identical error(s) suppressed)";
+        words.hear(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), refused);
         words.hear(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
         assert_eq!((words.last().as_deref(), words.can_heal()), (Some("Connection refused"), true));
         words.hear(KafkaError::Global(RDKafkaErrorCode::Authentication), "SASL authentication failed");
