@@ -39,7 +39,13 @@ pub async fn controller(context: Arc<Context>, shutdown: CancellationToken) {
 }
 
 async fn reconcile(known: Arc<Experiment>, context: Arc<Context>) -> Result<Action, Error> {
-    let seen = observe::observe(&context, &known);
-    let decision = apply::apply(&context, &seen, decide::decide(&seen)).await?;
+    let mut seen = observe::observe(&context, &known);
+    let mut decision = decide::decide(&seen);
+    if decision.status.phase.is_final() && !seen.status().phase.is_final() {
+        // The watch may not know yet what was made a moment ago, and nobody would end it later.
+        observe::read_tests(&context, &mut seen).await?;
+        decision = decide::decide(&seen);
+    }
+    let decision = apply::apply(&context, &seen, decision).await?;
     Ok(decision.look_again.map_or(Action::await_change(), Action::requeue))
 }
