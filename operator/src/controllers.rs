@@ -260,11 +260,11 @@ fn again<K: Watched>(object: Arc<PartialObjectMeta<K>>, error: &Failed, context:
     Action::requeue(delay)
 }
 
+/// What is queued of an object: no more than its name.
+type Name<K> = ObjectRef<PartialObjectMeta<K>>;
+
 /// Forgets the failures of what was reconciled, or is gone.
-fn ended<K: Watched>(
-    context: &Context,
-    outcome: Result<(ObjectRef<PartialObjectMeta<K>>, Action), controller::Error<Failed, Infallible>>,
-) {
+fn ended<K: Watched>(context: &Context, outcome: Result<(Name<K>, Action), controller::Error<Failed, Infallible>>) {
     match outcome {
         Ok((object, _)) => context.retries.succeeded(&object),
         Err(controller::Error::ObjectNotFound(object)) => {

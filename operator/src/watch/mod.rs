@@ -214,12 +214,12 @@ impl<K: Watched> Plan<K> {
     fn kept(
         &self,
         DeserializeGuard(object): DeserializeGuard<K>,
-    ) -> Result<(ObjectMeta, Arc<Packed<K>>), InvalidObject> {
-        let mut object = object?;
+    ) -> Result<(ObjectMeta, Arc<Packed<K>>), Box<InvalidObject>> {
+        let mut object = object.map_err(Box::new)?;
         (self.slim)(&mut object);
         match Packed::new(&object, (self.facts)(&object)) {
             Ok(packed) => Ok((object.meta().clone(), Arc::new(packed))),
-            Err(error) => Err(InvalidObject { error: error.to_string(), metadata: object.meta().clone() }),
+            Err(error) => Err(Box::new(InvalidObject { error: error.to_string(), metadata: object.meta().clone() })),
         }
     }
 
@@ -317,8 +317,8 @@ async fn until_it_fails<K: Watched>(plan: &Plan<K>, cache: &Cache<K>, listed: im
             Some(Ok(Event::InitApply(object))) => match plan.kept(object) {
                 Ok((meta, object)) => objects.insert(&meta, object),
                 Err(object) => {
-                    let _ = plan.unreadable.unbounded_send(object.clone());
-                    invalid.push(object);
+                    let _ = plan.unreadable.unbounded_send((*object).clone());
+                    invalid.push(*object);
                 }
             },
             Some(Ok(Event::InitDone)) => {
@@ -329,7 +329,7 @@ async fn until_it_fails<K: Watched>(plan: &Plan<K>, cache: &Cache<K>, listed: im
                 Ok((meta, object)) => cache.applied(&meta, object),
                 Err(object) => {
                     cache.cannot_read(&object);
-                    let _ = plan.unreadable.unbounded_send(object);
+                    let _ = plan.unreadable.unbounded_send(*object);
                 }
             },
             Some(Ok(Event::Delete(object))) => match plan.kept(object) {
