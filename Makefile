@@ -4,7 +4,8 @@
 #   make test     formatting, lints, unit, API, worker and end-to-end tests
 #   make test-compose   the pipeline of compose/ on a Docker engine of its own; part of make test
 #   make test-machines  the playbooks of ansible/ on machines that are made for it
-#   make test-all       make test, a registry with a password on a small cluster, all images by plain docker build, and the machines
+#   make test-all       make test, 60,000 more objects for the schemas, a registry with a password on a small
+#                 cluster, all images by plain docker build, and the machines
 #   make bench    the figures of the README, from runs of its own
 #   make bench-classifier   the classifier beside ONNX Runtime (CHECK=1 fails where a bar is missed)
 #   make bench-pipeline     both topologies beside the floor of their latency, and their highest rates (CHECK=1 as above)
@@ -29,6 +30,8 @@ test-machines:
 	@tests/machines/run
 
 test-all: test
+	@TAILRACE_TEST_SEED=$$(date +%s) TAILRACE_TEST_CASES=60000 \
+		cargo test --release --locked --workspace --exclude tailrace-end-to-end --test schema
 	@tests/end-to-end/run registry
 	@tests/compose/run --build
 	@tests/machines/run
