@@ -1,5 +1,6 @@
 //! Does what was decided.
 
+use futures::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use kube::{ResourceExt, runtime::events::EventType};
 use serde::Serialize;
 use serde_json::json;
@@ -19,6 +20,9 @@ use crate::{
 
 /// The field manager of this controller.
 pub const MANAGER: &str = "tailrace-load-test";
+
+/// How many writes of one test are under way at the same time.
+const WRITES_AT_ONCE: usize = 8;
 
 /// What could not be done of a decision.
 #[derive(Debug)]
@@ -111,42 +115,41 @@ async fn prepare_producers(
 ) -> Result<(), Error> {
     let test = &seen.load_test;
     let permissions = build::permissions(test, accounts::pull_secrets(&context.client, test).await?);
-    if let Some(account) = &permissions.account {
-        writer.apply(account).await?;
-    }
-    writer.apply(&permissions.role).await?;
-    writer.apply(&permissions.binding).await?;
-    for &index in indices.iter().filter(|index| seen.report(**index).is_none()) {
-        writer.create(&build::report(test, index)).await?;
-    }
+    let account = async {
+        match &permissions.account {
+            Some(account) => writer.apply(account).await.map(drop),
+            None => Ok(()),
+        }
+    };
+    let missing = indices.iter().copied().filter(|index| seen.report(*index).is_none());
+    let reports: Vec<_> = missing.map(|index| build::report(test, index)).collect();
+    let reports = at_once(reports.iter().map(|report| writer.create(report).map_ok(drop)).collect());
+    tokio::try_join!(account, writer.apply(&permissions.role), writer.apply(&permissions.binding), reports)?;
     Ok(())
 }
 
 async fn start_producers(context: &Context, writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
     let Some(pipeline) = &seen.pipeline else { return Ok(()) };
-    for &index in indices.iter().filter(|index| seen.job(**index).is_none()) {
-        writer.create(&build::job(&seen.load_test, pipeline, &context.settings, index)).await?;
-    }
-    Ok(())
+    let missing = indices.iter().copied().filter(|index| seen.job(*index).is_none());
+    let jobs: Vec<_> = missing.map(|index| build::job(&seen.load_test, pipeline, &context.settings, index)).collect();
+    at_once(jobs.iter().map(|job| writer.create(job).map_ok(drop)).collect()).await
+}
+
+/// Writes that do not need each other, some at once: the API server syncs each to its disk.
+async fn at_once(writes: Vec<impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
+    stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await
 }
 
 async fn remove_jobs(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
-    for job in indices.iter().filter_map(|index| seen.job(*index)) {
-        writer.delete(job).await?;
-    }
-    Ok(())
+    at_once(indices.iter().filter_map(|index| seen.job(*index)).map(|job| writer.delete(job)).collect()).await
 }
 
 async fn drop_results(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
-    for report in indices.iter().filter_map(|index| seen.report(*index)) {
-        writer.merge_status(report, json!({ "result": null, "summed": true })).await?;
-    }
-    Ok(())
+    let summed = json!({ "result": null, "summed": true });
+    let reports = indices.iter().filter_map(|index| seen.report(*index));
+    at_once(reports.map(|report| writer.merge_status(report, summed.clone())).collect()).await
 }
 
 async fn remove_reports(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
-    for report in indices.iter().filter_map(|index| seen.report(*index)) {
-        writer.delete(report).await?;
-    }
-    Ok(())
+    at_once(indices.iter().filter_map(|index| seen.report(*index)).map(|report| writer.delete(report)).collect()).await
 }
