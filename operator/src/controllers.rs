@@ -188,20 +188,20 @@ impl<K: Watched> Waiting<K> {
         let reference = ObjectRef::from_obj(&name);
         // One that is gone is never taken.
         if self.watch.has(object.namespace.as_deref().unwrap_or_default(), &object.name) {
-            objects.insert(object.clone());
+            let is_new = objects.insert(object.clone());
+            self.context.metrics.wait(&K::kind(&()), i64::from(is_new));
             lock(&self.names).apply_watcher_event(&Event::Apply(name));
         } else {
-            objects.remove(object);
+            let waited = objects.remove(object);
+            self.context.metrics.wait(&K::kind(&()), -i64::from(waited));
             lock(&self.names).apply_watcher_event(&Event::Delete(name));
         }
-        self.context.metrics.wait(&K::kind(&()), objects.len());
         reference
     }
 
     fn is_taken(&self, object: &PartialObjectMeta<K>) {
-        let mut objects = lock(&self.objects);
-        objects.remove(&reference(&object.metadata));
-        self.context.metrics.wait(&K::kind(&()), objects.len());
+        let waited = lock(&self.objects).remove(&reference(&object.metadata));
+        self.context.metrics.wait(&K::kind(&()), -i64::from(waited));
     }
 }
 

@@ -107,9 +107,9 @@ impl Metrics {
         }
     }
 
-    /// So many objects wait to be reconciled.
-    pub(crate) fn wait(&self, kind: &str, objects: usize) {
-        self.waiting.get_or_create(&of(kind)).set(i64::try_from(objects).unwrap_or(i64::MAX));
+    /// So many objects more wait to be reconciled than before, or fewer. A kind may have several controllers.
+    pub(crate) fn wait(&self, kind: &str, more: i64) {
+        self.waiting.get_or_create(&of(kind)).inc_by(more);
     }
 
     /// A watch failed.
