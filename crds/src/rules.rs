@@ -96,7 +96,10 @@ pub fn names_of_resources() -> Rule {
 pub fn addresses_of_brokers() -> Rule {
     const HOST: &str = "([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])";
     const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
-    let addresses = format!("!self.endsWith(',') && {}", matches("self", &format!("({HOST}:{PORT}(,|$))+")));
+    let addresses = format!(
+        "!self.endsWith(',') && !self.contains('..') && {}",
+        matches("self", &format!("({HOST}:{PORT}(,|$))+"))
+    );
     let in_brackets = "self.split(',').all(broker, !broker.startsWith('[') || !broker.contains(']') \
                        || isIP(broker.substring(1, broker.indexOf(']'))))";
     Rule::new(format!("{addresses} && {in_brackets}")).message(
