@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod away;
 #[allow(dead_code, reason = "the tests of Pipelines use the rest")]
 #[path = "../pipeline/cluster.rs"]
 mod cluster;

@@ -1,14 +1,10 @@
 //! What a producer may do, asked of the API server with the token of its ServiceAccount.
 
 use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
     batch::v1::Job,
     core::v1::{Pod, Secret, ServiceAccount},
 };
-use kube::{
-    Api,
-    api::{ListParams, Patch, PatchParams, PostParams},
-};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use tailrace_crds::{LoadTest, Pipeline, ProducerReport};
 
@@ -21,11 +17,7 @@ use crate::{
 async fn as_producer(namespace: &Namespace, test: &str) -> Namespace {
     let account = format!("{test}-producer");
     namespace.until::<ServiceAccount>(&account, "there", |_| true).await;
-    let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-    let accounts: Api<ServiceAccount> = namespace.api();
-    let token = accounts.create_token_request(&account, &PostParams::default(), &wanted).await.unwrap();
-    let client = api_server().await.client_with_token(token.status.unwrap().token).await;
-    Namespace { client, ..namespace.clone() }
+    api_server().await.as_account(namespace, &account).await
 }
 
 fn is_forbidden<T: std::fmt::Debug>(answer: Result<T, kube::Error>) -> bool {

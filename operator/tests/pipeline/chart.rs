@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, path::Path, process::Command};
 
 use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Secret, ServiceAccount},
+    core::v1::{PersistentVolumeClaim, Secret},
 };
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
     core::GroupVersionKind,
 };
 use serde::Deserialize;
@@ -123,11 +122,7 @@ async fn as_operator(namespace: &Namespace, values: &str) -> Namespace {
         }
     }
     let account = format!("{}-tailrace-operator", namespace.name);
-    let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-    let accounts: Api<ServiceAccount> = namespace.api();
-    let token = accounts.create_token_request(&account, &PostParams::default(), &wanted).await.unwrap();
-    let client = api_server().await.client_with_token(token.status.unwrap().token).await;
-    Namespace { client, ..namespace.clone() }
+    api_server().await.as_account(namespace, &account).await
 }
 
 async fn makes_a_pipeline_ready_and_starts_a_load_test(values: &str) {

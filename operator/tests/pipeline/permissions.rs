@@ -1,14 +1,10 @@
 //! What a worker of a Pipeline may do, asked of the API server with the token of its ServiceAccount.
 
 use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::{Pod, Secret, ServiceAccount},
+    core::v1::{Pod, Secret},
     rbac::v1::RoleBinding,
 };
-use kube::{
-    Api,
-    api::{ListParams, Patch, PatchParams, PostParams},
-};
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 use tailrace_crds::Pipeline;
 
@@ -20,11 +16,7 @@ use crate::{
 /// The namespace as the workers of the Pipeline cifar see it.
 async fn as_worker(namespace: &Namespace) -> Namespace {
     namespace.until::<RoleBinding>("cifar-worker", "there", |_| true).await;
-    let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-    let accounts: Api<ServiceAccount> = namespace.api();
-    let token = accounts.create_token_request("cifar-worker", &PostParams::default(), &wanted).await.unwrap();
-    let client = api_server().await.client_with_token(token.status.unwrap().token).await;
-    Namespace { client, ..namespace.clone() }
+    api_server().await.as_account(namespace, "cifar-worker").await
 }
 
 fn is_forbidden<T: std::fmt::Debug>(answer: Result<T, kube::Error>) -> bool {

@@ -5,10 +5,17 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
     time::Duration,
 };
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::ServiceAccount,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Client, Config, ResourceExt,
     api::PostParams,
@@ -27,6 +34,11 @@ const START_TIMEOUT: Duration = Duration::from_secs(90);
 /// All that is kept lies in a temporary folder; nothing outlives the test process.
 pub struct ApiServer {
     kubeconfig: Kubeconfig,
+    folder: PathBuf,
+    etcd: u16,
+    port: u16,
+    /// Nothing while it is away.
+    server: Mutex<Option<Process>>,
     _processes: Vec<Process>,
 }
 
@@ -42,9 +54,13 @@ impl ApiServer {
         Client::try_from(self.config(None).await).unwrap()
     }
 
-    /// A client of the ServiceAccount that `token` belongs to.
-    pub async fn client_with_token(&self, token: String) -> Client {
-        Client::try_from(self.config(Some(token)).await).unwrap()
+    /// A namespace as a ServiceAccount in it sees it.
+    pub async fn as_account(&self, namespace: &Namespace, account: &str) -> Namespace {
+        let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+        let accounts = namespace.api::<ServiceAccount>();
+        let token = accounts.create_token_request(account, &PostParams::default(), &wanted).await.unwrap();
+        let config = self.config(Some(token.status.unwrap().token)).await;
+        Namespace { client: Client::try_from(config).unwrap(), ..namespace.clone() }
     }
 
     /// How other programs reach the server, as its administrator.
@@ -71,15 +87,26 @@ impl ApiServer {
         let [etcd, etcd_peers, port] = free_ports();
         let mut processes = vec![Process::remove_at_end(&folder)];
         processes.push(start_etcd(&folder, etcd, etcd_peers));
-        processes.push(start_kube_apiserver(&folder, etcd, port));
+        let server = Mutex::new(Some(start_kube_apiserver(&folder, etcd, port)));
 
         let kubeconfig = wait_for_certificate(&folder, port).await;
-        let server = Self { kubeconfig, _processes: vec![] };
+        let server = Self { kubeconfig, folder, etcd, port, server, _processes: vec![] };
         let client = server.client().await;
-        wait_until_ready(&folder, &client).await;
-        processes.push(start_controllers(&folder));
+        wait_until_ready(&server.folder, &client).await;
+        processes.push(start_controllers(&server.folder));
         install_definitions(&client).await;
         Self { _processes: processes, ..server }
+    }
+
+    /// Kills it: every connection breaks, and new ones are refused.
+    pub fn go_away(&self) {
+        self.server.lock().unwrap().take().unwrap().kill();
+    }
+
+    /// Starts it again, with all that it had stored.
+    pub async fn come_back(&self) {
+        *self.server.lock().unwrap() = Some(start_kube_apiserver(&self.folder, self.etcd, self.port));
+        wait_until_ready(&self.folder, &self.client().await).await;
     }
 }
 
@@ -123,12 +150,10 @@ fn start_etcd(folder: &Path, port: u16, peers: u16) -> Process {
 fn start_kube_apiserver(folder: &Path, etcd: u16, port: u16) -> Process {
     let (tokens, key) = (folder.join("tokens.csv"), folder.join("service-accounts.key"));
     fs::write(&tokens, format!("{TOKEN},administrator,administrator,system:masters\n")).unwrap();
-    let made = Command::new("openssl")
-        .args(["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"])
-        .arg(&key)
-        .status()
-        .expect("openssl is missing: apt-get install openssl");
-    assert!(made.success(), "openssl could not make a key");
+    // Tokens of before outlive a restart.
+    if !key.exists() {
+        make_key(&key);
+    }
     let arguments = [
         format!("--etcd-servers=http://127.0.0.1:{etcd}"),
         "--bind-address=127.0.0.1".into(),
@@ -144,6 +169,15 @@ fn start_kube_apiserver(folder: &Path, etcd: u16, port: u16) -> Process {
         "--profiling=false".into(),
     ];
     Process::start(folder, &program("kube-apiserver"), &arguments)
+}
+
+fn make_key(file: &Path) {
+    let made = Command::new("openssl")
+        .args(["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out"])
+        .arg(file)
+        .status()
+        .expect("openssl is missing: apt-get install openssl");
+    assert!(made.success(), "openssl could not make a key");
 }
 
 /// The server makes its own certificate, which is its authority too.

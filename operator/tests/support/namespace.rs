@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, time::Duration};
 
-use k8s_openapi::api::{core::v1 as core, events::v1::Event};
+use k8s_openapi::api::{core::v1 as core, events::v1::Event, rbac::v1::RoleBinding};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -87,6 +87,22 @@ impl Namespace {
     pub async fn patch_status<K: Kind>(&self, name: &str, status: Value) -> Result<K, kube::Error> {
         let patch = Patch::Merge(json!({ "status": status }));
         self.api().patch_status(name, &PatchParams::default(), &patch).await
+    }
+
+    /// Lets one of the namespace's ServiceAccounts do everything in it.
+    pub async fn permit_everything(&self, account: &str) {
+        let yaml = format!(
+            "{{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: {account}-may-do-everything}},
+              roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}},
+              subjects: [{{kind: ServiceAccount, name: {account}, namespace: {}}}]}}",
+            self.name
+        );
+        self.create_yaml::<RoleBinding>(&yaml).await;
+    }
+
+    /// Takes back what [`Namespace::permit_everything`] gave.
+    pub async fn forbid_everything(&self, account: &str) {
+        self.delete::<RoleBinding>(&format!("{account}-may-do-everything")).await;
     }
 
     /// Deletes an object; what it owns is for the garbage collector.

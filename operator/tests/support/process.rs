@@ -9,7 +9,7 @@ use std::{
 /// the other end of which only this process holds.
 pub struct Process {
     /// Holds the pipe; statics are never dropped, the kernel closes it.
-    _shell: Child,
+    shell: Child,
 }
 
 impl Process {
@@ -17,9 +17,15 @@ impl Process {
     pub fn start(folder: &Path, program: &Path, arguments: &[String]) -> Self {
         let name = program.file_name().unwrap().to_str().unwrap();
         let log = folder.join(format!("{name}.log"));
-        Self::shell(r#"log=$1; shift; "$@" >"$log" 2>&1 & trap "kill -9 $! 2>/dev/null" EXIT; cat"#, |shell| {
+        Self::shell(r#"log=$1; shift; "$@" >"$log" 2>&1 & trap "kill -9 $! 2>/dev/null; wait" EXIT; cat"#, |shell| {
             shell.arg(log).arg(program).args(arguments);
         })
+    }
+
+    /// Kills it, and returns when it is gone.
+    pub fn kill(mut self) {
+        drop(self.shell.stdin.take());
+        self.shell.wait().unwrap();
     }
 
     /// Removes `folder` after the end of this process.
@@ -34,6 +40,6 @@ impl Process {
         shell.args(["-c", script, "bash"]);
         arguments(&mut shell);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { _shell: shell.spawn().unwrap() }
+        Self { shell: shell.spawn().unwrap() }
     }
 }

@@ -3,12 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use k8s_openapi::{
-    api::{
-        authentication::v1::{TokenRequest, TokenRequestSpec},
-        core::v1::ServiceAccount,
-        rbac::v1::{Role, RoleBinding},
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::core::v1::ServiceAccount, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, Config,
@@ -34,28 +29,19 @@ async fn until_ready(address: SocketAddr, ready: bool, why: &str) {
 #[tokio::test]
 async fn an_operator_that_may_not_list_is_not_ready_until_it_may() {
     let namespace = api_server().await.namespace().await;
-    let account: Api<ServiceAccount> = namespace.api();
     namespace.create_yaml::<ServiceAccount>("{apiVersion: v1, kind: ServiceAccount, metadata: {name: operator}}").await;
-    let wanted = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
-    let token = account.create_token_request("operator", &PostParams::default(), &wanted).await.unwrap();
-    let client = api_server().await.client_with_token(token.status.unwrap().token).await;
-    let (_operator, address) = Operator::serving(&Namespace { client, ..namespace.clone() }).await;
+    let as_operator = api_server().await.as_account(&namespace, "operator").await;
+    let (operator, address) = Operator::serving(&as_operator).await;
     until_ready(address, false, "cannot list or watch loadtests: loadtests.tailrace.dev is forbidden: User").await;
 
-    let role = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: operator},
-        rules: [{apiGroups: ['*'], resources: ['*'], verbs: ['*']}]}";
-    namespace.create_yaml::<Role>(role).await;
-    let binding = format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: RoleBinding, metadata: {{name: operator}},
-          roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: operator}},
-          subjects: [{{kind: ServiceAccount, name: operator, namespace: {}}}]}}",
-        namespace.name
-    );
-    namespace.create_yaml::<RoleBinding>(&binding).await;
+    namespace.permit_everything("operator").await;
     until_ready(address, true, "ok").await;
 
-    // It may be taken away again: watches that run are ended by the API server in minutes, a new operator sees it at once.
-    namespace.api::<RoleBinding>().delete("operator", &DeleteParams::default()).await.unwrap();
+    // Watches that run go on when it is taken away: the API server ends them in minutes. A new operator sees it at once.
+    namespace.forbid_everything("operator").await;
+    operator.kill().await;
+    let (_operator, address) = Operator::serving(&as_operator).await;
+    until_ready(address, false, "cannot list or watch pipelines: pipelines.tailrace.dev is forbidden: User").await;
 }
 
 #[tokio::test]
@@ -85,4 +71,15 @@ async fn an_api_server_that_is_away_is_told() {
     until_ready(address, false, "cannot list or watch pipelines: ").await;
     let (_, why) = get(address, "/readyz").await;
     assert!(why.to_lowercase().contains("refused"), "{why}");
+}
+
+#[tokio::test]
+async fn an_api_server_that_goes_away_and_comes_back_is_told_and_found_again() {
+    let server = ApiServer::start().await;
+    let (_operator, address) = Operator::serving(&server.namespace().await).await;
+    until_ready(address, true, "ok").await;
+    server.go_away();
+    until_ready(address, false, "cannot list or watch loadtests: ").await;
+    server.come_back().await;
+    until_ready(address, true, "ok").await;
 }
