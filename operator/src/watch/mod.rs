@@ -298,7 +298,11 @@ async fn run<K: Watched>(plan: Plan<K>, cache: Arc<Cache<K>>, readiness: Arc<Rea
     let plural = K::plural(&());
     let mut backoff = DefaultBackoff::default();
     loop {
-        let error = until_it_fails(&plan, &cache, || readiness.has(&plural)).await;
+        let listed = || {
+            readiness.has(&plural);
+            backoff = DefaultBackoff::default();
+        };
+        let error = until_it_fails(&plan, &cache, listed).await;
         let pause = backoff.next().unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
         let why = trimmed(&cause(&error));
         tracing::warn!(%plural, ?pause, "the watch failed and lists again: {why}");
@@ -308,7 +312,7 @@ async fn run<K: Watched>(plan: Plan<K>, cache: Arc<Cache<K>>, readiness: Arc<Rea
     }
 }
 
-async fn until_it_fails<K: Watched>(plan: &Plan<K>, cache: &Cache<K>, listed: impl Fn()) -> watcher::Error {
+async fn until_it_fails<K: Watched>(plan: &Plan<K>, cache: &Cache<K>, mut listed: impl FnMut()) -> watcher::Error {
     let mut events = pin!(watcher(plan.api.clone(), plan.config.clone()));
     let (mut objects, mut invalid) = (Objects::default(), vec![]);
     loop {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::ServiceAccount};
-use kube::ResourceExt;
 use tailrace_crds::{LoadTest, ProducerReport, load_test::Phase};
 use tailrace_operator::load_test::controller;
 
@@ -27,7 +26,8 @@ enum Moment {
 const MOMENTS: [Moment; 4] = [Moment::Created, Moment::Prepared, Moment::Running, Moment::Reported];
 
 /// A test from its creation to its end, with what happens at one moment of it.
-async fn live_through(namespace: &Namespace, name: &str, moment: Moment, happens: impl AsyncFn()) -> LoadTest {
+async fn live_through(namespace: &Namespace, moment: Moment, happens: impl AsyncFn()) -> LoadTest {
+    let name = "interrupted";
     let at = async |now: Moment| {
         if now == moment {
             happens().await;
@@ -52,47 +52,50 @@ async fn live_through(namespace: &Namespace, name: &str, moment: Moment, happens
 }
 
 /// That it ended well, and that there is one of everything.
-async fn is_whole(namespace: &Namespace, test: &LoadTest, moment: Moment) {
+async fn is_whole(test: &LoadTest, namespace: &Namespace, moment: Moment) {
     let status = test.status.as_ref().unwrap();
     let received = status.messages.as_ref().map(|messages| messages.received);
     assert_eq!((status.phase, received), (Phase::Succeeded, Some(40)), "{moment:?}: {status:#?}");
-    let ours = |name: String| name.starts_with(&test.name_any());
-    let jobs = namespace.list::<Job>().await.iter().filter(|job| ours(job.name_any())).count();
-    let reports = namespace.list::<ProducerReport>().await.iter().filter(|report| ours(report.name_any())).count();
+    let (jobs, reports) = (namespace.list::<Job>().await.len(), namespace.list::<ProducerReport>().await.len());
     assert!(jobs <= 2 && reports <= 2, "{moment:?}: {jobs} Jobs and {reports} reports");
+}
+
+/// The whole operator is one that outlives all of it, and serves each test in a namespace of its own.
+fn operator_of_all(namespace: &Namespace) -> Operator {
+    Operator::with_settings(namespace, controller, |settings| settings.watch_namespace.clear())
 }
 
 #[tokio::test]
 async fn a_test_goes_on_after_the_api_server_was_away_at_any_moment_of_it() {
     let server = ApiServer::start().await;
-    let namespace = server.namespace().await;
-    ready_pipeline(&namespace).await;
-    let _operator = Operator::start(&namespace, controller);
+    let _operator = operator_of_all(&server.namespace().await);
     for moment in MOMENTS {
-        let away_and_back = async || {
+        let namespace = server.namespace().await;
+        ready_pipeline(&namespace).await;
+        let away_for_a_while = async || {
             server.go_away();
             tokio::time::sleep(AWAY).await;
             server.come_back().await;
         };
-        let test = live_through(&namespace, &format!("{moment:?}").to_lowercase(), moment, away_and_back).await;
-        is_whole(&namespace, &test, moment).await;
+        is_whole(&live_through(&namespace, moment, away_for_a_while).await, &namespace, moment).await;
     }
 }
 
 #[tokio::test]
 async fn a_test_goes_on_after_the_operator_was_forbidden_everything_at_any_moment_of_it() {
-    let namespace = namespace().await;
-    ready_pipeline(&namespace).await;
-    namespace.create_yaml::<ServiceAccount>("{apiVersion: v1, kind: ServiceAccount, metadata: {name: operator}}").await;
-    namespace.permit_everything("operator").await;
-    let _operator = Operator::start(&api_server().await.as_account(&namespace, "operator").await, controller);
     for moment in MOMENTS {
+        let namespace = namespace().await;
+        ready_pipeline(&namespace).await;
+        namespace
+            .create_yaml::<ServiceAccount>("{apiVersion: v1, kind: ServiceAccount, metadata: {name: operator}}")
+            .await;
+        namespace.permit_everything("operator").await;
+        let _operator = Operator::start(&api_server().await.as_account(&namespace, "operator").await, controller);
         let forbidden_for_a_while = async || {
             namespace.forbid_everything("operator").await;
             tokio::time::sleep(AWAY).await;
             namespace.permit_everything("operator").await;
         };
-        let test = live_through(&namespace, &format!("{moment:?}").to_lowercase(), moment, forbidden_for_a_while).await;
-        is_whole(&namespace, &test, moment).await;
+        is_whole(&live_through(&namespace, moment, forbidden_for_a_while).await, &namespace, moment).await;
     }
 }
