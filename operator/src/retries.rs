@@ -10,8 +10,8 @@ use kube::{Resource, runtime::reflector::ObjectRef};
 
 use crate::writer::Error;
 
-/// A 500 that comes so often in a row is about the object and not about the API server.
-const INTERNAL_ERRORS: u32 = 3;
+/// An error that comes so often in a row is about the object and not about the API server.
+const ERRORS_THAT_LAST: u32 = 3;
 
 /// How often in a row the reconciliation of each object has failed.
 #[derive(Debug, Default)]
@@ -51,10 +51,10 @@ impl Retries {
     }
 
     /// Whether `error`, met while `object` was reconciled, will not change by waiting: the API server refuses, or it has
-    /// answered 500 again and again, as it does to quantities that it cannot read.
+    /// answered 500 again and again, as it does to quantities that it cannot read, or 404.
     pub fn is_lasting<K: Resource<DynamicType = ()>>(&self, object: &K, error: &Error) -> bool {
         let failures = || self.counts().get(&Key::of(&ObjectRef::from_obj(object))).copied().unwrap_or_default();
-        error.is_refusal() || (error.is_internal() && failures() >= INTERNAL_ERRORS)
+        error.is_refusal() || (error.may_last() && failures() >= ERRORS_THAT_LAST)
     }
 
     /// A panic while the lock was held leaves counts that are as good as any.
@@ -89,7 +89,16 @@ mod tests {
     use super::*;
 
     fn answer(code: u16, reason: &str) -> Error {
-        let status = Status::failure("no", reason).with_code(code);
+        of(Status::failure("no", reason).with_code(code))
+    }
+
+    /// That another object is missing.
+    fn not_found(name: &str) -> Error {
+        let details = serde_json::from_value(serde_json::json!({ "name": name })).unwrap();
+        of(Status::failure("no", "NotFound").with_code(404).with_details(details))
+    }
+
+    fn of(status: Status) -> Error {
         Error::Request {
             verb: "apply",
             kind: "Service".into(),
@@ -126,15 +135,16 @@ mod tests {
     }
 
     #[test]
-    fn an_internal_error_lasts_when_it_repeats_and_a_refusal_at_once() {
+    fn an_error_of_the_api_server_lasts_when_it_repeats_and_a_refusal_at_once() {
         let retries = Retries::default();
-        let (object, internal) = (pipeline("a"), answer(500, "InternalError"));
+        let object = pipeline("a");
+        let repeated = [answer(500, "InternalError"), not_found("Role")];
         assert!(retries.is_lasting(&object, &answer(403, "Forbidden")));
-        for _ in 0..INTERNAL_ERRORS {
-            assert!(!retries.is_lasting(&object, &internal));
+        for _ in 0..ERRORS_THAT_LAST {
+            assert!(!repeated.iter().any(|error| retries.is_lasting(&object, error)));
             retries.failed(&object);
         }
-        assert!(retries.is_lasting(&object, &internal));
+        assert!(repeated.iter().all(|error| retries.is_lasting(&object, error)));
         assert!(!retries.is_lasting(&object, &answer(503, "ServiceUnavailable")));
     }
 }

@@ -71,10 +71,10 @@ impl Error {
         })
     }
 
-    /// Whether the API server could not handle the request. It may be the object: see
-    /// [`Retries::is_lasting`](crate::retries::Retries::is_lasting).
-    pub fn is_internal(&self) -> bool {
-        matches!(self.api_status(), Some(status) if status.code == 500)
+    /// Whether the API server could not handle the request, or misses another object that this one needs. It may pass, or
+    /// be about the object: see [`Retries::is_lasting`](crate::retries::Retries::is_lasting).
+    pub fn may_last(&self) -> bool {
+        matches!(self.api_status(), Some(status) if status.code == 500 || status.code == 404)
     }
 
     /// Whose the name of the object is, if it is somebody else's.

@@ -124,7 +124,12 @@ async fn prepare_producers(
     let missing = indices.iter().copied().filter(|index| seen.report(*index).is_none());
     let reports: Vec<_> = missing.map(|index| build::report(test, index)).collect();
     let reports = at_once(reports.iter().map(|report| writer.create(report).map_ok(drop)).collect());
-    tokio::try_join!(account, writer.apply(&permissions.role), writer.apply(&permissions.binding), reports)?;
+    // A binding is admitted only if its role is known to permit no more than the operator may do itself.
+    let role_and_binding = async {
+        writer.apply(&permissions.role).await?;
+        writer.apply(&permissions.binding).await.map(drop)
+    };
+    tokio::try_join!(account, role_and_binding, reports)?;
     Ok(())
 }
 
