@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
+use tailrace_measure::accounting::Counts;
 
-use crate::load_test::Messages;
 
 /// Internal: the report of one producer, owned by its LoadTest.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -88,7 +88,7 @@ pub struct Waiting {
 #[serde(rename_all = "camelCase")]
 pub struct ProducerProgress {
     /// The images so far.
-    pub messages: Messages,
+    pub messages: Counts,
     /// The latencies of the answers since the previous progress, in the form of the result's histograms.
     pub recent_latency: String,
     /// The time since the previous progress, in milliseconds.
@@ -101,9 +101,9 @@ pub struct ProducerProgress {
 #[serde(rename_all = "camelCase")]
 pub struct ProducerResult {
     /// The images of the measurement.
-    pub messages: Messages,
+    pub messages: Counts,
     /// The images of the warm-up.
-    pub warmup_messages: Messages,
+    pub warmup_messages: Counts,
     /// Answers of the measurement with the correct label.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub correct: i64,

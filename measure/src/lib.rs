@@ -15,6 +15,7 @@
 //! * [`slo`]: whether they are good enough.
 //! * [`repetitions`]: what several runs of the same say together.
 //! * [`search`]: the highest rate that holds.
+//! * [`signed`]: counts as the API has them.
 //! * [`display`]: how people read them.
 
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod raw_log;
 pub mod repetitions;
 pub mod schedule;
 pub mod search;
+pub mod signed;
 pub mod slo;
 pub mod stability;
 pub mod sum;

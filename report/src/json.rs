@@ -1,7 +1,7 @@
 //! Results as JSON, for programs. The shape is stable: fields are added, and `version` counts up when one changes or goes.
 
 use serde_json::{Value, json};
-use tailrace_measure::{accounting::Counts, slo::Limit, summary::summarize};
+use tailrace_measure::{slo::Limit, summary::summarize};
 
 use crate::values::{
     Arrivals, Change, Comparison, ComparisonVerdict, Load, Objective, Percentiles, Point, Range, Run, Stages, Sweep,
@@ -31,7 +31,7 @@ pub fn of_run(run: &Run) -> Value {
         "warmupSeconds": run.warmup.as_secs_f64(),
         "durationSeconds": run.duration.as_secs_f64(),
         "drainTimeoutSeconds": run.drain_timeout.as_secs_f64(),
-        "messages": run.messages.as_ref().map(messages),
+        "messages": run.messages,
         "rate": run.rate.map(|rate| json!({ "target": rate.target, "offered": rate.offered, "achieved": rate.achieved })),
         "latencyMicros": run.latency,
         "serviceLatencyMicros": run.service_latency,
@@ -128,18 +128,6 @@ fn load(load: &Load) -> Value {
             "hidesWaiting": true,
         }),
     }
-}
-
-fn messages(counts: &Counts) -> Value {
-    json!({
-        "scheduled": counts.scheduled,
-        "sent": counts.sent,
-        "sendErrors": counts.send_errors,
-        "received": counts.received,
-        "lost": counts.lost,
-        "duplicates": counts.duplicates,
-        "answerErrors": counts.answer_errors,
-    })
 }
 
 fn range(range: Range) -> Value {

@@ -7,8 +7,8 @@ use tailrace_crds::{
     Experiment,
     experiment::{self, ExperimentStatus, Point, Run},
     load_test,
-    messages::unsigned,
 };
+use tailrace_measure::signed::unsigned;
 use tailrace_report::values::{self, Percentiles, Repetition, Sweep, Varied, Verdict};
 
 /// Over producers, or over the rate of all producers together where that is what differs.

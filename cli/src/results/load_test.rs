@@ -10,9 +10,8 @@ use tailrace_crds::{
     conditions::types,
     duration,
     load_test::{self, DatasetSource, Encoding, LoadTestStatus, RegressionVerdict, SloResult},
-    messages::unsigned,
 };
-use tailrace_measure::{slo::Limit, summary::Summary};
+use tailrace_measure::{signed::unsigned, slo::Limit, summary::Summary};
 use tailrace_report::values::{
     Arrivals, Change, Comparison, ComparisonVerdict, Confidence, Environment, Load, Model, Objective, Range, Rate, Run,
     Stages, Validity, Verdict, Warning,
@@ -42,7 +41,7 @@ pub fn run(load_test: &LoadTest, status: &LoadTestStatus, verdict: Verdict) -> R
         verdict,
         message: status.message.clone().unwrap_or_default(),
         validity: validity(status),
-        messages: status.messages.as_ref().map(Into::into),
+        messages: status.messages,
         rate: status.rate.as_ref().map(rate),
         latency: status.latency_micros.as_ref().map(summary),
         service_latency: status.service_latency_micros.as_ref().map(summary),

@@ -11,9 +11,11 @@ pub use dataset::{Dataset, DatasetSource, DatasetVolume, Encoding};
 pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
 pub use slo::{Metric, Slo, SloResult};
 pub use status::{
-    Confidence, Display, Documents, Environment, Histograms, Latency, LoadTestStatus, Messages, Phase, PipelineAtStart,
+    Confidence, Display, Documents, Environment, Histograms, Latency, LoadTestStatus, Phase, PipelineAtStart,
     Progress, Range, Rate, Stages, Warning,
 };
+
+pub use tailrace_measure::accounting::Counts;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tailrace_measure::accounting::Counts;
 
 use super::{Comparison, SloResult};
 use crate::pipeline::ModelStatus;
@@ -96,7 +97,7 @@ pub struct LoadTestStatus {
     pub ready_producers: Option<i32>,
     /// The images of the measurement; while the LoadTest runs, all images so far.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages: Option<Messages>,
+    pub messages: Option<Counts>,
     /// The progress of a LoadTest that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -108,7 +109,7 @@ pub struct LoadTestStatus {
     pub pipeline_at_start: Option<PipelineAtStart>,
     /// The images of the warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup_messages: Option<Messages>,
+    pub warmup_messages: Option<Counts>,
     /// From the intended send to the answer, in microseconds: the latency of this LoadTest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_micros: Option<Latency>,
@@ -152,33 +153,6 @@ pub struct LoadTestStatus {
     /// The columns of `kubectl get`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<Display>,
-}
-
-/// Every image is accounted for: scheduled = sent + sendErrors, sent = received + lost.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Messages {
-    /// Images that were due to be sent.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub scheduled: i64,
-    /// Images that Kafka acknowledged.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub sent: i64,
-    /// Images that Kafka did not accept.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub send_errors: i64,
-    /// Images that were answered, with a label or with an error.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub received: i64,
-    /// Images that were sent and not answered in time.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub lost: i64,
-    /// Answers beyond the first one of an image.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub duplicates: i64,
-    /// Answers saying that the image could not be classified; they are part of `received`.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub answer_errors: i64,
 }
 
 /// Percentiles over all scheduled images. An image without an answer has an infinite latency; a percentile that falls on it

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tailrace_crds::{
     Experiment, LoadTest,
     experiment::ExperimentStatus,
-    load_test::{Latency, LoadTestStatus, Messages, Phase, Rate},
+    load_test::{Counts, Latency, LoadTestStatus, Phase, Rate},
 };
 
 use super::{decide::Decision, observation::Observation};
@@ -91,7 +91,7 @@ pub fn ended(end: &End, now: Timestamp) -> LoadTestStatus {
         phase,
         conditions: conditions.into_list(),
         latency_micros: Some(Latency { p50: Some(1_000), p90: p95, p95, p99: p95, ..Latency::default() }),
-        messages: Some(Messages { lost: 3, ..Messages::default() }),
+        messages: Some(Counts { lost: 3, ..Counts::default() }),
         rate: Some(Rate { achieved: "19.8".into(), ..Rate::default() }),
         completion_time: Some(MicroTime(now)),
         ..LoadTestStatus::default()

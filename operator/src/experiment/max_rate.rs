@@ -5,9 +5,11 @@ use tailrace_crds::{
     conditions::{reasons, types, warnings},
     experiment::{MaxRate, MaxRateResult, Outcome, Point, Run},
     load_test::{LoadTestSpec, LoadTestStatus},
-    messages::unsigned,
 };
-use tailrace_measure::search::{self, Answer, Search};
+use tailrace_measure::{
+    search::{self, Answer, Search},
+    signed::unsigned,
+};
 
 use super::{
     plan::{Next, Planned, Verdict, is_over, repeats},

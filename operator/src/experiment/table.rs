@@ -7,9 +7,11 @@ use tailrace_crds::{
     conditions::types,
     experiment::{Best, Display, ExperimentSpec, ExperimentStatus, Percentiles, Point, Repeated, Run, Spread, Spreads},
     load_test::{LoadTestStatus, Phase},
-    messages::{signed, unsigned},
 };
-use tailrace_measure::{display, repetitions};
+use tailrace_measure::{
+    display, repetitions,
+    signed::{signed, unsigned},
+};
 
 use super::{
     max_rate,
@@ -35,7 +37,7 @@ pub fn run(spec: &ExperimentSpec, name: String, test: Option<&LoadTest>) -> Run 
         message: failure.map(|finished| finished.message.chars().take(LONGEST_MESSAGE).collect()),
         outcome: spec.max_rate.as_ref().and_then(|_| max_rate::outcome(&status)),
         latency_micros: percentiles(&status),
-        lost: status.messages.map(|messages| messages.lost),
+        lost: status.messages.map(|messages| signed(messages.lost)),
         achieved_rate: status.rate.map(|rate| rate.achieved),
         completion_time: status.completion_time,
         ..unfinished

@@ -8,12 +8,12 @@ use tailrace_crds::{
         BaselineRef, Comparison, Difference, DifferencePercent, Environment, LoadTestStatus, MetricComparison,
         RegressionVerdict,
     },
-    messages::signed,
 };
 use tailrace_measure::{
     confidence::{self, Change, FEWEST_INTERVALS, Verdict},
     display,
     intervals::Intervals,
+    signed::signed,
 };
 
 use super::observation::{Baseline, Observation};

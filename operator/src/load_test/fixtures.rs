@@ -15,11 +15,10 @@ use kube::Resource;
 use serde_json::json;
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport,
-    load_test::Messages,
     pipeline::ActiveLoadTest,
     producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
 };
-use tailrace_measure::histogram::LatencyHistogram;
+use tailrace_measure::{accounting::Counts, histogram::LatencyHistogram, signed::signed};
 
 use super::{
     build,
@@ -145,7 +144,7 @@ impl Observation {
     }
 
     /// One producer has reported so many images of 2 ms.
-    pub fn with_result(mut self, index: usize, images: i64) -> Self {
+    pub fn with_result(mut self, index: usize, images: u64) -> Self {
         self.report_mut(index).status.get_or_insert_default().result = Some(result(images));
         self
     }
@@ -193,15 +192,16 @@ impl Observation {
     }
 }
 
-fn result(images: i64) -> ProducerResult {
+fn result(images: u64) -> ProducerResult {
+    let count = signed(images);
     let mut latency = LatencyHistogram::new();
     (0..images).for_each(|_| latency.record(2_000).unwrap());
     let latency = latency.encode().unwrap();
     ProducerResult {
-        messages: Messages { scheduled: images, sent: images, received: images, ..Messages::default() },
-        warmup_messages: Messages::default(),
-        correct: images,
-        compared: images,
+        messages: Counts { scheduled: images, sent: images, received: images, ..Counts::default() },
+        warmup_messages: Counts::default(),
+        correct: count,
+        compared: count,
         measured_micros: 20_000_000,
         start_delay_micros: 0,
         latency: latency.clone(),
@@ -215,12 +215,12 @@ fn result(images: i64) -> ProducerResult {
         },
         intervals: ProducerIntervals {
             seconds: 20,
-            scheduled: vec![images],
-            answered: vec![images],
+            scheduled: vec![count],
+            answered: vec![count],
             latency: vec![latency],
         },
         throttled_micros: Some(0),
-        topic_records: Some(images),
+        topic_records: Some(count),
         skipped_records: None,
         foreign_answers: 0,
         client_settings: [("linger.ms".to_owned(), "0".to_owned())].into(),

@@ -5,11 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use tailrace_crds::{
-    load_test::{Display, LoadTestStatus, Messages, Progress},
-    messages::signed,
+    load_test::{Display, LoadTestStatus, Progress},
     producer_report::ProducerProgress,
 };
-use tailrace_measure::{accounting::Counts, display, histogram::LatencyHistogram, summary::summarize};
+use tailrace_measure::{accounting::Counts, display, histogram::LatencyHistogram, signed::signed, summary::summarize};
 
 use super::{decide::PROGRESS_INTERVAL, observation::Observation};
 
@@ -41,12 +40,12 @@ fn keep_display(seen: &Observation, status: &mut LoadTestStatus) {
 }
 
 /// The images so far, of warm-up and measurement together.
-fn sum<'a>(reports: impl Iterator<Item = &'a ProducerProgress>) -> Option<Messages> {
+fn sum<'a>(reports: impl Iterator<Item = &'a ProducerProgress>) -> Option<Counts> {
     let mut sum = None;
     for report in reports {
-        *sum.get_or_insert_with(Counts::default) += Counts::from(&report.messages);
+        *sum.get_or_insert_with(Counts::default) += report.messages;
     }
-    sum.map(Messages::from)
+    sum
 }
 
 /// The answers of the last few seconds.
@@ -89,10 +88,10 @@ mod tests {
     use super::*;
     use crate::load_test::fixtures::new_test;
 
-    fn progress(sent: i64, micros: u64, millis: i64) -> Option<ProducerProgress> {
+    fn progress(sent: u64, micros: u64, millis: i64) -> Option<ProducerProgress> {
         let mut recent = LatencyHistogram::new();
         (0..sent).for_each(|_| recent.record(micros).unwrap());
-        let messages = Messages { scheduled: sent, sent, ..Messages::default() };
+        let messages = Counts { scheduled: sent, sent, ..Counts::default() };
         Some(ProducerProgress { messages, recent_latency: recent.encode().unwrap(), recent_millis: millis })
     }
 

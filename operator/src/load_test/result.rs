@@ -8,7 +8,6 @@ use tailrace_crds::{
         Arrivals, Comparison, Confidence, Display, Environment, Histograms, Latency, LoadTestStatus, Range, Rate,
         RegressionVerdict, SloResult, Stages, Warning,
     },
-    messages::{signed, unsigned},
     producer_report::ProducerResult,
 };
 use tailrace_measure::{
@@ -17,6 +16,7 @@ use tailrace_measure::{
     display,
     histogram::{EncodeError, LatencyHistogram},
     intervals::{Files, Intervals},
+    signed::{signed, unsigned},
     sum::Sum,
     summary::{Summary, summarize},
     validity::{Evidence, Reason, Target, Validity, judge},
@@ -107,8 +107,8 @@ pub fn measure(
 
 fn write_numbers(seen: &Observation, sum: &Sum, latency: &Summary, status: &mut LoadTestStatus) {
     let Tally { counts, correct, compared, send_delay, stages: parts, .. } = &sum.tally;
-    status.messages = Some((*counts).into());
-    status.warmup_messages = Some(sum.warmup.into());
+    status.messages = Some(*counts);
+    status.warmup_messages = Some(sum.warmup);
     status.latency_micros = Some(micros(latency));
     status.confidence_micros = confidence(&sum.intervals).map(confidence_micros);
     status.service_latency_micros = Some(micros(&sum.service_latency()));

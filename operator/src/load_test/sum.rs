@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tailrace_crds::{
-    messages::unsigned,
     producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
 };
 use tailrace_measure::{
-    accounting::{Counts, Stages, Tally},
+    accounting::{Stages, Tally},
     histogram::{DecodeError, LatencyHistogram},
     intervals::{Buckets, Interval, Intervals, OtherIntervals},
+    signed::unsigned,
     sum::Sum,
 };
 
@@ -38,7 +38,7 @@ pub fn sum(results: &[&ProducerResult]) -> Result<Sum, Unreadable> {
 
 fn part(result: &ProducerResult) -> Result<Sum, Unreadable> {
     Ok(Sum {
-        warmup: Counts::from(&result.warmup_messages),
+        warmup: result.warmup_messages,
         tally: tally(result)?,
         intervals: intervals(&result.intervals)?,
         measured: micros(result.measured_micros),
@@ -53,7 +53,7 @@ fn part(result: &ProducerResult) -> Result<Sum, Unreadable> {
 /// Values above the histograms' range are known by the counts: there are fewer values than answers.
 fn tally(result: &ProducerResult) -> Result<Tally, DecodeError> {
     Ok(Tally {
-        counts: Counts::from(&result.messages),
+        counts: result.messages,
         correct: unsigned(result.correct),
         compared: unsigned(result.compared),
         latency: LatencyHistogram::decode(&result.latency)?,

@@ -77,8 +77,8 @@ pub fn report(report: &mut ProducerReport) {
             },
             intervals: ProducerIntervals { seconds: 1, scheduled: vec![], answered: vec![], latency: vec![] },
             client_settings: Default::default(),
-            messages: result.messages.clone(),
-            warmup_messages: result.warmup_messages.clone(),
+            messages: result.messages,
+            warmup_messages: result.warmup_messages,
             ..*result
         };
     }

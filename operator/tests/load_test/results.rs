@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use tailrace_crds::{
     LoadTest,
     conditions::{reasons, types},
-    load_test::{Latency, LoadTestStatus, Messages, Phase, Rate},
+    load_test::{Counts, Latency, LoadTestStatus, Phase, Rate},
 };
 use tailrace_operator::conditions::{find, is_true};
 
@@ -33,7 +33,7 @@ async fn histograms_are_summed_and_every_image_is_accounted_for() {
     for type_ in [types::ACCEPTED, types::FINISHED, types::SUCCEEDED, types::RESULTS_VALID] {
         assert!(is_true(&status.conditions, type_), "{type_}");
     }
-    assert_eq!(status.messages, Some(Messages { scheduled: 100, sent: 100, received: 100, ..Messages::default() }));
+    assert_eq!(status.messages, Some(Counts { scheduled: 100, sent: 100, received: 100, ..Counts::default() }));
     assert_eq!(status.warmup_messages.unwrap().received, 10);
     let latency = status.latency_micros.unwrap();
     let expected = Latency {

@@ -18,7 +18,7 @@ use kube::api::LogParams;
 use mongodb::bson::{Bson, Document, doc};
 use tailrace_crds::{
     LoadTest, Pipeline,
-    load_test::{LoadTestStatus, Messages, Phase},
+    load_test::{Counts, LoadTestStatus, Phase},
 };
 use tailrace_end_to_end::{
     Cluster,
@@ -218,7 +218,7 @@ fn has_sound_numbers(status: &LoadTestStatus) -> Result<()> {
     Ok(())
 }
 
-fn adds_up(counts: &Messages) -> Result<()> {
+fn adds_up(counts: &Counts) -> Result<()> {
     ensure!(counts.scheduled == counts.sent + counts.send_errors, "{counts:?}");
     ensure!(counts.sent == counts.received + counts.lost, "{counts:?}");
     Ok(())
@@ -226,7 +226,7 @@ fn adds_up(counts: &Messages) -> Result<()> {
 
 async fn the_database_holds_what_the_producers_count(cluster: &Cluster, tests: &[LoadTestStatus]) -> Result<()> {
     let counts = tests.iter().flat_map(|t| [t.messages.as_ref(), t.warmup_messages.as_ref()]).flatten();
-    let sent = usize::try_from(counts.map(|c| c.sent).sum::<i64>())?;
+    let sent = usize::try_from(counts.map(|c| c.sent).sum::<u64>())?;
 
     let database = Database::connect(cluster, "cifar-database", "iot").await?;
     let of_producers = doc! {"source": {"$regex": "^[0-9a-f-]{36}-[0-9]+$"}};

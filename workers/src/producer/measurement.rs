@@ -4,16 +4,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 use tailrace_crds::{
-    load_test::Messages,
-    messages::signed,
     producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
 };
 use tailrace_measure::{
-    accounting::{self, Tally, Windows},
+    accounting::{self, Counts, Tally, Windows},
     confidence::{self, confidence},
     display,
     histogram::{EncodeError, LatencyHistogram},
     intervals::{Buckets, Intervals},
+    signed::signed,
     sum::Sum,
     summary::{self, summarize},
     validity::{Evidence, Target, Validity, judge},
@@ -52,8 +51,8 @@ pub struct Measurement {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary<'a> {
-    messages: Messages,
-    warmup_messages: Messages,
+    messages: Counts,
+    warmup_messages: Counts,
     latency_micros: summary::Summary,
     /// 95 %, by block bootstrap; none of less than twenty seconds.
     confidence_micros: Option<confidence::Confidence>,
@@ -92,8 +91,8 @@ impl Measurement {
         let Tally { counts, correct, compared, latency, service_latency, send_delay, stages, .. } =
             &self.windows.measurement;
         Ok(ProducerResult {
-            messages: (*counts).into(),
-            warmup_messages: self.windows.warmup.counts.into(),
+            messages: *counts,
+            warmup_messages: self.windows.warmup.counts,
             correct: signed(*correct),
             compared: signed(*compared),
             measured_micros: micros(self.measured),
@@ -136,8 +135,8 @@ impl Measurement {
         let Tally { counts, correct, compared, latency, service_latency, send_delay, stages, .. } =
             &self.windows.measurement;
         Summary {
-            messages: (*counts).into(),
-            warmup_messages: self.windows.warmup.counts.into(),
+            messages: *counts,
+            warmup_messages: self.windows.warmup.counts,
             latency_micros: summarize(latency, counts.scheduled),
             confidence_micros: confidence(&self.intervals()),
             service_latency_micros: summarize(service_latency, counts.scheduled),
@@ -261,7 +260,7 @@ mod tests {
     #[test]
     fn a_report_has_the_counts_and_whole_histograms() {
         let result = measurement().result().unwrap();
-        let Messages { scheduled, sent, received, lost, answer_errors, .. } = result.messages;
+        let Counts { scheduled, sent, received, lost, answer_errors, .. } = result.messages;
         assert_eq!((scheduled, sent, received, lost, answer_errors), (10, 10, 9, 1, 1));
         assert_eq!(result.warmup_messages.received, 1);
         assert_eq!((result.correct, result.compared, result.start_delay_micros), (7, 8, 7));

@@ -5,10 +5,10 @@ use serde_json::json;
 use tailrace_crds::{
     LoadTest,
     conditions::types,
-    load_test::{Messages, PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, Phase},
+    load_test::{PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, Phase},
     producer_report::{ProducerProgress, ProducerReportStatus, Waiting},
 };
-use tailrace_measure::histogram::LatencyHistogram;
+use tailrace_measure::{accounting::Counts, histogram::LatencyHistogram};
 
 use super::{super::fixtures::*, running::START_AHEAD, *};
 use crate::{
@@ -189,7 +189,7 @@ fn the_phases_follow_the_clock() {
 
 #[test]
 fn progress_is_written_every_two_seconds_and_not_more_often() {
-    let sent = |sent| Messages { scheduled: sent, sent, ..Messages::default() };
+    let sent = |sent| Counts { scheduled: sent, sent, ..Counts::default() };
     let progress = |count| {
         let recent_latency = LatencyHistogram::new().encode().unwrap();
         Some(ProducerProgress { messages: sent(count), recent_latency, recent_millis: 2_000 })
