@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{CustomResource, KubeSchema};
+use schemars::Schema;
 use serde::{Deserialize, Serialize};
-use tailrace_measure::accounting::Counts;
-
+use tailrace_measure::accounting::{Counts, Stages};
 
 /// Internal: the report of one producer, owned by its LoadTest.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -122,7 +122,8 @@ pub struct ProducerResult {
     /// From the intended to the actual send, in the same form.
     pub send_delay: String,
     /// The parts of the service latency, each in the same form.
-    pub stages: ProducerStages,
+    #[schemars(transform = described_as_texts)]
+    pub stages: Stages<String>,
     /// The latencies by the second in which the image was due to be sent.
     pub intervals: ProducerIntervals,
     /// How long the producer's container was throttled by its CPU limit since the common start, in microseconds; absent if
@@ -148,18 +149,18 @@ pub struct ProducerResult {
     pub client_settings: BTreeMap<String, String>,
 }
 
-/// The parts of the service latency, each a histogram in the form of the result's.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProducerStages {
-    /// The time in the classifier's queue.
-    pub queue: String,
-    /// The time to decode and classify.
-    pub compute: String,
-    /// From the actual send to Kafka's acknowledgement.
-    pub acknowledgement: String,
-    /// The service latency minus queue and compute.
-    pub rest: String,
+/// In a report a stage is a text.
+fn described_as_texts(stages: &mut Schema) {
+    for (name, description) in [
+        ("queue", "The time in the classifier's queue."),
+        ("compute", "The time to decode and classify."),
+        ("acknowledgement", "From the actual send to Kafka's acknowledgement."),
+        ("rest", "The service latency minus queue and compute."),
+    ] {
+        if let Some(stage) = stages.pointer_mut(&format!("/properties/{name}")) {
+            stage["description"] = description.into();
+        }
+    }
 }
 
 /// The measurement of each second.

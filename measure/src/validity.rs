@@ -22,7 +22,7 @@ pub struct Evidence<'a> {
     /// From the intended to the actual send.
     pub send_delay: &'a LatencyHistogram,
     /// Where the service latency went.
-    pub stages: &'a Stages,
+    pub stages: &'a Stages<LatencyHistogram>,
     /// The length of the measurement.
     pub duration: Duration,
     /// How long producers were kept from running by a CPU limit; none if nobody says.
@@ -236,7 +236,7 @@ mod tests {
     }
 
     /// All of it computing.
-    fn stages(latency: &LatencyHistogram) -> Stages {
+    fn stages(latency: &LatencyHistogram) -> Stages<LatencyHistogram> {
         let [queue, compute, rest] = [latency, latency, latency].map(Clone::clone);
         Stages { queue, compute, rest, acknowledgement: LatencyHistogram::new() }
     }

@@ -1,11 +1,14 @@
 //! Results as JSON, for programs. The shape is stable: fields are added, and `version` counts up when one changes or goes.
 
 use serde_json::{Value, json};
-use tailrace_measure::{slo::Limit, summary::summarize};
+use tailrace_measure::{
+    slo::Limit,
+    summary::{Summary, summarize},
+};
 
 use crate::values::{
-    Arrivals, Change, Comparison, ComparisonVerdict, Load, Objective, Percentiles, Point, Range, Run, Stages, Sweep,
-    Varied, Verdict,
+    Arrivals, Change, Comparison, ComparisonVerdict, Confidence, Load, Objective, Percentiles, Point, Range, Run,
+    Sweep, Varied, Verdict,
 };
 
 /// Of the shapes of this module.
@@ -33,16 +36,11 @@ pub fn of_run(run: &Run) -> Value {
         "drainTimeoutSeconds": run.drain_timeout.as_secs_f64(),
         "messages": run.messages,
         "rate": run.rate.map(|rate| json!({ "target": rate.target, "offered": rate.offered, "achieved": rate.achieved })),
-        "latencyMicros": run.latency,
-        "serviceLatencyMicros": run.service_latency,
-        "sendDelayMicros": run.send_delay,
-        "confidenceMicros": {
-            "p50": run.confidence.p50.map(range),
-            "p90": run.confidence.p90.map(range),
-            "p95": run.confidence.p95.map(range),
-            "p99": run.confidence.p99.map(range),
-        },
-        "stagesMicros": run.stages.as_ref().map(stages),
+        "latencyMicros": run.latency.as_ref().map(latency),
+        "serviceLatencyMicros": run.service_latency.as_ref().map(latency),
+        "sendDelayMicros": run.send_delay.as_ref().map(latency),
+        "confidenceMicros": confidence(&run.confidence),
+        "stagesMicros": run.stages.map(|stages| stages.map(latency)),
         "startSkewMicros": run.start_skew_micros,
         "accuracyPercent": run.accuracy_percent,
         "slos": run.objectives.iter().map(objective).collect::<Vec<_>>(),
@@ -86,7 +84,7 @@ fn point(point: &Point) -> Value {
         json!({
             "name": repetition.name,
             "verdict": repetition.verdict.map(verdict),
-            "latencyMicros": repetition.latency,
+            "latencyMicros": repetition.latency.map(percentiles),
             "lost": repetition.lost,
             "achievedRate": repetition.achieved_rate,
         })
@@ -101,6 +99,10 @@ fn point(point: &Point) -> Value {
             "p99": spread(|latency| latency.p99),
         },
     })
+}
+
+fn percentiles(Percentiles { p50, p90, p95, p99 }: Percentiles) -> Value {
+    json!({ "p50": p50, "p90": p90, "p95": p95, "p99": p99 })
 }
 
 fn verdict(verdict: Verdict) -> &'static str {
@@ -130,17 +132,19 @@ fn load(load: &Load) -> Value {
     }
 }
 
-fn range(range: Range) -> Value {
-    json!({ "low": range.low, "high": range.high })
+/// All percentiles, `null` where one falls on images without an answer.
+pub fn latency(summary: &Summary) -> Value {
+    let Summary { count, min, mean, p50, p90, p95, p99, p999, max } = summary;
+    json!({
+        "count": count, "min": min, "mean": mean, "p50": p50, "p90": p90, "p95": p95, "p99": p99, "p999": p999, "max": max,
+    })
 }
 
-fn stages(stages: &Stages) -> Value {
-    json!({
-        "queue": stages.queue,
-        "compute": stages.compute,
-        "acknowledgement": stages.acknowledgement,
-        "rest": stages.rest,
-    })
+/// All intervals, `null` where there is none.
+pub fn confidence(confidence: &Confidence) -> Value {
+    let range = |range: Option<Range>| range.map(|Range { low, high }| json!({ "low": low, "high": high }));
+    let Confidence { p50, p90, p95, p99 } = *confidence;
+    json!({ "p50": range(p50), "p90": range(p90), "p95": range(p95), "p99": range(p99) })
 }
 
 fn objective(objective: &Objective) -> Value {

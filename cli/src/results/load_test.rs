@@ -11,10 +11,10 @@ use tailrace_crds::{
     duration,
     load_test::{self, DatasetSource, Encoding, LoadTestStatus, RegressionVerdict, SloResult},
 };
-use tailrace_measure::{signed::unsigned, slo::Limit, summary::Summary};
+use tailrace_measure::{signed::unsigned, slo::Limit};
 use tailrace_report::values::{
-    Arrivals, Change, Comparison, ComparisonVerdict, Confidence, Environment, Load, Model, Objective, Range, Rate, Run,
-    Stages, Validity, Verdict, Warning,
+    Arrivals, Change, Comparison, ComparisonVerdict, Environment, Load, Model, Objective, Rate, Run, Validity, Verdict,
+    Warning,
 };
 
 use super::verdict::condition;
@@ -25,7 +25,6 @@ const JPEG_QUALITY: i32 = 75;
 /// The result without what lies in other objects.
 pub fn run(load_test: &LoadTest, status: &LoadTestStatus, verdict: Verdict) -> Run {
     let spec = &load_test.spec;
-    let confidence = status.confidence_micros.clone().unwrap_or_default();
     Run {
         name: load_test.name_any(),
         namespace: load_test.namespace(),
@@ -43,16 +42,11 @@ pub fn run(load_test: &LoadTest, status: &LoadTestStatus, verdict: Verdict) -> R
         validity: validity(status),
         messages: status.messages,
         rate: status.rate.as_ref().map(rate),
-        latency: status.latency_micros.as_ref().map(summary),
-        service_latency: status.service_latency_micros.as_ref().map(summary),
-        send_delay: status.send_delay_micros.as_ref().map(summary),
-        confidence: Confidence {
-            p50: confidence.p50.as_ref().map(range),
-            p90: confidence.p90.as_ref().map(range),
-            p95: confidence.p95.as_ref().map(range),
-            p99: confidence.p99.as_ref().map(range),
-        },
-        stages: status.stages_micros.as_ref().map(stages),
+        latency: status.latency_micros,
+        service_latency: status.service_latency_micros,
+        send_delay: status.send_delay_micros,
+        confidence: status.confidence_micros.unwrap_or_default(),
+        stages: status.stages_micros,
         start_skew_micros: status.start_skew_micros,
         accuracy_percent: status.accuracy_percent.as_deref().and_then(|percent| percent.parse().ok()),
         objectives: status.slos.iter().filter_map(objective).collect(),
@@ -121,34 +115,6 @@ fn rate(rate: &load_test::Rate) -> Rate {
         target: rate.target.as_deref().map(number),
         offered: number(&rate.offered),
         achieved: number(&rate.achieved),
-    }
-}
-
-/// As the status has it, whose integers are signed.
-fn summary(latency: &load_test::Latency) -> Summary {
-    Summary {
-        count: unsigned(latency.count),
-        min: latency.min.map(unsigned),
-        mean: latency.mean.map(unsigned),
-        p50: latency.p50.map(unsigned),
-        p90: latency.p90.map(unsigned),
-        p95: latency.p95.map(unsigned),
-        p99: latency.p99.map(unsigned),
-        p999: latency.p999.map(unsigned),
-        max: latency.max.map(unsigned),
-    }
-}
-
-fn range(range: &load_test::Range) -> Range {
-    Range { low: unsigned(range.low), high: range.high.map(unsigned) }
-}
-
-fn stages(stages: &load_test::Stages) -> Stages {
-    Stages {
-        queue: summary(&stages.queue),
-        compute: summary(&stages.compute),
-        acknowledgement: summary(&stages.acknowledgement),
-        rest: summary(&stages.rest),
     }
 }
 

@@ -11,11 +11,14 @@ pub use dataset::{Dataset, DatasetSource, DatasetVolume, Encoding};
 pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
 pub use slo::{Metric, Slo, SloResult};
 pub use status::{
-    Confidence, Display, Documents, Environment, Histograms, Latency, LoadTestStatus, Phase, PipelineAtStart,
-    Progress, Range, Rate, Stages, Warning,
+    Display, Documents, Environment, Histograms, LoadTestStatus, Phase, PipelineAtStart, Progress, Rate, Warning,
 };
 
-pub use tailrace_measure::accounting::Counts;
+pub use tailrace_measure::{
+    accounting::{Counts, Stages},
+    confidence::{Confidence, Range},
+    summary::Summary,
+};
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};

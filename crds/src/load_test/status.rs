@@ -6,7 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tailrace_measure::accounting::Counts;
+use tailrace_measure::{
+    accounting::{Counts, Stages},
+    confidence::Confidence,
+    summary::Summary,
+};
 
 use super::{Comparison, SloResult};
 use crate::pipeline::ModelStatus;
@@ -112,20 +116,20 @@ pub struct LoadTestStatus {
     pub warmup_messages: Option<Counts>,
     /// From the intended send to the answer, in microseconds: the latency of this LoadTest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_micros: Option<Latency>,
+    pub latency_micros: Option<Summary>,
     /// 95 % confidence intervals of percentiles of the latency, in microseconds, from a block bootstrap over one-second
     /// histograms. Absent if fewer than 20 seconds were measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence_micros: Option<Confidence>,
     /// From the actual send to the answer, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub service_latency_micros: Option<Latency>,
+    pub service_latency_micros: Option<Summary>,
     /// From the intended to the actual send, in microseconds: how late the producers themselves were.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub send_delay_micros: Option<Latency>,
+    pub send_delay_micros: Option<Summary>,
     /// The parts of the service latency, in microseconds. Each is measured by the clock of one host.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub stages_micros: Option<Stages>,
+    pub stages_micros: Option<Stages<Summary>>,
     /// Rates of all producers together, in images per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
@@ -153,84 +157,6 @@ pub struct LoadTestStatus {
     /// The columns of `kubectl get`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<Display>,
-}
-
-/// Percentiles over all scheduled images. An image without an answer has an infinite latency; a percentile that falls on it
-/// is absent.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Latency {
-    /// The number of finite values.
-    pub count: i64,
-    /// The smallest value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<i64>,
-    /// The arithmetic mean of the finite values.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mean: Option<i64>,
-    /// The median.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p50: Option<i64>,
-    /// The 90th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p90: Option<i64>,
-    /// The 95th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p95: Option<i64>,
-    /// The 99th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p99: Option<i64>,
-    /// The 99.9th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p999: Option<i64>,
-    /// The largest value; absent if any image had no answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<i64>,
-}
-
-/// The confidence interval of each percentile. It is absent if fewer than 10 / (1 - q) images were scheduled, or if even its
-/// lower end falls on images without an answer.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Confidence {
-    /// Of the median.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p50: Option<Range>,
-    /// Of the 90th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p90: Option<Range>,
-    /// Of the 95th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p95: Option<Range>,
-    /// Of the 99th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p99: Option<Range>,
-}
-
-/// Two ends, in microseconds.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Range {
-    /// The lower end.
-    pub low: i64,
-    /// The upper end; absent if it falls on images without an answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub high: Option<i64>,
-}
-
-/// The parts of the service latency, of the images that were answered with a label.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Stages {
-    /// From the arrival of an image at the classifier to the start of its batch.
-    pub queue: Latency,
-    /// The time to decode and classify its batch.
-    pub compute: Latency,
-    /// From the actual send to Kafka's acknowledgement. The image is delivered to the classifier in the meantime, so this is
-    /// a part of `rest`, or even ends after the answer.
-    pub acknowledgement: Latency,
-    /// The service latency minus queue and compute: Kafka and the network, in both directions.
-    pub rest: Latency,
 }
 
 /// The progress of warm-up and measurement together.

@@ -20,7 +20,7 @@ use crate::conditions::find;
 /// How many LoadTests a search makes at most. One that is not contradicted needs far fewer.
 const MOST_RUNS: usize = 100;
 /// Images that left at most so late, but for 1 %, were not kept back by the producers.
-const IN_TIME_MICROS: i64 = 1_000;
+const IN_TIME_MICROS: u64 = 1_000;
 
 /// The LoadTest that follows those that are over.
 pub fn next(bounds: &MaxRate, template: &LoadTestSpec, points: &[Point]) -> Next {

@@ -16,9 +16,13 @@ use serde_json::json;
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport,
     pipeline::ActiveLoadTest,
-    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
+    producer_report::{ProducerIntervals, ProducerResult},
 };
-use tailrace_measure::{accounting::Counts, histogram::LatencyHistogram, signed::signed};
+use tailrace_measure::{
+    accounting::{Counts, Stages},
+    histogram::LatencyHistogram,
+    signed::signed,
+};
 
 use super::{
     build,
@@ -207,12 +211,7 @@ fn result(images: u64) -> ProducerResult {
         latency: latency.clone(),
         service_latency: latency.clone(),
         send_delay: latency.clone(),
-        stages: ProducerStages {
-            queue: latency.clone(),
-            compute: latency.clone(),
-            acknowledgement: latency.clone(),
-            rest: latency.clone(),
-        },
+        stages: Stages::<()>::default().map(|()| latency.clone()),
         intervals: ProducerIntervals {
             seconds: 20,
             scheduled: vec![count],

@@ -5,20 +5,20 @@ use std::time::SystemTime;
 use tailrace_crds::{
     conditions::{reasons, warnings},
     load_test::{
-        Arrivals, Comparison, Confidence, Display, Environment, Histograms, Latency, LoadTestStatus, Range, Rate,
-        RegressionVerdict, SloResult, Stages, Warning,
+        Arrivals, Comparison, Display, Environment, Histograms, LoadTestStatus, Rate, RegressionVerdict, SloResult,
+        Warning,
     },
     producer_report::ProducerResult,
 };
 use tailrace_measure::{
-    accounting::{self, Tally},
-    confidence::{self, confidence},
+    accounting::Tally,
+    confidence::confidence,
     display,
-    histogram::{EncodeError, LatencyHistogram},
+    histogram::EncodeError,
     intervals::{Files, Intervals},
     signed::{signed, unsigned},
     sum::Sum,
-    summary::{Summary, summarize},
+    summary::Summary,
     validity::{Evidence, Reason, Target, Validity, judge},
     warning,
 };
@@ -106,14 +106,14 @@ pub fn measure(
 }
 
 fn write_numbers(seen: &Observation, sum: &Sum, latency: &Summary, status: &mut LoadTestStatus) {
-    let Tally { counts, correct, compared, send_delay, stages: parts, .. } = &sum.tally;
+    let Tally { counts, correct, compared, send_delay, stages, .. } = &sum.tally;
     status.messages = Some(*counts);
     status.warmup_messages = Some(sum.warmup);
-    status.latency_micros = Some(micros(latency));
-    status.confidence_micros = confidence(&sum.intervals).map(confidence_micros);
-    status.service_latency_micros = Some(micros(&sum.service_latency()));
-    status.send_delay_micros = Some(of_values(send_delay));
-    status.stages_micros = Some(stages(parts));
+    status.latency_micros = Some(*latency);
+    status.confidence_micros = confidence(&sum.intervals);
+    status.service_latency_micros = Some(sum.service_latency());
+    status.send_delay_micros = Some(Summary::of_values(send_delay));
+    status.stages_micros = Some(stages.summaries());
     status.rate = Some(Rate {
         target: wanted_per_second(seen).map(|wanted| format!("{wanted}.0")),
         offered: display::rate(counts.sent, sum.measured),
@@ -216,41 +216,4 @@ fn wanted_per_second(seen: &Observation) -> Option<u64> {
     let spec = &seen.load_test.spec;
     let open = spec.load.open.as_ref()?;
     Some(unsigned(i64::from(open.rate_per_producer)) * unsigned(i64::from(spec.producers)))
-}
-
-fn confidence_micros(confidence: confidence::Confidence) -> Confidence {
-    let range = |range: Option<confidence::Range>| {
-        range.map(|confidence::Range { low, high }| Range { low: signed(low), high: high.map(signed) })
-    };
-    let confidence::Confidence { p50, p90, p95, p99 } = confidence;
-    Confidence { p50: range(p50), p90: range(p90), p95: range(p95), p99: range(p99) }
-}
-
-fn stages(stages: &accounting::Stages) -> Stages {
-    Stages {
-        queue: of_values(&stages.queue),
-        compute: of_values(&stages.compute),
-        acknowledgement: of_values(&stages.acknowledgement),
-        rest: of_values(&stages.rest),
-    }
-}
-
-/// Of what was recorded, none of which is infinite.
-fn of_values(histogram: &LatencyHistogram) -> Latency {
-    micros(&summarize(histogram, histogram.count()))
-}
-
-fn micros(summary: &Summary) -> Latency {
-    let value = |value: Option<u64>| value.map(signed);
-    Latency {
-        count: signed(summary.count),
-        min: value(summary.min),
-        mean: value(summary.mean),
-        p50: value(summary.p50),
-        p90: value(summary.p90),
-        p95: value(summary.p95),
-        p99: value(summary.p99),
-        p999: value(summary.p999),
-        max: value(summary.max),
-    }
 }

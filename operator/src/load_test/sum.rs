@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use tailrace_crds::{
-    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
-};
+use tailrace_crds::producer_report::{ProducerIntervals, ProducerResult};
 use tailrace_measure::{
-    accounting::{Stages, Tally},
+    accounting::Tally,
     histogram::{DecodeError, LatencyHistogram},
     intervals::{Buckets, Interval, Intervals, OtherIntervals},
     signed::unsigned,
@@ -59,22 +57,13 @@ fn tally(result: &ProducerResult) -> Result<Tally, DecodeError> {
         latency: LatencyHistogram::decode(&result.latency)?,
         service_latency: LatencyHistogram::decode(&result.service_latency)?,
         send_delay: LatencyHistogram::decode(&result.send_delay)?,
-        stages: stages(&result.stages)?,
+        stages: result.stages.try_map(|text| LatencyHistogram::decode(text))?,
         above_range: 0,
     })
 }
 
 fn micros(micros: i64) -> Duration {
     Duration::from_micros(unsigned(micros))
-}
-
-fn stages(stages: &ProducerStages) -> Result<Stages, DecodeError> {
-    Ok(Stages {
-        queue: LatencyHistogram::decode(&stages.queue)?,
-        compute: LatencyHistogram::decode(&stages.compute)?,
-        acknowledgement: LatencyHistogram::decode(&stages.acknowledgement)?,
-        rest: LatencyHistogram::decode(&stages.rest)?,
-    })
 }
 
 fn intervals(reported: &ProducerIntervals) -> Result<Intervals, Unreadable> {

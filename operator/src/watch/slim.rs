@@ -9,8 +9,8 @@ use kube::Resource;
 use tailrace_crds::{
     LoadTest, ProducerReport,
     conditions::types,
-    load_test::LoadTestStatus,
-    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
+    load_test::{LoadTestStatus, Stages},
+    producer_report::{ProducerIntervals, ProducerResult},
 };
 
 /// What kubectl keeps of an object in the object itself.
@@ -69,12 +69,7 @@ pub fn report(report: &mut ProducerReport) {
             latency: String::new(),
             service_latency: String::new(),
             send_delay: String::new(),
-            stages: ProducerStages {
-                queue: String::new(),
-                compute: String::new(),
-                acknowledgement: String::new(),
-                rest: String::new(),
-            },
+            stages: Stages::default(),
             intervals: ProducerIntervals { seconds: 1, scheduled: vec![], answered: vec![], latency: vec![] },
             client_settings: Default::default(),
             messages: result.messages,

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use tailrace_crds::{
     LoadTest,
     conditions::{reasons, types},
-    load_test::{Counts, Latency, LoadTestStatus, Phase, Rate},
+    load_test::{Counts, LoadTestStatus, Phase, Rate, Summary},
 };
 use tailrace_operator::conditions::{find, is_true};
 
@@ -36,7 +36,7 @@ async fn histograms_are_summed_and_every_image_is_accounted_for() {
     assert_eq!(status.messages, Some(Counts { scheduled: 100, sent: 100, received: 100, ..Counts::default() }));
     assert_eq!(status.warmup_messages.unwrap().received, 10);
     let latency = status.latency_micros.unwrap();
-    let expected = Latency {
+    let expected = Summary {
         count: 100,
         min: Some(1_000),
         mean: Some(1_900),

@@ -9,6 +9,10 @@ mod sweep;
 pub use environment::{Environment, Model};
 pub use load::{Arrivals, Load};
 pub use objectives::{Change, Comparison, ComparisonVerdict, Objective};
-pub use run::{Rate, Run, Stages, Validity, Verdict, Warning};
-pub use sweep::{Percentiles, Point, Repetition, Sweep, Varied};
-pub use tailrace_measure::confidence::{Confidence, Range};
+pub use run::{Rate, Run, Validity, Verdict, Warning};
+pub use sweep::{Point, Repetition, Sweep, Varied};
+pub use tailrace_measure::{
+    accounting::Stages,
+    confidence::{Confidence, Range},
+    summary::Percentiles,
+};

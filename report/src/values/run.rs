@@ -1,7 +1,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tailrace_measure::{accounting::Counts, confidence::Confidence, intervals::Intervals, summary::Summary};
+use tailrace_measure::{
+    accounting::{Counts, Stages},
+    confidence::Confidence,
+    intervals::Intervals,
+    summary::Summary,
+};
 
 use super::{Comparison, Environment, Load, Objective};
 use crate::raw_log::Message;
@@ -50,7 +55,7 @@ pub struct Run {
     /// Of the latency; an interval that could not be had is none.
     pub confidence: Confidence,
     /// Where the time went.
-    pub stages: Option<Stages>,
+    pub stages: Option<Stages<Summary>>,
     /// Between the first and the last producer's start, in microseconds.
     pub start_skew_micros: Option<i64>,
     /// The share of right labels.
@@ -124,20 +129,6 @@ pub struct Rate {
     pub offered: f64,
     /// What was answered.
     pub achieved: f64,
-}
-
-/// Parts of the service latency, in microseconds, each measured on one clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stages {
-    /// In the classifier's queue.
-    pub queue: Summary,
-    /// In the classifier's network.
-    pub compute: Summary,
-    /// From the actual send to Kafka's acknowledgement. It runs beside the image's way to the classifier, so it is a part
-    /// of the rest, or even ends after the answer.
-    pub acknowledgement: Summary,
-    /// The service latency less queue and compute: Kafka and the network, there and back.
-    pub rest: Summary,
 }
 
 /// What should be known before numbers are used.

@@ -1,5 +1,7 @@
-use serde::Serialize;
-use tailrace_measure::repetitions::{self, Spread};
+use tailrace_measure::{
+    repetitions::{self, Spread},
+    summary::Percentiles,
+};
 
 use super::Verdict;
 
@@ -59,19 +61,6 @@ pub struct Repetition {
     pub lost: Option<u64>,
     /// Images answered a second.
     pub achieved_rate: Option<f64>,
-}
-
-/// Percentiles of one LoadTest, in microseconds; one that falls on images without an answer is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Percentiles {
-    /// The median.
-    pub p50: Option<u64>,
-    /// The 90th percentile.
-    pub p90: Option<u64>,
-    /// The 95th percentile.
-    pub p95: Option<u64>,
-    /// The 99th percentile.
-    pub p99: Option<u64>,
 }
 
 impl Repetition {

@@ -209,7 +209,7 @@ fn has_sound_numbers(status: &LoadTestStatus) -> Result<()> {
     let latency = status.latency_micros.as_ref().context("no latency")?;
     ensure!(latency.count == messages.received, "{} values of {} answers", latency.count, messages.received);
     let ascending = [latency.min, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max];
-    let ascending = ascending.into_iter().collect::<Option<Vec<i64>>>().context("a percentile is missing")?;
+    let ascending = ascending.into_iter().collect::<Option<Vec<u64>>>().context("a percentile is missing")?;
     ensure!(ascending.is_sorted() && ascending[0] > 0, "{ascending:?}");
     ensure!(latency.p50 < Some(1_000_000), "half of the images took more than a second: {latency:?}");
 

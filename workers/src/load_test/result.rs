@@ -5,18 +5,16 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use tailrace_crds::conditions::reasons;
 use tailrace_measure::{
-    accounting,
     confidence::confidence,
     display,
-    histogram::LatencyHistogram,
     sum::Sum,
-    summary::{Summary, summarize},
+    summary::Summary,
     validity::{self, Target, judge},
     warning::warnings,
 };
 use tailrace_report::{
     raw_log::{self, Message},
-    values::{Arrivals, Environment, Load, Objective, Rate, Run, Stages, Validity, Verdict, Warning},
+    values::{Arrivals, Environment, Load, Objective, Rate, Run, Validity, Verdict, Warning},
 };
 
 use super::{Args, dataset};
@@ -66,9 +64,9 @@ pub fn run(args: &Args, measured: Measured) -> anyhow::Result<Run> {
         rate: Some(rate(&sum, target)),
         latency: Some(latency),
         service_latency: Some(sum.service_latency()),
-        send_delay: Some(of_values(&sum.tally.send_delay)),
+        send_delay: Some(Summary::of_values(&sum.tally.send_delay)),
         confidence: confidence(&sum.intervals).unwrap_or_default(),
-        stages: Some(stages(&sum.tally.stages)),
+        stages: Some(sum.tally.stages.summaries()),
         start_skew_micros: Some(sum.start_skew_micros()),
         accuracy_percent: number(display::percent(sum.tally.correct, sum.tally.compared)),
         objectives,
@@ -159,20 +157,6 @@ fn rate(sum: &Sum, target: Option<Target>) -> Rate {
 
 fn number(text: Option<String>) -> Option<f64> {
     text?.parse().ok()
-}
-
-fn stages(stages: &accounting::Stages) -> Stages {
-    Stages {
-        queue: of_values(&stages.queue),
-        compute: of_values(&stages.compute),
-        acknowledgement: of_values(&stages.acknowledgement),
-        rest: of_values(&stages.rest),
-    }
-}
-
-/// Of what was recorded, none of which is infinite.
-fn of_values(histogram: &LatencyHistogram) -> Summary {
-    summarize(histogram, histogram.count())
 }
 
 fn environment(args: &Args, client_settings: BTreeMap<String, String>) -> Environment {

@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
-use tailrace_crds::{
-    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
-};
+use serde_json::Value;
+use tailrace_crds::producer_report::{ProducerIntervals, ProducerResult};
 use tailrace_measure::{
-    accounting::{self, Counts, Tally, Windows},
-    confidence::{self, confidence},
+    accounting::{Counts, Stages, Tally, Windows},
+    confidence::confidence,
     display,
     histogram::{EncodeError, LatencyHistogram},
     intervals::{Buckets, Intervals},
@@ -17,6 +16,8 @@ use tailrace_measure::{
     summary::{self, summarize},
     validity::{Evidence, Target, Validity, judge},
 };
+
+use tailrace_report::json;
 
 use super::raw_log::RawLog;
 
@@ -53,12 +54,12 @@ pub struct Measurement {
 pub struct Summary<'a> {
     messages: Counts,
     warmup_messages: Counts,
-    latency_micros: summary::Summary,
+    latency_micros: Value,
     /// 95 %, by block bootstrap; none of less than twenty seconds.
-    confidence_micros: Option<confidence::Confidence>,
-    service_latency_micros: summary::Summary,
-    send_delay_micros: summary::Summary,
-    stages_micros: Stages,
+    confidence_micros: Option<Value>,
+    service_latency_micros: Value,
+    send_delay_micros: Value,
+    stages_micros: Stages<Value>,
     offered_per_second: String,
     achieved_per_second: String,
     accuracy_percent: Option<String>,
@@ -71,15 +72,6 @@ pub struct Summary<'a> {
     /// Why the numbers do not mean what they say; none if they do.
     invalid: Option<String>,
     client_settings: &'a BTreeMap<String, String>,
-}
-
-/// The parts of the service latency.
-#[derive(Debug, Serialize)]
-struct Stages {
-    queue: summary::Summary,
-    compute: summary::Summary,
-    acknowledgement: summary::Summary,
-    rest: summary::Summary,
 }
 
 impl Measurement {
@@ -100,12 +92,7 @@ impl Measurement {
             latency: latency.encode()?,
             service_latency: service_latency.encode()?,
             send_delay: send_delay.encode()?,
-            stages: ProducerStages {
-                queue: stages.queue.encode()?,
-                compute: stages.compute.encode()?,
-                acknowledgement: stages.acknowledgement.encode()?,
-                rest: stages.rest.encode()?,
-            },
+            stages: stages.try_map(LatencyHistogram::encode)?,
             intervals: encode_intervals(self.intervals())?,
             throttled_micros: self.throttled.map(micros),
             topic_records: self.topic_records,
@@ -137,11 +124,11 @@ impl Measurement {
         Summary {
             messages: *counts,
             warmup_messages: self.windows.warmup.counts,
-            latency_micros: summarize(latency, counts.scheduled),
-            confidence_micros: confidence(&self.intervals()),
-            service_latency_micros: summarize(service_latency, counts.scheduled),
-            send_delay_micros: summarize(send_delay, send_delay.count()),
-            stages_micros: summarize_stages(stages),
+            latency_micros: json::latency(&summarize(latency, counts.scheduled)),
+            confidence_micros: confidence(&self.intervals()).as_ref().map(json::confidence),
+            service_latency_micros: json::latency(&summarize(service_latency, counts.scheduled)),
+            send_delay_micros: json::latency(&summary::Summary::of_values(send_delay)),
+            stages_micros: stages.summaries().map(json::latency),
             offered_per_second: display::rate(counts.sent, self.measured),
             achieved_per_second: display::rate(counts.received, self.measured),
             accuracy_percent: display::percent(*correct, *compared),
@@ -183,16 +170,6 @@ impl Measurement {
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn summarize_stages(stages: &accounting::Stages) -> Stages {
-    let summary = |histogram: &LatencyHistogram| summarize(histogram, histogram.count());
-    Stages {
-        queue: summary(&stages.queue),
-        compute: summary(&stages.compute),
-        acknowledgement: summary(&stages.acknowledgement),
-        rest: summary(&stages.rest),
-    }
 }
 
 /// As fine as the report has room for.
@@ -305,8 +282,8 @@ mod tests {
         assert_eq!(summary.offered_per_second, "10.0");
         assert_eq!(summary.achieved_per_second, "9.0");
         assert_eq!(summary.accuracy_percent.as_deref(), Some("87.5"));
-        assert!(summary.latency_micros.p50.is_some_and(|p50| (10_000..10_010).contains(&p50)));
-        assert_eq!(summary.latency_micros.p90, None);
+        assert!(summary.latency_micros["p50"].as_u64().is_some_and(|p50| (10_000..10_010).contains(&p50)));
+        assert_eq!(summary.latency_micros["p90"], Value::Null);
         assert_eq!(summary.invalid, None);
     }
 }
