@@ -8,8 +8,8 @@ use tailrace_crds::{
     experiment::{ExperimentStatus, Point, Run},
     load_test,
 };
-use tailrace_measure::signed::unsigned;
-use tailrace_report::values::{self, Repetition, Sweep, Varied, Verdict};
+use tailrace_measure::{judgement::Verdict, signed::unsigned};
+use tailrace_report::values::{self, Repetition, Sweep, Varied};
 
 /// Over producers, or over the rate of all producers together where that is what differs.
 pub fn sweep(experiment: &Experiment, status: &ExperimentStatus) -> Sweep {

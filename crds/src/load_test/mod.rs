@@ -6,18 +6,20 @@ mod load;
 mod slo;
 mod status;
 
-pub use baseline::{BaselineRef, Comparison, Difference, DifferencePercent, MetricComparison, RegressionVerdict};
+pub use baseline::BaselineRef;
 pub use dataset::{Dataset, DatasetSource, DatasetVolume, Encoding};
-pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
-pub use slo::{Metric, Slo, SloResult};
-pub use status::{
-    Display, Documents, Environment, Histograms, LoadTestStatus, Phase, PipelineAtStart, Progress, Rate, Warning,
-};
-
+pub use load::{ClosedLoad, Load, OpenLoad};
+pub use slo::Slo;
+pub use status::{Display, Documents, Histograms, LoadTestStatus, Phase, PipelineAtStart, Progress};
 pub use tailrace_measure::{
     accounting::{Counts, Stages},
-    confidence::{Confidence, Range},
+    confidence::{Comparison, RegressionVerdict},
+    environment::Environment,
+    load::Arrivals,
+    result::{Rate, TestResult},
+    slo::{Metric, SloResult},
     summary::Summary,
+    warning::Warning,
 };
 
 use kube::{CustomResource, KubeSchema};

@@ -4,7 +4,7 @@ mod bootstrap;
 mod comparison;
 
 pub use bootstrap::FEWEST_INTERVALS;
-pub use comparison::{Change, Comparison, MetricComparison, Verdict, compare};
+pub use comparison::{Change, Compared, Comparison, MetricComparison, RegressionVerdict, compare};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -82,11 +82,11 @@ pub fn outcome(status: &LoadTestStatus) -> Option<Outcome> {
 
 /// Whether images piled up, so that the SLOs would have been missed had the LoadTest been longer.
 fn is_unstable(status: &LoadTestStatus) -> bool {
-    status.warnings.iter().any(|warning| warning.reason == warnings::UNSTABLE)
+    status.result.warnings.iter().any(|warning| warning.reason == warnings::UNSTABLE)
 }
 
 fn left_in_time(status: &LoadTestStatus) -> bool {
-    let p99 = status.send_delay_micros.as_ref().and_then(|delay| delay.p99);
+    let p99 = status.result.send_delay_micros.as_ref().and_then(|delay| delay.p99);
     p99.is_some_and(|p99| p99 <= IN_TIME_MICROS)
 }
 

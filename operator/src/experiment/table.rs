@@ -36,9 +36,9 @@ pub fn run(spec: &ExperimentSpec, name: String, test: Option<&LoadTest>) -> Run 
         reason: failure.map(|finished| finished.reason.clone()),
         message: failure.map(|finished| finished.message.chars().take(LONGEST_MESSAGE).collect()),
         outcome: spec.max_rate.as_ref().and_then(|_| max_rate::outcome(&status)),
-        latency_micros: status.latency_micros.map(Into::into),
-        lost: status.messages.map(|messages| signed(messages.lost)),
-        achieved_rate: status.rate.map(|rate| rate.achieved),
+        latency_micros: status.result.latency_micros.map(Into::into),
+        lost: status.result.messages.map(|messages| signed(messages.lost)),
+        achieved_rate: status.result.rate.map(|rate| rate.achieved),
         completion_time: status.completion_time,
         ..unfinished
     }

@@ -21,7 +21,6 @@ pub mod producers;
 pub mod progress;
 pub mod queue;
 pub mod result;
-pub mod slos;
 pub mod status;
 pub mod sum;
 

@@ -22,7 +22,7 @@ pub fn show(seen: &Observation, status: &mut LoadTestStatus, start_time: Timesta
     let reports = || seen.reports.iter().filter_map(|report| report.status.as_ref()?.progress.as_ref());
     let Some(messages) = sum(reports()) else { return };
     let recent = Recent::of(reports());
-    status.messages = Some(messages);
+    status.result.messages = Some(messages);
     status.progress = Some(Progress {
         time: MicroTime(seen.now),
         seconds_left: seconds_left(seen, start_time),
@@ -106,11 +106,11 @@ mod tests {
         let mut seen = new_test().with_pipeline().with_producers();
         assert_eq!(shown(&seen).progress, None);
         seen.report_mut(0).status.get_or_insert_default().progress = progress(30, 2_000, 2_000);
-        assert_eq!(shown(&seen).messages.unwrap().sent, 30);
+        assert_eq!(shown(&seen).result.messages.unwrap().sent, 30);
         seen.report_mut(1).status.get_or_insert_default().progress = progress(10, 50_000, 1_000);
         let status = shown(&seen);
         let progress = status.progress.unwrap();
-        assert_eq!((status.messages.unwrap().sent, progress.rate.as_deref()), (40, Some("25.0")));
+        assert_eq!((status.result.messages.unwrap().sent, progress.rate.as_deref()), (40, Some("25.0")));
         assert_eq!((progress.p95_micros.map(|p95| p95 / 1_000), progress.seconds_left), (Some(50), 25));
         assert_eq!(status.display.unwrap().p95.as_deref(), Some("~50ms"));
     }

@@ -9,7 +9,7 @@ use kube::Resource;
 use tailrace_crds::{
     LoadTest, ProducerReport,
     conditions::types,
-    load_test::{LoadTestStatus, Stages},
+    load_test::{LoadTestStatus, Stages, TestResult},
     producer_report::{ProducerIntervals, ProducerResult},
 };
 
@@ -40,16 +40,15 @@ pub fn load_test(test: &mut LoadTest) {
     let Some(mut status) = test.status.take() else { return };
     test.status = Some(if status.phase.is_final() {
         status.conditions.retain(|condition| OF_THE_END.contains(&condition.type_.as_str()));
-        LoadTestStatus {
-            pipeline_at_start: None,
+        let result = TestResult {
             confidence_micros: None,
             service_latency_micros: None,
             stages_micros: None,
             comparison: None,
             environment: None,
-            display: None,
-            ..status
-        }
+            ..status.result
+        };
+        LoadTestStatus { pipeline_at_start: None, display: None, result, ..status }
     } else {
         status
     });

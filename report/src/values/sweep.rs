@@ -1,9 +1,8 @@
 use tailrace_measure::{
+    judgement::Verdict,
     repetitions::{self, Spread},
     summary::Percentiles,
 };
-
-use super::Verdict;
 
 /// LoadTests in a row that differ in one number.
 #[derive(Clone, Debug)]
@@ -66,7 +65,7 @@ pub struct Repetition {
 impl Repetition {
     /// Whether its numbers mean what they say.
     pub fn is_valid(&self) -> bool {
-        matches!(self.verdict, Some(Verdict::Succeeded | Verdict::Missed))
+        self.verdict.is_some_and(Verdict::is_valid)
     }
 }
 

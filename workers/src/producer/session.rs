@@ -77,7 +77,7 @@ pub async fn measure<C: Coordination>(
     if let Some(log) = &mut raw_log {
         log.add(&records)?;
     }
-    let target = args.target();
+    let target = args.load_of_each().target(1);
     Ok(Measurement {
         windows,
         measured,

@@ -341,9 +341,9 @@ fn what_kafka_did_not_take_in_time_is_a_rate_that_did_not_hold() {
         crate::experiment::fixtures::ended(&End::Invalid("OfferedRateTooLow"), crate::experiment::fixtures::begin());
     let outcome = crate::experiment::max_rate::outcome;
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::ProducersLimited));
-    status.send_delay_micros = Some(load_test::Summary { p99: Some(1_000), ..load_test::Summary::default() });
+    status.result.send_delay_micros = Some(load_test::Summary { p99: Some(1_000), ..load_test::Summary::default() });
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
-    status.send_delay_micros = Some(load_test::Summary { p99: Some(1_001), ..load_test::Summary::default() });
+    status.result.send_delay_micros = Some(load_test::Summary { p99: Some(1_001), ..load_test::Summary::default() });
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::ProducersLimited));
 }
 
@@ -354,7 +354,7 @@ fn a_rate_at_which_images_pile_up_does_not_hold_though_the_slos_were_met() {
     let outcome = crate::experiment::max_rate::outcome;
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Held));
     let unstable = load_test::Warning { reason: "Unstable".into(), message: String::new() };
-    status.warnings.push(unstable);
+    status.result.warnings.push(unstable);
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
 }
 
