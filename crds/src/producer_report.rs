@@ -1,12 +1,9 @@
 //! `ProducerReport`: what one producer of a LoadTest reports. Made by the operator, filled in by the producer.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{CustomResource, KubeSchema};
-use schemars::Schema;
 use serde::{Deserialize, Serialize};
-use tailrace_measure::accounting::{Counts, Stages};
+use tailrace_measure::{accounting::Counts, producer_result::ProducerResult};
 
 /// Internal: the report of one producer, owned by its LoadTest.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -94,86 +91,4 @@ pub struct ProducerProgress {
     /// The time since the previous progress, in milliseconds.
     #[schemars(range(min = 0))]
     pub recent_millis: i64,
-}
-
-/// The final counts and histograms of one producer.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProducerResult {
-    /// The images of the measurement.
-    pub messages: Counts,
-    /// The images of the warm-up.
-    pub warmup_messages: Counts,
-    /// Answers of the measurement with the correct label.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub correct: i64,
-    /// Answers of the measurement whose label was compared with the correct one.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub compared: i64,
-    /// The length of the measurement in microseconds: that of the spec, or less if the LoadTest was aborted.
-    #[schemars(range(min = 0))]
-    pub measured_micros: i64,
-    /// How much later than the common start the producer began, by the clock of its host, in microseconds.
-    pub start_delay_micros: i64,
-    /// From the intended send to the answer, in microseconds: HdrHistogram V2, DEFLATE, base64; 1 µs to 1 h, 3 digits.
-    pub latency: String,
-    /// From the actual send to the answer, in the same form.
-    pub service_latency: String,
-    /// From the intended to the actual send, in the same form.
-    pub send_delay: String,
-    /// The parts of the service latency, each in the same form.
-    #[schemars(transform = described_as_texts)]
-    pub stages: Stages<String>,
-    /// The latencies by the second in which the image was due to be sent.
-    pub intervals: ProducerIntervals,
-    /// How long the producer's container was throttled by its CPU limit since the common start, in microseconds; absent if
-    /// its control group does not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub throttled_micros: Option<i64>,
-    /// The number of records that were produced to the images topic, by all sources, while this producer was ready; absent
-    /// if Kafka did not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub topic_records: Option<i64>,
-    /// The number of records that Kafka deleted in that time before the classifier or the db-consumer had read them; absent
-    /// if Kafka did not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub skipped_records: Option<i64>,
-    /// The number of answers to images of this producer that came from other Pipelines on the same topics.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub foreign_answers: i64,
-    /// The Kafka client settings.
-    pub client_settings: BTreeMap<String, String>,
-}
-
-/// In a report a stage is a text.
-fn described_as_texts(stages: &mut Schema) {
-    for (name, description) in [
-        ("queue", "The time in the classifier's queue."),
-        ("compute", "The time to decode and classify."),
-        ("acknowledgement", "From the actual send to Kafka's acknowledgement."),
-        ("rest", "The service latency minus queue and compute."),
-    ] {
-        if let Some(stage) = stages.pointer_mut(&format!("/properties/{name}")) {
-            stage["description"] = description.into();
-        }
-    }
-}
-
-/// The measurement of each second.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProducerIntervals {
-    /// The length of an interval in seconds.
-    #[schemars(range(min = 1))]
-    pub seconds: i64,
-    /// Images scheduled in each interval.
-    pub scheduled: Vec<i64>,
-    /// Images answered in each interval.
-    pub answered: Vec<i64>,
-    /// The latencies of the images scheduled in each interval, in the form of the result's histograms; empty for none.
-    pub latency: Vec<String>,
 }

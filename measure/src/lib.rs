@@ -8,6 +8,7 @@
 //! * [`raw_log`]: each image in a line.
 //! * [`summary`]: percentiles over all images scheduled; one without an answer has an infinite latency.
 //! * [`confidence`]: how sure these are, and whether two measurements differ.
+//! * [`producer_result`]: what one producer reports.
 //! * [`sum`]: all producers together.
 //! * [`load`]: when images are sent.
 //! * [`lateness`]: how much of a percentile the producers have added.
@@ -35,6 +36,7 @@ pub mod intervals;
 pub mod judgement;
 pub mod lateness;
 pub mod load;
+pub mod producer_result;
 pub mod raw_log;
 pub mod repetitions;
 pub mod result;

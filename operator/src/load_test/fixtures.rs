@@ -13,14 +13,11 @@ use k8s_openapi::{
 };
 use kube::Resource;
 use serde_json::json;
-use tailrace_crds::{
-    LoadTest, Pipeline, ProducerReport,
-    pipeline::ActiveLoadTest,
-    producer_report::{ProducerIntervals, ProducerResult},
-};
+use tailrace_crds::{LoadTest, Pipeline, ProducerReport, pipeline::ActiveLoadTest};
 use tailrace_measure::{
     accounting::{Counts, Stages},
     histogram::LatencyHistogram,
+    producer_result::{ProducerIntervals, ProducerResult},
     signed::signed,
 };
 
@@ -204,8 +201,8 @@ fn result(images: u64) -> ProducerResult {
     ProducerResult {
         messages: Counts { scheduled: images, sent: images, received: images, ..Counts::default() },
         warmup_messages: Counts::default(),
-        correct: count,
-        compared: count,
+        correct: images,
+        compared: images,
         measured_micros: 20_000_000,
         start_delay_micros: 0,
         latency: latency.clone(),
@@ -219,7 +216,7 @@ fn result(images: u64) -> ProducerResult {
             latency: vec![latency],
         },
         throttled_micros: Some(0),
-        topic_records: Some(count),
+        topic_records: Some(images),
         skipped_records: None,
         foreign_answers: 0,
         client_settings: [("linger.ms".to_owned(), "0".to_owned())].into(),

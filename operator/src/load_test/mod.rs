@@ -22,7 +22,6 @@ pub mod progress;
 pub mod queue;
 pub mod result;
 pub mod status;
-pub mod sum;
 
 use std::sync::Arc;
 

@@ -5,18 +5,18 @@ use std::time::SystemTime;
 use tailrace_crds::{
     conditions::{reasons, warnings},
     load_test::{Display, Environment, Histograms, LoadTestStatus, TestResult, Warning},
-    producer_report::ProducerResult,
 };
 use tailrace_measure::{
     histogram::EncodeError,
     intervals::{Files, Intervals},
     judgement::{Circumstances, Judgement, judge},
+    producer_result::{ProducerResult, sum},
     signed::signed,
 };
 
 use super::{
     baseline, build, changes, columns::percentiles, cpu_limit::cpu_limit, environment::environment,
-    observation::Observation, sum::sum,
+    observation::Observation,
 };
 
 /// What a ConfigMap takes is 1 MiB.

@@ -10,8 +10,8 @@ use tailrace_crds::{
     LoadTest, ProducerReport,
     conditions::types,
     load_test::{LoadTestStatus, Stages, TestResult},
-    producer_report::{ProducerIntervals, ProducerResult},
 };
+use tailrace_measure::producer_result::{ProducerIntervals, ProducerResult};
 
 /// What kubectl keeps of an object in the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -69,7 +69,7 @@ pub fn report(report: &mut ProducerReport) {
             service_latency: String::new(),
             send_delay: String::new(),
             stages: Stages::default(),
-            intervals: ProducerIntervals { seconds: 1, scheduled: vec![], answered: vec![], latency: vec![] },
+            intervals: ProducerIntervals { seconds: 1, ..ProducerIntervals::default() },
             client_settings: Default::default(),
             messages: result.messages,
             warmup_messages: result.warmup_messages,

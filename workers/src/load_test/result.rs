@@ -69,7 +69,7 @@ pub fn run(args: &Args, measured: Measured) -> anyhow::Result<Run> {
 
 /// The control group is that of the process: what it says counts once, not for each producer.
 fn parts(measurements: &[Measurement]) -> Vec<Sum> {
-    let mut parts: Vec<_> = measurements.iter().map(Measurement::part).collect();
+    let mut parts: Vec<_> = measurements.iter().map(|measurement| measurement.sum.clone()).collect();
     parts.iter_mut().skip(1).for_each(|part| part.throttled = None);
     parts
 }

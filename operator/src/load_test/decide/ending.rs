@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tailrace_crds::{ProducerReport, conditions::reasons, load_test::LoadTestStatus, producer_report::ProducerResult};
-use tailrace_measure::judgement::Judgement;
+use tailrace_crds::{ProducerReport, conditions::reasons, load_test::LoadTestStatus};
+use tailrace_measure::{judgement::Judgement, producer_result::ProducerResult};
 
 use super::{
     super::{
