@@ -104,7 +104,7 @@ fn defect(
         return defect.clone();
     }
     let evidence = Evidence { cpu_limit: cpu_limit.as_ref(), ..sum.evidence(target) };
-    if let Validity::Invalid { reason, message } = validity::judge(&evidence) {
+    if let Validity::Invalid { reason, message } = validity::check(&evidence) {
         return Some((name(reason), message));
     }
     let scheduled = sum.tally.counts.scheduled;

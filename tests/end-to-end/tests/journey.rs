@@ -125,7 +125,7 @@ async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<Vec<LoadTe
     let status = runs.last().context("no run")?;
     succeeded(status)?;
     has_sound_numbers(status)?;
-    let messages = status.result.messages.clone().context("no counts")?;
+    let messages = status.result.messages.context("no counts")?;
     ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
     ensure!(status.display.as_ref().is_some_and(|d| d.load == "open 20/s"), "{:?}", status.display);
     ensure!(holds(&status.conditions, "SLOsMet") && status.result.slos.len() == 3, "{:?}", status.result.slos);

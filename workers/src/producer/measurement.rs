@@ -7,11 +7,11 @@ use serde_json::Value;
 use tailrace_measure::{
     accounting::{Counts, Stages},
     histogram::EncodeError,
+    judgement::{Circumstances, judge},
     load::Load,
     producer_result::ProducerResult,
     result::{Rate, TestResult},
     sum::Sum,
-    validity::{Validity, judge},
 };
 use tailrace_report::json;
 
@@ -68,6 +68,7 @@ impl Measurement {
     pub fn summary(&self) -> Summary<'_> {
         let Self { sum, load, client_settings, .. } = self;
         let result = TestResult::of(sum, load, 1);
+        let judgement = judge(sum, load.target(1), &[], &Circumstances::default());
         let Rate { offered, achieved, .. } = result.rate.unwrap_or_default();
         Summary {
             messages: result.messages,
@@ -83,10 +84,7 @@ impl Measurement {
             foreign_answers: sum.foreign_answers,
             topic_records: sum.topic_records,
             skipped_records: sum.skipped_records,
-            invalid: match judge(&sum.evidence(load.target(1))) {
-                Validity::Valid => None,
-                Validity::Invalid { message, .. } => Some(message),
-            },
+            invalid: (!judgement.is_valid()).then_some(judgement.message),
             client_settings,
         }
     }
