@@ -40,6 +40,8 @@ pub mod types {
 
 /// Reasons, which are also the reasons of the events.
 pub mod reasons {
+    pub use tailrace_measure::judgement::reasons::*;
+
     /// The Pipeline named by `pipelineRef` does not exist.
     pub const PIPELINE_NOT_FOUND: &str = "PipelineNotFound";
     /// The Pipeline exists and is not Ready.
@@ -52,40 +54,20 @@ pub mod reasons {
     pub const STARTING: &str = "Starting";
     /// Load is being sent.
     pub const RUNNING: &str = "Running";
-    /// Finished, and every gate passed.
-    pub const COMPLETED: &str = "Completed";
     /// Producers of another LoadTest still run on the Pipeline.
     pub const PIPELINE_BUSY: &str = "PipelineBusy";
     /// The producers did not become ready within `readyTimeout`.
     pub const READY_TIMEOUT: &str = "ReadyTimeout";
     /// A producer failed or did not report.
     pub const PRODUCER_FAILED: &str = "ProducerFailed";
-    /// Less than 99 % of the target rate was offered.
-    pub const OFFERED_RATE_TOO_LOW: &str = "OfferedRateTooLow";
-    /// The producers were too slow for their own schedule.
-    pub const GENERATOR_SATURATED: &str = "GeneratorSaturated";
-    /// Counts and histograms do not add up.
-    pub const COUNTS_DISAGREE: &str = "CountsDisagree";
-    /// No image was measured.
-    pub const NO_SAMPLES: &str = "NoSamples";
-    /// An SLO looks at a quantile above which fewer than ten images lie.
-    pub const TOO_FEW_SAMPLES: &str = "TooFewSamples";
     /// A pod of the Pipeline was restarted, replaced or added during the run, or a change of its spec or images was applied.
     pub const PIPELINE_CHANGED: &str = "PipelineChanged";
     /// The test is not to start yet, or the Experiment is to make no further one.
     pub const SUSPENDED: &str = "Suspended";
-    /// The test or the Experiment was ended by `abort`.
-    pub const ABORTED: &str = "Aborted";
     /// The baseline does not exist, has no valid result, or has no histograms any more.
     pub const BASELINE_NOT_USABLE: &str = "BaselineNotUsable";
-    /// A result that is valid is slower than its baseline by more than is allowed.
-    pub const REGRESSED: &str = "Regressed";
-    /// A result that is valid does not keep an SLO.
-    pub const SLO_MISSED: &str = "SLOMissed";
     /// A result keeps all SLOs.
     pub const SLOS_MET: &str = "SLOsMet";
-    /// The gates of validity were passed.
-    pub const VALID: &str = "Valid";
     /// An Experiment waits before its next LoadTest.
     pub const COOLING_DOWN: &str = "CoolingDown";
     /// A LoadTest of an Experiment did not succeed.

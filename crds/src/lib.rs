@@ -14,7 +14,6 @@ pub mod conditions;
 pub mod duration;
 pub mod experiment;
 pub mod load_test;
-pub mod messages;
 pub mod pipeline;
 pub mod pod_template;
 pub mod producer_report;

@@ -1,12 +1,9 @@
 //! `ProducerReport`: what one producer of a LoadTest reports. Made by the operator, filled in by the producer.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
-
-use crate::load_test::Messages;
+use tailrace_measure::{accounting::Counts, producer_result::ProducerResult};
 
 /// Internal: the report of one producer, owned by its LoadTest.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -88,91 +85,10 @@ pub struct Waiting {
 #[serde(rename_all = "camelCase")]
 pub struct ProducerProgress {
     /// The images so far.
-    pub messages: Messages,
+    pub messages: Counts,
     /// The latencies of the answers since the previous progress, in the form of the result's histograms.
     pub recent_latency: String,
     /// The time since the previous progress, in milliseconds.
     #[schemars(range(min = 0))]
     pub recent_millis: i64,
-}
-
-/// The final counts and histograms of one producer.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProducerResult {
-    /// The images of the measurement.
-    pub messages: Messages,
-    /// The images of the warm-up.
-    pub warmup_messages: Messages,
-    /// Answers of the measurement with the correct label.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub correct: i64,
-    /// Answers of the measurement whose label was compared with the correct one.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub compared: i64,
-    /// The length of the measurement in microseconds: that of the spec, or less if the LoadTest was aborted.
-    #[schemars(range(min = 0))]
-    pub measured_micros: i64,
-    /// How much later than the common start the producer began, by the clock of its host, in microseconds.
-    pub start_delay_micros: i64,
-    /// From the intended send to the answer, in microseconds: HdrHistogram V2, DEFLATE, base64; 1 µs to 1 h, 3 digits.
-    pub latency: String,
-    /// From the actual send to the answer, in the same form.
-    pub service_latency: String,
-    /// From the intended to the actual send, in the same form.
-    pub send_delay: String,
-    /// The parts of the service latency, each in the same form.
-    pub stages: ProducerStages,
-    /// The latencies by the second in which the image was due to be sent.
-    pub intervals: ProducerIntervals,
-    /// How long the producer's container was throttled by its CPU limit since the common start, in microseconds; absent if
-    /// its control group does not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub throttled_micros: Option<i64>,
-    /// The number of records that were produced to the images topic, by all sources, while this producer was ready; absent
-    /// if Kafka did not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub topic_records: Option<i64>,
-    /// The number of records that Kafka deleted in that time before the classifier or the db-consumer had read them; absent
-    /// if Kafka did not report it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0))]
-    pub skipped_records: Option<i64>,
-    /// The number of answers to images of this producer that came from other Pipelines on the same topics.
-    #[serde(default)]
-    #[schemars(range(min = 0))]
-    pub foreign_answers: i64,
-    /// The Kafka client settings.
-    pub client_settings: BTreeMap<String, String>,
-}
-
-/// The parts of the service latency, each a histogram in the form of the result's.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProducerStages {
-    /// The time in the classifier's queue.
-    pub queue: String,
-    /// The time to decode and classify.
-    pub compute: String,
-    /// From the actual send to Kafka's acknowledgement.
-    pub acknowledgement: String,
-    /// The service latency minus queue and compute.
-    pub rest: String,
-}
-
-/// The measurement of each second.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProducerIntervals {
-    /// The length of an interval in seconds.
-    #[schemars(range(min = 1))]
-    pub seconds: i64,
-    /// Images scheduled in each interval.
-    pub scheduled: Vec<i64>,
-    /// Images answered in each interval.
-    pub answered: Vec<i64>,
-    /// The latencies of the images scheduled in each interval, in the form of the result's histograms; empty for none.
-    pub latency: Vec<String>,
 }

@@ -4,17 +4,27 @@
 //! far the others are from it.
 
 use rand::{SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// One number of several runs, such as their p95, in microseconds. What is none is infinite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use crate::signed;
+
+/// One percentile of several LoadTests, in microseconds. A percentile that falls on images without an answer is infinite;
+/// infinite numbers are absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Spread {
-    /// The run in the middle; of an even number the worse of both that are, so that it is always one that was measured.
+    /// The median; of an even number of values the larger of the two in the middle.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub median: Option<u64>,
-    /// The best run.
+    /// The smallest.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u64>,
-    /// The worst run.
+    /// The largest.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
-    /// The standard deviation of the sample (divided by n - 1). None for fewer than three runs, or if any is infinite.
+    /// The sample standard deviation of three or more LoadTests; absent if one of them is infinite.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub standard_deviation: Option<u64>,
 }
 

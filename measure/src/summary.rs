@@ -1,31 +1,73 @@
 //! Percentiles over everything that was scheduled.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::histogram::LatencyHistogram;
+use crate::{histogram::LatencyHistogram, signed};
 
-/// Percentiles in microseconds. An image without an answer has an infinite latency: a percentile that falls on one is
-/// none, which reads "unbounded".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// Percentiles over all scheduled images. An image without an answer has an infinite latency; a percentile that falls on it
+/// is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// How many finite values there are.
+    /// The number of finite values.
+    #[serde(with = "signed::Count")]
     pub count: u64,
     /// The smallest value.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub min: Option<u64>,
     /// The arithmetic mean of the finite values.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<u64>,
     /// The median.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub p50: Option<u64>,
     /// The 90th percentile.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub p90: Option<u64>,
     /// The 95th percentile.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub p95: Option<u64>,
     /// The 99th percentile.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub p99: Option<u64>,
     /// The 99.9th percentile.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub p999: Option<u64>,
-    /// The largest value; none if any value is infinite.
+    /// The largest value; absent if any image had no answer.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
+}
+
+/// Percentiles of one LoadTest, in microseconds; a percentile that falls on images without an answer is absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Percentiles {
+    /// The median.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
+    pub p50: Option<u64>,
+    /// The 90th percentile.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
+    pub p90: Option<u64>,
+    /// The 95th percentile.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
+    pub p95: Option<u64>,
+    /// The 99th percentile.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<u64>,
+}
+
+impl From<Summary> for Percentiles {
+    fn from(Summary { p50, p90, p95, p99, .. }: Summary) -> Self {
+        Self { p50, p90, p95, p99 }
+    }
+}
+
+impl Summary {
+    /// Of what was recorded, none of which is infinite.
+    pub fn of_values(histogram: &LatencyHistogram) -> Self {
+        summarize(histogram, histogram.count())
+    }
 }
 
 /// Percentiles over `total` values, of which those missing from the histogram are infinite. A `total` smaller than the

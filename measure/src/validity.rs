@@ -22,7 +22,7 @@ pub struct Evidence<'a> {
     /// From the intended to the actual send.
     pub send_delay: &'a LatencyHistogram,
     /// Where the service latency went.
-    pub stages: &'a Stages,
+    pub stages: &'a Stages<LatencyHistogram>,
     /// The length of the measurement.
     pub duration: Duration,
     /// How long producers were kept from running by a CPU limit; none if nobody says.
@@ -64,7 +64,7 @@ impl Target {
     }
 }
 
-/// The judgement.
+/// Whether there is a defect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validity {
     /// The numbers mean what they say.
@@ -94,8 +94,8 @@ pub enum Reason {
 /// A pause of the producers in more than one of this many parts of the measurement may be in a p99.
 const PARTS_WITHOUT_PAUSE: u32 = 100;
 
-/// Judges a result; the first defect found is named, the worst kind first.
-pub fn judge(evidence: &Evidence) -> Validity {
+/// Looks for defects; the first one found is named, the worst kind first.
+pub fn check(evidence: &Evidence) -> Validity {
     let defect = counts_disagree(evidence)
         .map(|message| (Reason::CountsDisagree, message))
         .or_else(|| no_samples(evidence).map(|message| (Reason::NoSamples, message)))
@@ -222,7 +222,7 @@ mod tests {
         send_delay: &LatencyHistogram,
         target: Option<u64>,
     ) -> Validity {
-        judge(&Evidence {
+        check(&Evidence {
             counts,
             latency,
             service_latency,
@@ -236,7 +236,7 @@ mod tests {
     }
 
     /// All of it computing.
-    fn stages(latency: &LatencyHistogram) -> Stages {
+    fn stages(latency: &LatencyHistogram) -> Stages<LatencyHistogram> {
         let [queue, compute, rest] = [latency, latency, latency].map(Clone::clone);
         Stages { queue, compute, rest, acknowledgement: LatencyHistogram::new() }
     }
@@ -323,7 +323,7 @@ mod tests {
                 cpu_limit,
                 target,
             };
-            reason(judge(&evidence))
+            reason(check(&evidence))
         };
         assert_eq!([offered(900, 900), offered(1_100, 1_100)], [None, None]);
         assert_eq!(offered(1_100, 1_088), Some(Reason::OfferedRateTooLow));
@@ -358,7 +358,7 @@ mod tests {
     /// The judgement on producers that were throttled for so long, or too slow, under that limit.
     fn limited(throttled_micros: u64, delay_micros: u64, cpu_limit: Option<&CpuLimit>) -> Option<(Reason, String)> {
         let (latency, delay) = (histogram(1_000, 20_000), histogram(1_000, delay_micros));
-        let judgement = judge(&Evidence {
+        let validity = check(&Evidence {
             counts: &counts(1_000, 1_000, 1_000),
             latency: &latency,
             service_latency: &histogram(1_000, 20_000 - delay_micros),
@@ -369,7 +369,7 @@ mod tests {
             cpu_limit,
             target: Some(Target::PerSecond(100)),
         });
-        match judgement {
+        match validity {
             Validity::Valid => None,
             Validity::Invalid { reason, message } => Some((reason, message)),
         }

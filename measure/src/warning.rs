@@ -2,6 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     display,
     lateness::Lateness,
@@ -23,9 +26,24 @@ pub const RECORDS_SKIPPED: &str = "RecordsSkipped";
 /// Nobody knows whether the Pipeline had other images to classify.
 pub const NOT_COUNTED: &str = "NotCounted";
 
-/// What was seen.
+/// A warning about a result that is valid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// `Unstable`: the queue was still growing at the end, so the percentiles depend on the duration. `GeneratorLate`: the
+    /// producers were late or CPU-throttled, by less than would make the result invalid. `Shared`: the Pipeline
+    /// had other images to classify, or shared a node with the producers. `DocumentsLeft`: the documents could not be deleted
+    /// from the database. `NodeLost`: a producer of another LoadTest was on a node that does not respond, and was counted as
+    /// gone. `HistogramsNotKept`: the ConfigMap with the one-second histograms could not be created. `NotCounted`: Kafka did
+    /// not report how many records were produced to the images topic.
+    pub reason: String,
+    /// One sentence with the numbers.
+    pub message: String,
+}
+
+/// What the numbers themselves warn of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Warning {
+enum Seen {
     /// The backlog grew to the end.
     Unstable(Growth),
     /// The producers have their share in a percentile.
@@ -44,7 +62,7 @@ pub enum Warning {
 
 /// What the numbers themselves tell.
 pub fn warnings(sum: &Sum) -> Vec<Warning> {
-    let unstable = growing_backlog(&sum.intervals).map(Warning::Unstable);
+    let unstable = growing_backlog(&sum.intervals).map(Seen::Unstable);
     let not_counted = sum.topic_records.is_none() && sum.tally.counts.scheduled > 0;
     let some = |count: u64| (count > 0).then_some(count);
     let late = Lateness::of(&sum.latency(), &sum.service_latency());
@@ -52,18 +70,19 @@ pub fn warnings(sum: &Sum) -> Vec<Warning> {
     let throttled = |throttled: &Duration| !throttled.is_zero() && !is_throttled_too_long(*throttled, sum.measured);
     unstable
         .into_iter()
-        .chain(late.map(Warning::GeneratorLate))
-        .chain(sum.throttled.filter(throttled).map(Warning::Throttled))
-        .chain(sum.foreign_images().map(Warning::ForeignImages))
-        .chain(some(sum.foreign_answers).map(Warning::ForeignAnswers))
-        .chain(sum.skipped_records.and_then(some).map(Warning::RecordsSkipped))
-        .chain(not_counted.then_some(Warning::ImagesNotCounted))
+        .chain(late.map(Seen::GeneratorLate))
+        .chain(sum.throttled.filter(throttled).map(Seen::Throttled))
+        .chain(sum.foreign_images().map(Seen::ForeignImages))
+        .chain(some(sum.foreign_answers).map(Seen::ForeignAnswers))
+        .chain(sum.skipped_records.and_then(some).map(Seen::RecordsSkipped))
+        .chain(not_counted.then_some(Seen::ImagesNotCounted))
+        .map(|seen| Warning { reason: seen.reason().to_owned(), message: seen.to_string() })
         .collect()
 }
 
-impl Warning {
+impl Seen {
     /// One word.
-    pub fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
         match self {
             Self::Unstable(_) => UNSTABLE,
             Self::GeneratorLate(_) | Self::Throttled(_) => GENERATOR_LATE,
@@ -76,7 +95,7 @@ impl Warning {
 }
 
 /// One sentence.
-impl fmt::Display for Warning {
+impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unstable(Growth { backlog, per_second }) => write!(
@@ -115,22 +134,21 @@ impl fmt::Display for Warning {
 mod tests {
     use super::*;
 
-    fn found(foreign_answers: u64, skipped_records: Option<u64>) -> Vec<(&'static str, String)> {
-        let sum = Sum { foreign_answers, skipped_records, ..Sum::of(vec![]).unwrap() };
-        warnings(&sum).iter().map(|warning| (warning.reason(), warning.to_string())).collect()
+    fn found(foreign_answers: u64, skipped_records: Option<u64>) -> Vec<Warning> {
+        warnings(&Sum { foreign_answers, skipped_records, ..Sum::of(vec![]).unwrap() })
     }
 
     #[test]
     fn strangers_and_what_was_skipped_are_warned_of_with_their_number() {
         assert_eq!(found(0, None), []);
         assert_eq!(found(0, Some(0)), []);
-        let [(reason, message)] = &found(1290, None)[..] else { panic!("one warning") };
+        let [Warning { reason, message }] = &found(1290, None)[..] else { panic!("one warning") };
         assert!(
-            *reason == FOREIGN_ANSWERS && message.starts_with("1290 answers came from another Pipeline"),
+            reason == FOREIGN_ANSWERS && message.starts_with("1290 answers came from another Pipeline"),
             "{message}"
         );
-        let [(reason, message)] = &found(0, Some(40))[..] else { panic!("one warning") };
-        assert!(*reason == RECORDS_SKIPPED && message.starts_with("Kafka deleted 40 records"), "{message}");
+        let [Warning { reason, message }] = &found(0, Some(40))[..] else { panic!("one warning") };
+        assert!(reason == RECORDS_SKIPPED && message.starts_with("Kafka deleted 40 records"), "{message}");
     }
 
     #[test]
@@ -138,7 +156,8 @@ mod tests {
         let mut sum = Sum { topic_records: None, ..Sum::of(vec![]).unwrap() };
         sum.tally.counts.scheduled = 10;
         assert_eq!(sum.foreign_images(), None);
-        assert_eq!(warnings(&sum), [Warning::ImagesNotCounted]);
+        let [Warning { reason, .. }] = &warnings(&sum)[..] else { panic!("one warning") };
+        assert_eq!(reason, NOT_COUNTED);
         assert_eq!(warnings(&Sum { topic_records: Some(0), ..sum }), []);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tailrace_measure::{
-    confidence::{Range, Verdict, compare, confidence},
+    confidence::{Range, RegressionVerdict, compare, confidence},
     intervals::Intervals,
 };
 
@@ -75,8 +75,8 @@ fn a_system_is_seldom_said_to_be_slower_than_itself_and_mostly_to_be_slower_than
     for _ in 0..RUNS / 2 {
         let baseline = queue(&mut random, SERVICES_PER_SECOND);
         let verdict = |observed: &Intervals| compare(&baseline, observed, 0.0).unwrap().verdict;
-        wrong += u64::from(verdict(&queue(&mut random, SERVICES_PER_SECOND)) == Verdict::Regressed);
-        right += u64::from(verdict(&queue(&mut random, SERVICES_PER_SECOND * 0.85)) == Verdict::Regressed);
+        wrong += u64::from(verdict(&queue(&mut random, SERVICES_PER_SECOND)) == RegressionVerdict::Regressed);
+        right += u64::from(verdict(&queue(&mut random, SERVICES_PER_SECOND * 0.85)) == RegressionVerdict::Regressed);
     }
     println!("of {} comparisons {wrong} were wrong, and {right} of as many slower systems were found", RUNS / 2);
     assert!(wrong * 100 <= RUNS / 2 * 22, "{wrong}");

@@ -1,12 +1,16 @@
 //! Results as JSON, for programs. The shape is stable: fields are added, and `version` counts up when one changes or goes.
 
 use serde_json::{Value, json};
-use tailrace_measure::{accounting::Counts, slo::Limit, summary::summarize};
-
-use crate::values::{
-    Arrivals, Change, Comparison, ComparisonVerdict, Load, Objective, Percentiles, Point, Range, Run, Stages, Sweep,
-    Varied, Verdict,
+use tailrace_measure::{
+    confidence::{Comparison, Confidence, MetricComparison, Range},
+    judgement::Verdict,
+    load::Load,
+    result::Rate,
+    slo::{Limit, SloResult},
+    summary::{Percentiles, Summary, summarize},
 };
+
+use crate::values::{Point, Run, Sweep, Varied};
 
 /// Of the shapes of this module.
 const VERSION: u32 = 1;
@@ -14,6 +18,7 @@ const VERSION: u32 = 1;
 /// A LoadTest. Latencies are in microseconds, `null` where they fall on images without an answer; dates are RFC 3339. The
 /// fields are described in docs/results.md.
 pub fn of_run(run: &Run) -> Value {
+    let (result, environment) = (&run.result, run.result.environment());
     json!({
         "version": VERSION,
         "kind": "LoadTest",
@@ -31,32 +36,26 @@ pub fn of_run(run: &Run) -> Value {
         "warmupSeconds": run.warmup.as_secs_f64(),
         "durationSeconds": run.duration.as_secs_f64(),
         "drainTimeoutSeconds": run.drain_timeout.as_secs_f64(),
-        "messages": run.messages.as_ref().map(messages),
-        "rate": run.rate.map(|rate| json!({ "target": rate.target, "offered": rate.offered, "achieved": rate.achieved })),
-        "latencyMicros": run.latency,
-        "serviceLatencyMicros": run.service_latency,
-        "sendDelayMicros": run.send_delay,
-        "confidenceMicros": {
-            "p50": run.confidence.p50.map(range),
-            "p90": run.confidence.p90.map(range),
-            "p95": run.confidence.p95.map(range),
-            "p99": run.confidence.p99.map(range),
-        },
-        "stagesMicros": run.stages.as_ref().map(stages),
-        "startSkewMicros": run.start_skew_micros,
-        "accuracyPercent": run.accuracy_percent,
-        "slos": run.objectives.iter().map(objective).collect::<Vec<_>>(),
-        "comparison": run.comparison.as_ref().map(comparison),
-        "warnings": run.warnings.iter()
-            .map(|warning| json!({ "reason": warning.reason, "message": warning.message })).collect::<Vec<_>>(),
+        "messages": result.messages,
+        "rate": result.rate.as_ref().map(rate),
+        "latencyMicros": result.latency_micros.as_ref().map(latency),
+        "serviceLatencyMicros": result.service_latency_micros.as_ref().map(latency),
+        "sendDelayMicros": result.send_delay_micros.as_ref().map(latency),
+        "confidenceMicros": confidence(&result.confidence_micros.unwrap_or_default()),
+        "stagesMicros": result.stages_micros.map(|stages| stages.map(latency)),
+        "startSkewMicros": result.start_skew_micros,
+        "accuracyPercent": result.accuracy_percent.as_deref().and_then(number),
+        "slos": result.slos.iter().filter_map(slo).collect::<Vec<_>>(),
+        "comparison": result.comparison.as_ref().map(comparison),
+        "warnings": result.warnings,
         "environment": {
-            "images": run.environment.images,
-            "model": run.environment.model.as_ref().map(|model| json!({ "name": model.name, "sha256": model.sha256 })),
-            "producerNodes": run.environment.producer_nodes,
-            "sharedNodes": run.environment.shared_nodes,
-            "resources": run.environment.resources,
-            "annotations": run.environment.annotations,
-            "clientSettings": run.environment.client_settings,
+            "images": environment.images,
+            "model": environment.model,
+            "producerNodes": environment.producer_nodes,
+            "sharedNodes": environment.shared_nodes,
+            "resources": environment.resources,
+            "annotations": environment.annotations,
+            "clientSettings": environment.client_settings,
         },
         "intervals": intervals(run),
     })
@@ -86,7 +85,7 @@ fn point(point: &Point) -> Value {
         json!({
             "name": repetition.name,
             "verdict": repetition.verdict.map(verdict),
-            "latencyMicros": repetition.latency,
+            "latencyMicros": repetition.latency.map(percentiles),
             "lost": repetition.lost,
             "achievedRate": repetition.achieved_rate,
         })
@@ -103,10 +102,14 @@ fn point(point: &Point) -> Value {
     })
 }
 
+fn percentiles(Percentiles { p50, p90, p95, p99 }: Percentiles) -> Value {
+    json!({ "p50": p50, "p90": p90, "p95": p95, "p99": p99 })
+}
+
 fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Succeeded => "Succeeded",
-        Verdict::Missed => "Missed",
+        Verdict::Missed | Verdict::Regressed => "Missed",
         Verdict::Invalid => "Invalid",
         Verdict::Aborted => "Aborted",
     }
@@ -115,10 +118,6 @@ fn verdict(verdict: Verdict) -> &'static str {
 fn load(load: &Load) -> Value {
     match load {
         Load::Open { rate_per_producer, arrivals } => {
-            let arrivals = match arrivals {
-                Arrivals::Constant => "Constant",
-                Arrivals::Poisson => "Poisson",
-            };
             json!({ "model": "open", "ratePerProducer": rate_per_producer, "arrivals": arrivals })
         }
         Load::Closed { outstanding, think_time } => json!({
@@ -130,70 +129,66 @@ fn load(load: &Load) -> Value {
     }
 }
 
-fn messages(counts: &Counts) -> Value {
+/// All percentiles, `null` where one falls on images without an answer.
+pub fn latency(summary: &Summary) -> Value {
+    let Summary { count, min, mean, p50, p90, p95, p99, p999, max } = summary;
     json!({
-        "scheduled": counts.scheduled,
-        "sent": counts.sent,
-        "sendErrors": counts.send_errors,
-        "received": counts.received,
-        "lost": counts.lost,
-        "duplicates": counts.duplicates,
-        "answerErrors": counts.answer_errors,
+        "count": count, "min": min, "mean": mean, "p50": p50, "p90": p90, "p95": p95, "p99": p99, "p999": p999, "max": max,
     })
 }
 
-fn range(range: Range) -> Value {
-    json!({ "low": range.low, "high": range.high })
+/// All intervals, `null` where there is none.
+pub fn confidence(confidence: &Confidence) -> Value {
+    let range = |range: Option<Range>| range.map(|Range { low, high }| json!({ "low": low, "high": high }));
+    let Confidence { p50, p90, p95, p99 } = *confidence;
+    json!({ "p50": range(p50), "p90": range(p90), "p95": range(p95), "p99": range(p99) })
 }
 
-fn stages(stages: &Stages) -> Value {
-    json!({
-        "queue": stages.queue,
-        "compute": stages.compute,
-        "acknowledgement": stages.acknowledgement,
-        "rest": stages.rest,
-    })
+fn rate(Rate { target, offered, achieved }: &Rate) -> Value {
+    json!({ "target": target.as_deref().and_then(number), "offered": number(offered), "achieved": number(achieved) })
 }
 
-fn objective(objective: &Objective) -> Value {
-    let (bound, limit) = match objective.limit {
+/// The API has decimal numbers as texts.
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok()
+}
+
+/// None if its limit is none, which the API server refuses.
+fn slo(slo: &SloResult) -> Option<Value> {
+    let (bound, limit) = match slo.limit().ok()? {
         Limit::AtMost(limit) => ("max", limit),
         Limit::AtLeast(limit) => ("min", limit),
     };
-    json!({
-        "metric": objective.metric,
+    Some(json!({
+        "metric": slo.metric,
         bound: limit,
-        "unit": if objective.metric.is_percent() { "percent" } else { "microseconds" },
-        "written": objective.written,
-        "observed": objective.observed,
-        "met": objective.met,
-    })
+        "unit": if slo.metric.is_percent() { "percent" } else { "microseconds" },
+        "written": slo.written(),
+        "observed": slo.observed,
+        "met": slo.met,
+    }))
 }
 
 fn comparison(comparison: &Comparison) -> Value {
-    let verdict = match comparison.verdict {
-        ComparisonVerdict::NotRegressed => "NotRegressed",
-        ComparisonVerdict::Regressed => "Regressed",
-        ComparisonVerdict::Inconclusive => "Inconclusive",
-    };
     json!({
         "baseline": comparison.baseline,
-        "maxRegressionPercent": comparison.max_regression_percent,
-        "verdict": verdict,
+        "maxRegressionPercent": f64::from(comparison.max_regression_percent),
+        "verdict": comparison.verdict,
         "message": comparison.message,
-        "metrics": comparison.changes.iter().map(change).collect::<Vec<_>>(),
+        "metrics": comparison.metrics.iter().map(metric).collect::<Vec<_>>(),
         "environmentDifferences": comparison.environment_differences,
     })
 }
 
-fn change(change: &Change) -> Value {
+fn metric(compared: &MetricComparison) -> Value {
+    let change = compared.difference_micros;
     json!({
-        "metric": change.metric,
-        "baselineMicros": change.baseline,
-        "observedMicros": change.observed,
-        "differenceMicros": change.difference,
-        "differenceLow": change.low,
-        "differenceHigh": change.high,
+        "metric": compared.metric,
+        "baselineMicros": compared.baseline_micros,
+        "observedMicros": compared.observed_micros,
+        "differenceMicros": change.map(|change| change.value),
+        "differenceLow": change.and_then(|change| change.low),
+        "differenceHigh": change.and_then(|change| change.high),
     })
 }
 

@@ -8,10 +8,9 @@ use quick_xml::{
     events::{BytesDecl, BytesText, Event},
 };
 
-use crate::{
-    text,
-    values::{ComparisonVerdict, Run},
-};
+use tailrace_measure::confidence::RegressionVerdict;
+
+use crate::{text, values::Run};
 
 /// What came of one test case.
 enum Outcome<'a> {
@@ -75,18 +74,18 @@ fn cases(run: &Run) -> Vec<Case<'_>> {
     };
     let mut cases = vec![Case { name: "the result is valid".into(), outcome: valid }];
     let skipped = || (!validity.valid).then(|| Outcome::Skipped("the result is not valid".into()));
-    cases.extend(run.objectives.iter().map(|slo| {
+    cases.extend(run.result.slos.iter().map(|slo| {
         let judged = || match slo.met {
             true => Outcome::Passed,
             false => Outcome::Failed { kind: "SLOMissed", message: format!("{}: {}", slo.title(), slo.observed()) },
         };
         Case { name: slo.title(), outcome: skipped().unwrap_or_else(judged) }
     }));
-    cases.extend(run.comparison.iter().map(|comparison| {
+    cases.extend(run.result.comparison.iter().map(|comparison| {
         let judged = || match comparison.verdict {
-            ComparisonVerdict::NotRegressed => Outcome::Passed,
-            ComparisonVerdict::Inconclusive => Outcome::Skipped(comparison.message.clone()),
-            ComparisonVerdict::Regressed => Outcome::Failed { kind: "Regressed", message: comparison.message.clone() },
+            RegressionVerdict::NotRegressed => Outcome::Passed,
+            RegressionVerdict::Inconclusive => Outcome::Skipped(comparison.message.clone()),
+            RegressionVerdict::Regressed => Outcome::Failed { kind: "Regressed", message: comparison.message.clone() },
         };
         let name =
             format!("not slower than {} by more than {} %", comparison.baseline, comparison.max_regression_percent);
@@ -97,7 +96,8 @@ fn cases(run: &Run) -> Vec<Case<'_>> {
 
 fn properties(writer: &mut Writer<Vec<u8>>, run: &Run) -> io::Result<()> {
     let load = run.load.of(run.producers);
-    let images = run.environment.images.iter().map(|(part, image)| (format!("image.{part}"), image.as_str()));
+    let environment = run.result.environment();
+    let images = environment.images.iter().map(|(part, image)| (format!("image.{part}"), image.as_str()));
     let properties = [("load".to_owned(), load.as_str()), ("pipeline".to_owned(), run.pipeline.as_str())];
     writer.create_element("properties").write_inner_content(|writer| {
         for (name, value) in properties.into_iter().chain(images) {

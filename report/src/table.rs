@@ -1,8 +1,10 @@
 //! Results as CSV: a line a LoadTest, or a line a message.
 
+use tailrace_measure::summary::Percentiles;
+
 use crate::{
     raw_log::Message,
-    values::{Percentiles, Repetition, Sweep, Varied},
+    values::{Repetition, Sweep, Varied},
 };
 
 /// A table could not be written; what is written goes to memory.

@@ -3,12 +3,15 @@
 use std::{fmt::Write, time::Duration};
 
 use jiff::Timestamp;
-use tailrace_measure::summary::Summary;
+use tailrace_measure::{
+    confidence::{Comparison, Confidence, MetricComparison, Range, RegressionVerdict},
+    summary::{Percentiles, Summary},
+};
 
 use crate::{
     numbers::{duration, grouped, millis, millis_or_unbounded, signed_millis},
     table::{self, TableError},
-    values::{Change, Comparison, ComparisonVerdict, Percentiles, Range, Run, Sweep},
+    values::{Run, Sweep},
 };
 
 /// A point in time as people write it: `2026-11-21 18:40:12 UTC`.
@@ -38,7 +41,7 @@ pub fn summary(run: &Run) -> String {
     stages(&mut text, run);
     counts(&mut text, run);
     objectives(&mut text, run);
-    run.comparison.iter().for_each(|comparison| compared(&mut text, comparison));
+    run.result.comparison.iter().for_each(|comparison| compared(&mut text, comparison));
     warnings(&mut text, run);
     environment(&mut text, run);
     text
@@ -79,8 +82,13 @@ fn head(text: &mut String, run: &Run) {
 const COLUMNS: [&str; 8] = ["min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"];
 
 fn latencies(text: &mut String, run: &Run) {
-    let parts = [("latency", run.latency), ("service latency", run.service_latency), ("send delay", run.send_delay)];
-    if run.latency.is_none() {
+    let result = &run.result;
+    let parts = [
+        ("latency", result.latency_micros),
+        ("service latency", result.service_latency_micros),
+        ("send delay", result.send_delay_micros),
+    ];
+    if result.latency_micros.is_none() {
         section(text, "Nothing was measured.");
         return;
     }
@@ -98,7 +106,7 @@ fn latencies(text: &mut String, run: &Run) {
 }
 
 fn stages(text: &mut String, run: &Run) {
-    let Some(stages) = run.stages else { return };
+    let Some(stages) = run.result.stages_micros else { return };
     section(text, "Where the service latency went, in ms; percentiles of parts do not add up to those of the whole");
     let parts = [
         ("queue", Some(stages.queue)),
@@ -131,12 +139,8 @@ fn table_of(text: &mut String, parts: &[(&str, Option<Summary>)], drain: Duratio
 }
 
 fn confidence(text: &mut String, run: &Run) {
-    let named = [
-        ("p50", run.confidence.p50),
-        ("p90", run.confidence.p90),
-        ("p95", run.confidence.p95),
-        ("p99", run.confidence.p99),
-    ];
+    let Confidence { p50, p90, p95, p99 } = run.result.confidence_micros.unwrap_or_default();
+    let named = [("p50", p50), ("p90", p90), ("p95", p95), ("p99", p99)];
     if named.iter().all(|(_, range)| range.is_none()) {
         return;
     }
@@ -148,7 +152,7 @@ fn confidence(text: &mut String, run: &Run) {
 }
 
 fn counts(text: &mut String, run: &Run) {
-    if let Some(messages) = run.messages {
+    if let Some(messages) = run.result.messages {
         section(text, "Images: scheduled = sent + send errors, sent = received + lost");
         for (name, count) in [
             ("scheduled", messages.scheduled),
@@ -162,18 +166,19 @@ fn counts(text: &mut String, run: &Run) {
             row(text, name, format_args!("{:>10}", grouped(count)));
         }
     }
-    if let Some(rate) = run.rate {
+    if let Some(rate) = &run.result.rate {
         section(text, "Rate in images/s, of all producers together");
+        let target = rate.target.as_ref();
         let target =
-            rate.target.map_or_else(|| "none: a closed load has no target".to_owned(), |rate| format!("{rate:>12.1}"));
+            target.map_or_else(|| "none: a closed load has no target".to_owned(), |rate| format!("{rate:>12}"));
         row(text, "target", target);
-        row(text, "offered", format_args!("{:>12.1}", rate.offered));
-        row(text, "achieved", format_args!("{:>12.1}", rate.achieved));
+        row(text, "offered", format_args!("{:>12}", rate.offered));
+        row(text, "achieved", format_args!("{:>12}", rate.achieved));
     }
-    if let Some(accuracy) = run.accuracy_percent {
-        row(text, "accuracy", format_args!("{accuracy:>12.1} % of the labels are right"));
+    if let Some(accuracy) = &run.result.accuracy_percent {
+        row(text, "accuracy", format_args!("{accuracy:>12} % of the labels are right"));
     }
-    if let Some(skew) = run.start_skew_micros {
+    if let Some(skew) = run.result.start_skew_micros {
         row(
             text,
             "start skew",
@@ -183,11 +188,11 @@ fn counts(text: &mut String, run: &Run) {
 }
 
 fn objectives(text: &mut String, run: &Run) {
-    if run.objectives.is_empty() {
+    if run.result.slos.is_empty() {
         return;
     }
     section(text, "SLOs");
-    for slo in &run.objectives {
+    for slo in &run.result.slos {
         row(text, slo.verdict(), format_args!("{}: {}", slo.title(), slo.observed()));
     }
 }
@@ -199,34 +204,37 @@ fn compared(text: &mut String, comparison: &Comparison) {
         &format!("Compared with LoadTest {baseline}, at most {max_regression_percent} % slower; differences in ms"),
     );
     let verdict = match comparison.verdict {
-        ComparisonVerdict::NotRegressed => "not regressed",
-        ComparisonVerdict::Regressed => "regressed",
-        ComparisonVerdict::Inconclusive => "inconclusive",
+        RegressionVerdict::NotRegressed => "not regressed",
+        RegressionVerdict::Regressed => "regressed",
+        RegressionVerdict::Inconclusive => "inconclusive",
     };
     row(text, "verdict", format_args!("{verdict}: {}", comparison.message));
-    comparison.changes.iter().for_each(|change| changed(text, change));
+    comparison.metrics.iter().for_each(|metric| changed(text, metric));
     comparison.environment_differences.iter().for_each(|difference| row(text, "differs", difference));
 }
 
-fn changed(text: &mut String, change: &Change) {
+fn changed(text: &mut String, compared: &MetricComparison) {
     let shown = |micros: Option<u64>| micros.map_or_else(|| "unbounded".to_owned(), millis);
     let signed = |micros: Option<i64>| micros.map_or_else(|| "unbounded".to_owned(), signed_millis);
-    let metric = format!("{:?}", change.metric);
-    let (before, after) = (shown(change.baseline), shown(change.observed));
-    let (difference, low, high) = (signed(change.difference), signed(change.low), signed(change.high));
+    let metric = format!("{:?}", compared.metric);
+    let (before, after) = (shown(compared.baseline_micros), shown(compared.observed_micros));
+    let change = compared.difference_micros;
+    let low = signed(change.and_then(|change| change.low));
+    let high = signed(change.and_then(|change| change.high));
+    let difference = signed(change.map(|change| change.value));
     row(text, &metric, format_args!("{before} before, {after} now: {difference} (95 % confidence: {low} to {high})"));
 }
 
 fn warnings(text: &mut String, run: &Run) {
-    if run.warnings.is_empty() {
+    if run.result.warnings.is_empty() {
         return;
     }
     section(text, "Warnings");
-    run.warnings.iter().for_each(|warning| row(text, &warning.reason, &warning.message));
+    run.result.warnings.iter().for_each(|warning| row(text, &warning.reason, &warning.message));
 }
 
 fn environment(text: &mut String, run: &Run) {
-    let environment = &run.environment;
+    let environment = run.result.environment();
     section(text, "Measured with");
     environment.images.iter().for_each(|(part, image)| row(text, part, image));
     environment

@@ -4,10 +4,11 @@
 
 use std::{fs, path::Path};
 
+use tailrace_measure::load::Load;
 use tailrace_report::{
     figures::{self, Figure, HEIGHT, WIDTH},
     files,
-    values::{Load, Run},
+    values::Run,
 };
 
 mod support;
@@ -90,8 +91,7 @@ fn percentiles_are_on_the_logarithmic_axis_of_hdrhistogram_with_slos_and_confide
 #[test]
 fn images_without_an_answer_are_shown_and_a_limit_far_above_is_said() {
     let mut run = support::run(50);
-    run.objectives[0].limit = tailrace_measure::slo::Limit::AtMost(5e6);
-    run.objectives[0].written = "5s".into();
+    run.result.slos[0].max = Some("5s".into());
     let texts = texts(&figures::percentiles(&run).unwrap().unwrap());
     assert!(texts.iter().any(|text| text == "no answer"), "{texts:#?}");
     assert!(texts.iter().any(|text| text.contains("Above this picture: SLO P95 at most 5s (met).")), "{texts:#?}");

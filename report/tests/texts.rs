@@ -5,11 +5,12 @@
 
 use std::{fs, path::Path};
 
+use tailrace_measure::{judgement::Verdict, load::Load, result::TestResult};
 use tailrace_report::{
     files, json, junit,
     raw_log::Message,
     table, text,
-    values::{Load, Run, Validity, Verdict},
+    values::{Run, Validity},
 };
 
 mod support;
@@ -45,13 +46,7 @@ fn a_test_that_never_started_says_so_in_every_form() {
         verdict: Verdict::Invalid,
         validity,
         started: None,
-        messages: None,
-        rate: None,
-        latency: None,
-        service_latency: None,
-        send_delay: None,
-        stages: None,
-        objectives: vec![],
+        result: TestResult { environment: support::run(u64::MAX).result.environment, ..TestResult::default() },
         intervals: None,
         ..support::run(u64::MAX)
     };
@@ -94,7 +89,7 @@ fn json_has_all_numbers_and_null_for_what_is_unbounded() {
     assert_eq!(json["verdict"], "Missed");
     assert_eq!(json["load"]["hidesWaiting"], true);
     assert_eq!(json["messages"]["lost"], 120);
-    assert_eq!(json["latencyMicros"]["p50"], run.latency.unwrap().p50.unwrap());
+    assert_eq!(json["latencyMicros"]["p50"], run.result.latency_micros.unwrap().p50.unwrap());
     assert!(json["latencyMicros"]["max"].is_null(), "a lost image is infinite");
     assert_eq!(json["slos"][0]["max"], 8_000.0);
     assert_eq!(json["slos"][0]["unit"], "microseconds");
@@ -120,7 +115,7 @@ fn named(cases: &[(&str, &str)]) -> Vec<(String, String)> {
 #[test]
 fn junit_has_a_case_for_the_validity_each_slo_and_the_baseline() {
     let mut run = support::troubled_run();
-    run.objectives[1].met = false;
+    run.result.slos[1].met = false;
     let xml = junit::of_run(&run).unwrap();
     let expected = [
         ("the result is valid", ""),
@@ -144,4 +139,11 @@ fn what_is_not_valid_is_not_judged_by_junit() {
         [("the result is valid", "failure"), ("P95 at most 8ms", "skipped"), ("LostPercent at most 0.5 %", "skipped")];
     assert_eq!(cases(&xml), named(&expected));
     assert!(xml.contains("type=\"GeneratorSaturated\"") && xml.contains("p95 &lt; 1 &amp; late"), "{xml}");
+}
+
+#[test]
+fn json_keeps_its_shape() {
+    let run = Run { intervals: None, ..support::troubled_run() };
+    is_golden("results.json", &files::json_text(&json::of_run(&run)));
+    is_golden("sweep.json", &files::json_text(&json::of_sweep(&support::sweep())));
 }

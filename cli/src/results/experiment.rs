@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 use tailrace_crds::{
     Experiment,
-    experiment::{self, ExperimentStatus, Point, Run},
+    experiment::{ExperimentStatus, Point, Run},
     load_test,
-    messages::unsigned,
 };
-use tailrace_report::values::{self, Percentiles, Repetition, Sweep, Varied, Verdict};
+use tailrace_measure::{judgement::Verdict, signed::unsigned};
+use tailrace_report::values::{self, Repetition, Sweep, Varied};
 
 /// Over producers, or over the rate of all producers together where that is what differs.
 pub fn sweep(experiment: &Experiment, status: &ExperimentStatus) -> Sweep {
@@ -42,7 +42,7 @@ fn repetition(run: &Run) -> Repetition {
     Repetition {
         name: run.load_test.clone(),
         verdict: verdict(run),
-        latency: run.latency_micros.as_ref().map(percentiles),
+        latency: run.latency_micros,
         lost: run.lost.map(unsigned),
         achieved_rate: run.achieved_rate.as_deref().and_then(|rate| rate.parse().ok()),
     }
@@ -56,9 +56,4 @@ fn verdict(run: &Run) -> Option<Verdict> {
         load_test::Phase::Failed => Some(Verdict::Invalid),
         _ => None,
     }
-}
-
-fn percentiles(percentiles: &experiment::Percentiles) -> Percentiles {
-    let experiment::Percentiles { p50, p90, p95, p99 } = percentiles;
-    Percentiles { p50: p50.map(unsigned), p90: p90.map(unsigned), p95: p95.map(unsigned), p99: p99.map(unsigned) }
 }

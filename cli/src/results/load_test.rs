@@ -1,22 +1,15 @@
 //! From the spec and the status of a LoadTest to a plain result.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::ResourceExt;
 use tailrace_crds::{
     LoadTest,
     conditions::types,
-    duration,
-    load_test::{self, DatasetSource, Encoding, LoadTestStatus, RegressionVerdict, SloResult},
-    messages::unsigned,
+    load_test::{self, DatasetSource, Encoding, LoadTestStatus},
 };
-use tailrace_measure::{slo::Limit, summary::Summary};
-use tailrace_report::values::{
-    Arrivals, Change, Comparison, ComparisonVerdict, Confidence, Environment, Load, Model, Objective, Range, Rate, Run,
-    Stages, Validity, Verdict, Warning,
-};
+use tailrace_measure::judgement::Verdict;
+use tailrace_report::values::{Run, Validity};
 
 use super::verdict::condition;
 
@@ -26,13 +19,12 @@ const JPEG_QUALITY: i32 = 75;
 /// The result without what lies in other objects.
 pub fn run(load_test: &LoadTest, status: &LoadTestStatus, verdict: Verdict) -> Run {
     let spec = &load_test.spec;
-    let confidence = status.confidence_micros.clone().unwrap_or_default();
     Run {
         name: load_test.name_any(),
         namespace: load_test.namespace(),
         pipeline: spec.pipeline_ref.name.clone(),
-        load: load(&spec.load),
-        producers: count(spec.producers),
+        load: spec.load.get(),
+        producers: spec.producers.max(0).unsigned_abs(),
         dataset: dataset(&spec.dataset),
         warmup: spec.warmup.get(),
         duration: spec.duration.get(),
@@ -42,42 +34,9 @@ pub fn run(load_test: &LoadTest, status: &LoadTestStatus, verdict: Verdict) -> R
         verdict,
         message: status.message.clone().unwrap_or_default(),
         validity: validity(status),
-        messages: status.messages.as_ref().map(Into::into),
-        rate: status.rate.as_ref().map(rate),
-        latency: status.latency_micros.as_ref().map(summary),
-        service_latency: status.service_latency_micros.as_ref().map(summary),
-        send_delay: status.send_delay_micros.as_ref().map(summary),
-        confidence: Confidence {
-            p50: confidence.p50.as_ref().map(range),
-            p90: confidence.p90.as_ref().map(range),
-            p95: confidence.p95.as_ref().map(range),
-            p99: confidence.p99.as_ref().map(range),
-        },
-        stages: status.stages_micros.as_ref().map(stages),
-        start_skew_micros: status.start_skew_micros,
-        accuracy_percent: status.accuracy_percent.as_deref().and_then(|percent| percent.parse().ok()),
-        objectives: status.slos.iter().filter_map(objective).collect(),
-        comparison: status.comparison.as_ref().map(comparison),
-        warnings: status.warnings.iter().map(warning).collect(),
-        environment: status.environment.as_ref().map(environment).unwrap_or_default(),
+        result: status.result.clone(),
         intervals: None,
         raw_log: vec![],
-    }
-}
-
-fn load(load: &load_test::Load) -> Load {
-    match (&load.open, &load.closed) {
-        (Some(open), _) => Load::Open {
-            rate_per_producer: count(open.rate_per_producer),
-            arrivals: match open.arrivals {
-                load_test::Arrivals::Constant => Arrivals::Constant,
-                load_test::Arrivals::Poisson => Arrivals::Poisson,
-            },
-        },
-        (None, closed) => {
-            let closed = closed.clone().unwrap_or_default();
-            Load::Closed { outstanding: count(closed.outstanding), think_time: closed.think_time.get() }
-        }
     }
 }
 
@@ -99,10 +58,6 @@ fn dataset(dataset: &load_test::Dataset) -> String {
     format!("{source}, {encoding}, seed {}", dataset.seed)
 }
 
-fn count(value: i32) -> u32 {
-    value.max(0).unsigned_abs()
-}
-
 fn timestamp(at: &MicroTime) -> Timestamp {
     at.0
 }
@@ -113,103 +68,5 @@ fn validity(status: &LoadTestStatus) -> Validity {
         valid: valid.is_some_and(|valid| valid.status == "True"),
         reason: valid.map_or_else(|| "Unknown".to_owned(), |valid| valid.reason.clone()),
         message: valid.map_or_else(|| "there is no word about it".to_owned(), |valid| valid.message.clone()),
-    }
-}
-
-fn rate(rate: &load_test::Rate) -> Rate {
-    let number = |text: &str| text.parse().unwrap_or_default();
-    Rate {
-        target: rate.target.as_deref().map(number),
-        offered: number(&rate.offered),
-        achieved: number(&rate.achieved),
-    }
-}
-
-/// As the status has it, whose integers are signed.
-fn summary(latency: &load_test::Latency) -> Summary {
-    Summary {
-        count: unsigned(latency.count),
-        min: latency.min.map(unsigned),
-        mean: latency.mean.map(unsigned),
-        p50: latency.p50.map(unsigned),
-        p90: latency.p90.map(unsigned),
-        p95: latency.p95.map(unsigned),
-        p99: latency.p99.map(unsigned),
-        p999: latency.p999.map(unsigned),
-        max: latency.max.map(unsigned),
-    }
-}
-
-fn range(range: &load_test::Range) -> Range {
-    Range { low: unsigned(range.low), high: range.high.map(unsigned) }
-}
-
-fn stages(stages: &load_test::Stages) -> Stages {
-    Stages {
-        queue: summary(&stages.queue),
-        compute: summary(&stages.compute),
-        acknowledgement: summary(&stages.acknowledgement),
-        rest: summary(&stages.rest),
-    }
-}
-
-/// None if it is none, which the API server refuses.
-fn objective(slo: &SloResult) -> Option<Objective> {
-    let value = |text: &str| {
-        if slo.metric.is_percent() {
-            return text.parse().ok();
-        }
-        let limit: duration::Duration = text.parse().ok()?;
-        Some(micros(limit.get()))
-    };
-    let (limit, written) = match (&slo.max, &slo.min) {
-        (Some(max), _) => (Limit::AtMost(value(max)?), max),
-        (None, Some(min)) => (Limit::AtLeast(value(min)?), min),
-        (None, None) => return None,
-    };
-    let (written, observed) = (written.clone(), slo.observed.clone());
-    Some(Objective { metric: slo.metric, limit, written, observed, met: slo.met })
-}
-
-fn micros(duration: Duration) -> f64 {
-    duration.as_micros() as f64
-}
-
-fn comparison(comparison: &load_test::Comparison) -> Comparison {
-    let change = |metric: &load_test::MetricComparison| Change {
-        metric: metric.metric,
-        baseline: metric.baseline_micros.map(unsigned),
-        observed: metric.observed_micros.map(unsigned),
-        difference: metric.difference_micros.as_ref().map(|difference| difference.value),
-        low: metric.difference_micros.as_ref().and_then(|difference| difference.low),
-        high: metric.difference_micros.as_ref().and_then(|difference| difference.high),
-    };
-    Comparison {
-        baseline: comparison.baseline.clone(),
-        max_regression_percent: f64::from(comparison.max_regression_percent),
-        verdict: match comparison.verdict {
-            RegressionVerdict::NotRegressed => ComparisonVerdict::NotRegressed,
-            RegressionVerdict::Regressed => ComparisonVerdict::Regressed,
-            RegressionVerdict::Inconclusive => ComparisonVerdict::Inconclusive,
-        },
-        message: comparison.message.clone(),
-        changes: comparison.metrics.iter().map(change).collect(),
-        environment_differences: comparison.environment_differences.clone(),
-    }
-}
-
-fn warning(warning: &load_test::Warning) -> Warning {
-    Warning { reason: warning.reason.clone(), message: warning.message.clone() }
-}
-
-fn environment(environment: &load_test::Environment) -> Environment {
-    Environment {
-        images: environment.images.clone(),
-        model: environment.model.as_ref().map(|model| Model { name: model.name.clone(), sha256: model.sha256.clone() }),
-        producer_nodes: environment.producer_nodes.clone(),
-        shared_nodes: environment.shared_nodes.clone(),
-        resources: environment.resources.clone(),
-        annotations: environment.annotations.clone(),
-        client_settings: environment.client_settings.clone(),
     }
 }

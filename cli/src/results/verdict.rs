@@ -3,7 +3,7 @@ use tailrace_crds::{
     conditions::types,
     load_test::{LoadTestStatus, Phase},
 };
-use tailrace_report::values::Verdict;
+use tailrace_measure::judgement::Verdict;
 
 /// What came of a LoadTest; none if it is not over.
 pub fn verdict(status: &LoadTestStatus) -> Option<Verdict> {

@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tailrace_crds::LoadTest;
-use tailrace_report::values::Verdict;
+use tailrace_measure::judgement::Verdict;
 
 use super::line;
 

@@ -2,7 +2,7 @@
 
 use tailrace_crds::{LoadTest, load_test::Phase};
 use tailrace_measure::display;
-use tailrace_report::values::Verdict;
+use tailrace_measure::judgement::Verdict;
 
 use crate::results;
 
@@ -29,7 +29,9 @@ pub fn now(load_test: &LoadTest) -> String {
     let status = load_test.status.clone().unwrap_or_default();
     let mut parts = vec![];
     if sends(status.phase) {
-        parts.extend(status.messages.map(|messages| format!("{} sent, {} answered", messages.sent, messages.received)));
+        parts.extend(
+            status.result.messages.map(|messages| format!("{} sent, {} answered", messages.sent, messages.received)),
+        );
     }
     if let Some(progress) = status.progress.filter(|_| sends(status.phase)) {
         parts.extend(progress.rate.map(|rate| format!("{rate} images/s")));
@@ -62,11 +64,15 @@ pub fn end(load_test: &LoadTest, verdict: Verdict) -> String {
         lines.push(format!("  {}{hides}", percentiles.join(", ")));
     }
     lines.extend(
-        run.objectives.iter().map(|slo| format!("  SLO {}: {}, {}", slo.verdict(), slo.title(), slo.observed())),
+        run.result.slos.iter().map(|slo| format!("  SLO {}: {}, {}", slo.verdict(), slo.title(), slo.observed())),
     );
     lines.extend(
-        run.comparison.iter().map(|comparison| format!("  baseline {}: {}", comparison.baseline, comparison.message)),
+        run.result
+            .comparison
+            .iter()
+            .map(|comparison| format!("  baseline {}: {}", comparison.baseline, comparison.message)),
     );
-    lines.extend(run.warnings.iter().map(|warning| format!("  warning {}: {}", warning.reason, warning.message)));
+    lines
+        .extend(run.result.warnings.iter().map(|warning| format!("  warning {}: {}", warning.reason, warning.message)));
     lines.join("\n")
 }

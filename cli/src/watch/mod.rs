@@ -17,7 +17,7 @@ use kube::{
     },
 };
 use tailrace_crds::LoadTest;
-use tailrace_report::values::Verdict;
+use tailrace_measure::judgement::Verdict;
 
 use self::display::Display;
 use crate::{

@@ -6,10 +6,9 @@ mod sweep;
 mod template;
 
 pub use max_rate::MaxRate;
-pub use status::{
-    Best, Display, ExperimentStatus, MaxRateResult, Outcome, Percentiles, Phase, Point, Repeated, Run, Spread, Spreads,
-};
+pub use status::{Best, Display, ExperimentStatus, MaxRateResult, Outcome, Phase, Point, Repeated, Run, Spreads};
 pub use sweep::{Order, Sweep};
+pub use tailrace_measure::{repetitions::Spread, summary::Percentiles};
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tailrace_measure::{repetitions::Spread, summary::Percentiles};
 
 use crate::load_test;
 
@@ -176,24 +177,6 @@ pub enum Outcome {
     ProducersLimited,
 }
 
-/// Percentiles of one LoadTest, in microseconds; a percentile that falls on images without an answer is absent.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Percentiles {
-    /// The median.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p50: Option<i64>,
-    /// The 90th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p90: Option<i64>,
-    /// The 95th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p95: Option<i64>,
-    /// The 99th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p99: Option<i64>,
-}
-
 /// Percentiles of several LoadTests. They are not averaged: the median is the percentile of the LoadTest in the middle.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -210,25 +193,6 @@ pub struct Spreads {
     /// The spread of the 99th percentiles.
     #[serde(default)]
     pub p99: Spread,
-}
-
-/// One percentile of several LoadTests, in microseconds. A percentile that falls on images without an answer is infinite;
-/// infinite numbers are absent.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Spread {
-    /// The median; of an even number of values the larger of the two in the middle.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub median: Option<i64>,
-    /// The smallest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<i64>,
-    /// The largest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<i64>,
-    /// The sample standard deviation of three or more LoadTests; absent if one of them is infinite.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub standard_deviation: Option<i64>,
 }
 
 /// The best point.

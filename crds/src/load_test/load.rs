@@ -1,8 +1,8 @@
 //! When images are sent.
 
 use kube::KubeSchema;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tailrace_measure::load::{self, Arrivals};
 
 use crate::duration::{self, Duration};
 
@@ -35,15 +35,20 @@ pub struct OpenLoad {
     pub arrivals: Arrivals,
 }
 
-/// How images follow each other.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Arrivals {
-    /// At even intervals.
-    #[default]
-    Constant,
-    /// At random and independently of each other, as from many cameras together: a Poisson process with the rate as its
-    /// mean. The times follow from `dataset.seed`.
-    Poisson,
+impl Load {
+    /// The load of one producer. The schema admits no negative numbers.
+    pub fn get(&self) -> load::Load {
+        let count = |value: i32| value.max(0).unsigned_abs();
+        match (&self.open, &self.closed) {
+            (Some(OpenLoad { rate_per_producer, arrivals }), _) => {
+                load::Load::Open { rate_per_producer: count(*rate_per_producer), arrivals: *arrivals }
+            }
+            (None, closed) => {
+                let ClosedLoad { outstanding, think_time } = closed.clone().unwrap_or_default();
+                load::Load::Closed { outstanding: count(outstanding), think_time: think_time.get() }
+            }
+        }
+    }
 }
 
 /// Images outstanding a producer.

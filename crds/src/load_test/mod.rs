@@ -6,13 +6,20 @@ mod load;
 mod slo;
 mod status;
 
-pub use baseline::{BaselineRef, Comparison, Difference, DifferencePercent, MetricComparison, RegressionVerdict};
+pub use baseline::BaselineRef;
 pub use dataset::{Dataset, DatasetSource, DatasetVolume, Encoding};
-pub use load::{Arrivals, ClosedLoad, Load, OpenLoad};
-pub use slo::{Metric, Slo, SloResult};
-pub use status::{
-    Confidence, Display, Documents, Environment, Histograms, Latency, LoadTestStatus, Messages, Phase, PipelineAtStart,
-    Progress, Range, Rate, Stages, Warning,
+pub use load::{ClosedLoad, Load, OpenLoad};
+pub use slo::Slo;
+pub use status::{Display, Documents, Histograms, LoadTestStatus, Phase, PipelineAtStart, Progress};
+pub use tailrace_measure::{
+    accounting::{Counts, Stages},
+    confidence::{Comparison, RegressionVerdict},
+    environment::Environment,
+    load::Arrivals,
+    result::{Rate, TestResult},
+    slo::{Metric, SloResult},
+    summary::Summary,
+    warning::Warning,
 };
 
 use kube::{CustomResource, KubeSchema};

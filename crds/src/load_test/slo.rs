@@ -2,7 +2,7 @@
 
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
-pub use tailrace_measure::slo::Metric;
+use tailrace_measure::slo::{self, Metric};
 
 use crate::duration;
 
@@ -38,22 +38,8 @@ pub struct Slo {
     pub min: Option<String>,
 }
 
-/// Whether an SLO was met.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct SloResult {
-    /// The metric.
-    pub metric: Metric,
-    /// The largest value that meets the objective.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<String>,
-    /// The smallest value that meets the objective.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<String>,
-    /// The measured value, such as `31.5ms` or `99.8`; `>30s` if it falls on images without an answer; absent if there is
-    /// none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed: Option<String>,
-    /// Whether the objective was met.
-    pub met: bool,
+impl From<&Slo> for slo::Slo {
+    fn from(Slo { metric, max, min }: &Slo) -> Self {
+        Self { metric: *metric, max: max.clone(), min: min.clone() }
+    }
 }

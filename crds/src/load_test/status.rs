@@ -6,9 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use super::{Comparison, SloResult};
-use crate::pipeline::ModelStatus;
+use tailrace_measure::result::TestResult;
 
 /// The phase of a LoadTest.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -94,9 +92,9 @@ pub struct LoadTestStatus {
     /// The number of producers that are ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_producers: Option<i32>,
-    /// The images of the measurement; while the LoadTest runs, all images so far.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub messages: Option<Messages>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub result: TestResult,
     /// The progress of a LoadTest that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -106,157 +104,12 @@ pub struct LoadTestStatus {
     /// The Pipeline as it was at the start: a result is valid only if the Pipeline is the same at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline_at_start: Option<PipelineAtStart>,
-    /// The images of the warm-up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warmup_messages: Option<Messages>,
-    /// From the intended send to the answer, in microseconds: the latency of this LoadTest.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_micros: Option<Latency>,
-    /// 95 % confidence intervals of percentiles of the latency, in microseconds, from a block bootstrap over one-second
-    /// histograms. Absent if fewer than 20 seconds were measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub confidence_micros: Option<Confidence>,
-    /// From the actual send to the answer, in microseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub service_latency_micros: Option<Latency>,
-    /// From the intended to the actual send, in microseconds: how late the producers themselves were.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub send_delay_micros: Option<Latency>,
-    /// The parts of the service latency, in microseconds. Each is measured by the clock of one host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stages_micros: Option<Stages>,
-    /// Rates of all producers together, in images per second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<Rate>,
-    /// The time between the first and the last producer's start, in microseconds, by the clocks of their hosts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub start_skew_micros: Option<i64>,
-    /// The share of answers with the correct label, in percent of those whose correct label is known, such as `91.7`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub accuracy_percent: Option<String>,
-    /// Whether each SLO was met, in the order of the spec.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub slos: Vec<SloResult>,
-    /// The comparison with the baseline.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub comparison: Option<Comparison>,
-    /// Warnings, which do not make the result invalid.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<Warning>,
     /// Where the measurement of each second is stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub histograms: Option<Histograms>,
-    /// The environment in which the result was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub environment: Option<Environment>,
     /// The columns of `kubectl get`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display: Option<Display>,
-}
-
-/// Every image is accounted for: scheduled = sent + sendErrors, sent = received + lost.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Messages {
-    /// Images that were due to be sent.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub scheduled: i64,
-    /// Images that Kafka acknowledged.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub sent: i64,
-    /// Images that Kafka did not accept.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub send_errors: i64,
-    /// Images that were answered, with a label or with an error.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub received: i64,
-    /// Images that were sent and not answered in time.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub lost: i64,
-    /// Answers beyond the first one of an image.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub duplicates: i64,
-    /// Answers saying that the image could not be classified; they are part of `received`.
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub answer_errors: i64,
-}
-
-/// Percentiles over all scheduled images. An image without an answer has an infinite latency; a percentile that falls on it
-/// is absent.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Latency {
-    /// The number of finite values.
-    pub count: i64,
-    /// The smallest value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<i64>,
-    /// The arithmetic mean of the finite values.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mean: Option<i64>,
-    /// The median.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p50: Option<i64>,
-    /// The 90th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p90: Option<i64>,
-    /// The 95th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p95: Option<i64>,
-    /// The 99th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p99: Option<i64>,
-    /// The 99.9th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p999: Option<i64>,
-    /// The largest value; absent if any image had no answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<i64>,
-}
-
-/// The confidence interval of each percentile. It is absent if fewer than 10 / (1 - q) images were scheduled, or if even its
-/// lower end falls on images without an answer.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Confidence {
-    /// Of the median.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p50: Option<Range>,
-    /// Of the 90th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p90: Option<Range>,
-    /// Of the 95th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p95: Option<Range>,
-    /// Of the 99th percentile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub p99: Option<Range>,
-}
-
-/// Two ends, in microseconds.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Range {
-    /// The lower end.
-    pub low: i64,
-    /// The upper end; absent if it falls on images without an answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub high: Option<i64>,
-}
-
-/// The parts of the service latency, of the images that were answered with a label.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Stages {
-    /// From the arrival of an image at the classifier to the start of its batch.
-    pub queue: Latency,
-    /// The time to decode and classify its batch.
-    pub compute: Latency,
-    /// From the actual send to Kafka's acknowledgement. The image is delivered to the classifier in the meantime, so this is
-    /// a part of `rest`, or even ends after the answer.
-    pub acknowledgement: Latency,
-    /// The service latency minus queue and compute: Kafka and the network, in both directions.
-    pub rest: Latency,
 }
 
 /// The progress of warm-up and measurement together.
@@ -285,21 +138,6 @@ pub struct PipelineAtStart {
     pub pods: BTreeMap<String, String>,
 }
 
-/// A warning about a result that is valid.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Warning {
-    /// `Unstable`: the queue was still growing at the end, so the percentiles depend on the duration. `GeneratorLate`: the
-    /// producers were late or CPU-throttled, by less than would make the result invalid. `Shared`: the Pipeline
-    /// had other images to classify, or shared a node with the producers. `DocumentsLeft`: the documents could not be deleted
-    /// from the database. `NodeLost`: a producer of another LoadTest was on a node that does not respond, and was counted as
-    /// gone. `HistogramsNotKept`: the ConfigMap with the one-second histograms could not be created. `NotCounted`: Kafka did
-    /// not report how many records were produced to the images topic.
-    pub reason: String,
-    /// One sentence with the numbers.
-    pub message: String,
-}
-
 /// A ConfigMap with the keys `latency.hlog`, histograms of the latency in microseconds in HdrHistogram's log format V2,
 /// and `intervals.csv`, the images scheduled and answered in each of the same intervals.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -309,49 +147,6 @@ pub struct Histograms {
     pub config_map: String,
     /// The length of an interval in seconds: 1, or more if the measurement is longer than ten minutes.
     pub interval_seconds: i64,
-}
-
-/// Images per second, as decimal numbers such as `99.8`.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, Default)]
-#[serde(rename_all = "camelCase")]
-pub struct Rate {
-    /// The rate in the spec; absent for a closed load.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
-    /// The rate at which images were sent.
-    pub offered: String,
-    /// The rate at which images were answered.
-    pub achieved: String,
-}
-
-/// The environment in which a result was measured.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Environment {
-    /// Container images of the producers and of the components of the Pipeline.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub images: BTreeMap<String, String>,
-    /// The model that answered the check of the Pipeline.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<ModelStatus>,
-    /// The node of each producer, in the order of the producers.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub producer_nodes: Vec<String>,
-    /// Actual requests and limits of the pods of the producers and of the components of the Pipeline, such as
-    /// `cpu 250m, memory 128Mi..512Mi`; different values are separated by semicolons. A container injected by something else,
-    /// such as a service mesh, is listed as `producer/istio-proxy`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub resources: BTreeMap<String, String>,
-    /// Annotations of the pods that matter for the measurement, by component: what a LimitRange changed, and whether a
-    /// service mesh carries the traffic.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<String, BTreeMap<String, String>>,
-    /// Nodes on which both producers and pods of the Pipeline ran.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub shared_nodes: Vec<String>,
-    /// The Kafka client settings of the producers.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub client_settings: BTreeMap<String, String>,
 }
 
 /// The columns of `kubectl get`.

@@ -9,7 +9,8 @@ mod workloads;
 
 pub use database::{DatabaseEngine, ExternalDatabase, ManagedDatabase, MongoDb, SecretKey};
 pub use kafka::{ExternalKafka, Kafka, ManagedKafka};
-pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus, VolumeStatus};
+pub use status::{ActiveLoadTest, DatabaseStatus, KafkaStatus, PipelineStatus, TopicStatus, VolumeStatus};
+pub use tailrace_measure::environment::Model;
 pub use topics::{DeadLetterTopic, ImagesTopic, InferencesTopic, Topics};
 pub use worker::{SkippedRecords, VolumeUse, WorkerStatus};
 pub use workloads::{Archive, Inference, InferenceConsumer, Jobs, Topology};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
+use tailrace_measure::environment::Model;
 
 use super::worker::WorkerStatus;
 
@@ -36,7 +37,7 @@ pub struct PipelineStatus {
     pub storage: Vec<VolumeStatus>,
     /// The model that answered the check.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<ModelStatus>,
+    pub model: Option<Model>,
     /// The images of the pods by component: `kafka`, `database`, `inference` or `inference-server` and `inference-consumer`,
     /// `archive`. They include the digest as soon as a node has reported it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -99,16 +100,6 @@ pub struct VolumeStatus {
     /// The free space in bytes. Volumes that are directories of the same file system share it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<i64>,
-}
-
-/// The model that answers.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ModelStatus {
-    /// The name of the model's file without its extension, such as `resnet20`.
-    pub name: String,
-    /// The SHA-256 digest of the model's file, in hexadecimal.
-    pub sha256: String,
 }
 
 /// The LoadTest that is active on a Pipeline.

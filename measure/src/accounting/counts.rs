@@ -1,23 +1,41 @@
 use std::ops::AddAssign;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// What became of the images.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+use crate::signed;
+
+/// Every image is accounted for: scheduled = sent + sendErrors, sent = received + lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Counts {
-    /// Images whose time to be sent came.
+    /// Images that were due to be sent.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
     pub scheduled: u64,
-    /// Images that Kafka took: it acknowledged them, or they were answered.
+    /// Images that Kafka acknowledged.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
     pub sent: u64,
-    /// Images that Kafka did not take, or of which it did not say so in time.
+    /// Images that Kafka did not accept.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
     pub send_errors: u64,
     /// Images that were answered, with a label or with an error.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
     pub received: u64,
     /// Images that were sent and not answered in time.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
     pub lost: u64,
     /// Answers beyond the first one of an image.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
     pub duplicates: u64,
-    /// Answers that say that the image could not be classified; they are part of `received`.
+    /// Answers saying that the image could not be classified; they are part of `received`.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
     pub answer_errors: u64,
 }
 
@@ -124,5 +142,20 @@ mod tests {
         sum += CLOSED;
         assert_eq!(sum.check(), Ok(()));
         assert_eq!((sum.scheduled, sum.duplicates), (20, 6));
+    }
+
+    #[test]
+    fn in_the_api_counts_are_signed_and_come_back_as_they_were() {
+        let json = serde_json::to_value(CLOSED).unwrap();
+        assert_eq!((&json["sendErrors"], &json["answerErrors"]), (&1.into(), &1.into()));
+        assert_eq!(serde_json::from_value::<Counts>(json).unwrap(), CLOSED);
+    }
+
+    #[test]
+    fn a_count_that_the_other_side_cannot_hold_is_its_limit() {
+        let json = serde_json::to_value(Counts { sent: u64::MAX, ..Counts::default() }).unwrap();
+        assert_eq!(json["sent"].as_i64(), Some(i64::MAX));
+        let counts: Counts = serde_json::from_str(r#"{ "lost": -1 }"#).unwrap();
+        assert_eq!(counts, Counts::default());
     }
 }

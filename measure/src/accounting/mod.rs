@@ -3,9 +3,11 @@
 mod counts;
 mod image;
 mod ledger;
+mod stages;
 mod tally;
 
 pub use counts::{Counts, CountsDisagree};
 pub use image::{Answer, Answered, Outcome, Record};
 pub use ledger::Ledger;
-pub use tally::{Stages, Tally, Windows};
+pub use stages::Stages;
+pub use tally::{Tally, Windows};

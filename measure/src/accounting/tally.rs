@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    Counts,
+    Counts, Stages,
     image::{Answer, Delivery, Image, Outcome},
 };
 use crate::{histogram::LatencyHistogram, intervals::Intervals};
@@ -34,32 +34,9 @@ pub struct Tally {
     /// From the intended to the actual send.
     pub send_delay: LatencyHistogram,
     /// Where the service latency went.
-    pub stages: Stages,
+    pub stages: Stages<LatencyHistogram>,
     /// Values above one hour, which are in no histogram: a result with any of them is not valid.
     pub above_range: u64,
-}
-
-/// The parts of the service latency, each a duration by one clock.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Stages {
-    /// From the image's arrival at the classifier to the start of its batch.
-    pub queue: LatencyHistogram,
-    /// How long its batch took to decode and classify.
-    pub compute: LatencyHistogram,
-    /// From the actual send to Kafka's acknowledgement. It runs beside the way to the classifier, and may end after it.
-    pub acknowledgement: LatencyHistogram,
-    /// The service latency without queue and compute: Kafka and the network, there and back.
-    pub rest: LatencyHistogram,
-}
-
-impl Stages {
-    /// Adds all values of the others.
-    pub fn add(&mut self, other: &Self) {
-        self.queue.add(&other.queue);
-        self.compute.add(&other.compute);
-        self.acknowledgement.add(&other.acknowledgement);
-        self.rest.add(&other.rest);
-    }
 }
 
 impl Tally {

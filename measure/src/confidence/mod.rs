@@ -4,35 +4,45 @@ mod bootstrap;
 mod comparison;
 
 pub use bootstrap::FEWEST_INTERVALS;
-pub use comparison::{Change, Comparison, MetricComparison, Verdict, compare};
+pub use comparison::{Change, Compared, Comparison, MetricComparison, RegressionVerdict, compare};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::bootstrap::{QUANTILES, replicates};
-use crate::intervals::Intervals;
+use crate::{intervals::Intervals, signed};
 
 /// The seed of the draws: the same measurement has the same intervals of confidence.
 const SEED: u64 = 1;
 
-/// 95 % intervals of confidence by block bootstrap (percentile method).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// The confidence interval of each percentile. It is absent if fewer than 10 / (1 - q) images were scheduled, or if even its
+/// lower end falls on images without an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Confidence {
     /// Of the median.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p50: Option<Range>,
     /// Of the 90th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p90: Option<Range>,
     /// Of the 95th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p95: Option<Range>,
     /// Of the 99th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p99: Option<Range>,
 }
 
-/// From the lower to the upper end, in microseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Two ends, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Range {
     /// The lower end.
+    #[serde(with = "signed::Count")]
     pub low: u64,
-    /// The upper end; none if it falls on images without an answer.
+    /// The upper end; absent if it falls on images without an answer.
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
     pub high: Option<u64>,
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tailrace_crds::{
     Experiment, LoadTest,
     experiment::ExperimentStatus,
-    load_test::{Latency, LoadTestStatus, Messages, Phase, Rate},
+    load_test::{Counts, LoadTestStatus, Phase, Rate, Summary, TestResult},
 };
 
 use super::{decide::Decision, observation::Observation};
@@ -66,7 +66,7 @@ pub fn new(experiment: Experiment) -> Observation {
 /// How a LoadTest ends.
 pub enum End {
     /// With this p95 in microseconds.
-    P95(i64),
+    P95(u64),
     /// Valid, with an SLO missed and no p95.
     Missed,
     /// Without a valid result, for this reason.
@@ -90,9 +90,12 @@ pub fn ended(end: &End, now: Timestamp) -> LoadTestStatus {
     LoadTestStatus {
         phase,
         conditions: conditions.into_list(),
-        latency_micros: Some(Latency { p50: Some(1_000), p90: p95, p95, p99: p95, ..Latency::default() }),
-        messages: Some(Messages { lost: 3, ..Messages::default() }),
-        rate: Some(Rate { achieved: "19.8".into(), ..Rate::default() }),
+        result: TestResult {
+            latency_micros: Some(Summary { p50: Some(1_000), p90: p95, p95, p99: p95, ..Summary::default() }),
+            messages: Some(Counts { lost: 3, ..Counts::default() }),
+            rate: Some(Rate { achieved: "19.8".into(), ..Rate::default() }),
+            ..TestResult::default()
+        },
         completion_time: Some(MicroTime(now)),
         ..LoadTestStatus::default()
     }

@@ -5,9 +5,11 @@ use tailrace_crds::{
     conditions::{reasons, types, warnings},
     experiment::{MaxRate, MaxRateResult, Outcome, Point, Run},
     load_test::{LoadTestSpec, LoadTestStatus},
-    messages::unsigned,
 };
-use tailrace_measure::search::{self, Answer, Search};
+use tailrace_measure::{
+    search::{self, Answer, Search},
+    signed::unsigned,
+};
 
 use super::{
     plan::{Next, Planned, Verdict, is_over, repeats},
@@ -18,7 +20,7 @@ use crate::conditions::find;
 /// How many LoadTests a search makes at most. One that is not contradicted needs far fewer.
 const MOST_RUNS: usize = 100;
 /// Images that left at most so late, but for 1 %, were not kept back by the producers.
-const IN_TIME_MICROS: i64 = 1_000;
+const IN_TIME_MICROS: u64 = 1_000;
 
 /// The LoadTest that follows those that are over.
 pub fn next(bounds: &MaxRate, template: &LoadTestSpec, points: &[Point]) -> Next {
@@ -80,11 +82,11 @@ pub fn outcome(status: &LoadTestStatus) -> Option<Outcome> {
 
 /// Whether images piled up, so that the SLOs would have been missed had the LoadTest been longer.
 fn is_unstable(status: &LoadTestStatus) -> bool {
-    status.warnings.iter().any(|warning| warning.reason == warnings::UNSTABLE)
+    status.result.warnings.iter().any(|warning| warning.reason == warnings::UNSTABLE)
 }
 
 fn left_in_time(status: &LoadTestStatus) -> bool {
-    let p99 = status.send_delay_micros.as_ref().and_then(|delay| delay.p99);
+    let p99 = status.result.send_delay_micros.as_ref().and_then(|delay| delay.p99);
     p99.is_some_and(|p99| p99 <= IN_TIME_MICROS)
 }
 

@@ -4,9 +4,8 @@ use tailrace_crds::{
     conditions::reasons,
     experiment::{Order, Point, Run, Sweep},
     load_test::{LoadTestSpec, Phase},
-    messages::unsigned,
 };
-use tailrace_measure::repetitions::shuffled;
+use tailrace_measure::{repetitions::shuffled, signed::unsigned};
 
 use super::plan::{Next, Planned, Verdict, is_over, repeats};
 

@@ -5,11 +5,13 @@ use std::time::Duration;
 use tailrace_crds::{
     LoadTest,
     conditions::types,
-    experiment::{Best, Display, ExperimentSpec, ExperimentStatus, Percentiles, Point, Repeated, Run, Spread, Spreads},
-    load_test::{LoadTestStatus, Phase},
-    messages::{signed, unsigned},
+    experiment::{Best, Display, ExperimentSpec, ExperimentStatus, Percentiles, Point, Repeated, Run, Spreads},
+    load_test::Phase,
 };
-use tailrace_measure::{display, repetitions};
+use tailrace_measure::{
+    display, repetitions,
+    signed::{signed, unsigned},
+};
 
 use super::{
     max_rate,
@@ -34,17 +36,12 @@ pub fn run(spec: &ExperimentSpec, name: String, test: Option<&LoadTest>) -> Run 
         reason: failure.map(|finished| finished.reason.clone()),
         message: failure.map(|finished| finished.message.chars().take(LONGEST_MESSAGE).collect()),
         outcome: spec.max_rate.as_ref().and_then(|_| max_rate::outcome(&status)),
-        latency_micros: percentiles(&status),
-        lost: status.messages.map(|messages| messages.lost),
-        achieved_rate: status.rate.map(|rate| rate.achieved),
+        latency_micros: status.result.latency_micros.map(Into::into),
+        lost: status.result.messages.map(|messages| signed(messages.lost)),
+        achieved_rate: status.result.rate.map(|rate| rate.achieved),
         completion_time: status.completion_time,
         ..unfinished
     }
-}
-
-fn percentiles(status: &LoadTestStatus) -> Option<Percentiles> {
-    let latency = status.latency_micros.as_ref()?;
-    Some(Percentiles { p50: latency.p50, p90: latency.p90, p95: latency.p95, p99: latency.p99 })
 }
 
 /// Puts the row of one LoadTest where it belongs.
@@ -87,16 +84,9 @@ pub fn sum_up(spec: &ExperimentSpec, status: &mut ExperimentStatus) {
 
 fn spreads(valid: &[&Run]) -> Option<Spreads> {
     let latencies: Vec<_> = valid.iter().filter_map(|run| run.latency_micros.as_ref()).collect();
-    let of = |percentile: fn(&Percentiles) -> Option<i64>| {
-        let values: Vec<_> = latencies.iter().map(|latency| percentile(latency).map(unsigned)).collect();
-        let spread = repetitions::spread(&values)?;
-        let micros = |value: Option<u64>| value.map(signed);
-        Some(Spread {
-            median: micros(spread.median),
-            min: micros(spread.min),
-            max: micros(spread.max),
-            standard_deviation: micros(spread.standard_deviation),
-        })
+    let of = |percentile: fn(&Percentiles) -> Option<u64>| {
+        let values: Vec<_> = latencies.iter().map(|latency| percentile(latency)).collect();
+        repetitions::spread(&values)
     };
     Some(Spreads { p50: of(|p| p.p50)?, p90: of(|p| p.p90)?, p95: of(|p| p.p95)?, p99: of(|p| p.p99)? })
 }
@@ -110,10 +100,10 @@ fn best(spec: &ExperimentSpec, status: &ExperimentStatus) -> Option<Best> {
         }
     };
     let rate = spec.template.load.open.as_ref().and_then(|_| total_rate(point));
-    Some(Best { producers: point.producers, rate, p95_micros: p95(point) })
+    Some(Best { producers: point.producers, rate, p95_micros: p95(point).map(signed) })
 }
 
-fn p95(point: &Point) -> Option<i64> {
+fn p95(point: &Point) -> Option<u64> {
     point.latency_micros.as_ref()?.p95.median
 }
 

@@ -4,48 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tailrace_crds::{
     LoadTest,
-    load_test::{
-        BaselineRef, Comparison, Difference, DifferencePercent, Environment, LoadTestStatus, MetricComparison,
-        RegressionVerdict,
-    },
-    messages::signed,
+    load_test::{Comparison, Environment},
 };
-use tailrace_measure::{
-    confidence::{self, Change, FEWEST_INTERVALS, Verdict},
-    display,
-    intervals::Intervals,
-};
+use tailrace_measure::intervals::Intervals;
 
 use super::observation::{Baseline, Observation};
 
 /// The comparison that the spec asks for.
 pub fn compare(seen: &Observation, observed: &Intervals, environment: &Environment) -> Option<Comparison> {
     let reference = seen.load_test.spec.baseline_ref.as_ref()?;
-    let unknown = |why: String| Comparison {
-        baseline: reference.name.clone(),
-        max_regression_percent: reference.max_regression_percent,
-        verdict: RegressionVerdict::Inconclusive,
-        message: why,
-        metrics: vec![],
-        environment_differences: vec![],
-    };
+    let (name, allowed) = (&reference.name, reference.max_regression_percent);
     let Some((test, intervals)) = seen.baseline.as_ref().and_then(measured) else {
-        return Some(unknown(format!("the histograms of the baseline \"{}\" cannot be read any more", reference.name)));
+        let why = format!("the histograms of the baseline \"{name}\" cannot be read any more");
+        return Some(Comparison::unknown(name, allowed, why));
     };
     let environment_differences = differences(test, &seen.load_test, environment);
-    let allowed = f64::from(reference.max_regression_percent);
-    let Some(compared) = confidence::compare(&intervals, observed, allowed) else {
-        let short =
-            format!("the runs are too short to be compared: both need {FEWEST_INTERVALS} intervals of a second");
-        return Some(Comparison { environment_differences, ..unknown(short) });
-    };
-    Some(Comparison {
-        verdict: verdict(compared.verdict),
-        message: sentence(reference, &compared),
-        metrics: compared.metrics.iter().map(metric).collect(),
-        environment_differences,
-        ..unknown(String::new())
-    })
+    Some(Comparison { environment_differences, ..Comparison::of(name, allowed, &intervals, observed) })
 }
 
 fn measured(baseline: &Baseline) -> Option<(&LoadTest, Intervals)> {
@@ -54,62 +28,9 @@ fn measured(baseline: &Baseline) -> Option<(&LoadTest, Intervals)> {
     Some((baseline.test.as_ref()?, intervals.ok()?))
 }
 
-fn verdict(verdict: Verdict) -> RegressionVerdict {
-    match verdict {
-        Verdict::NotRegressed => RegressionVerdict::NotRegressed,
-        Verdict::Inconclusive => RegressionVerdict::Inconclusive,
-        Verdict::Regressed => RegressionVerdict::Regressed,
-    }
-}
-
-/// Of the percentile that decides.
-fn sentence(reference: &BaselineRef, compared: &confidence::Comparison) -> String {
-    let BaselineRef { name, max_regression_percent: allowed } = reference;
-    let percent = |metric: &&confidence::MetricComparison| metric.percent.map_or(f64::INFINITY, |change| change.value);
-    let worst = compared.metrics.iter().filter(|metric| metric.verdict == compared.verdict);
-    let Some(worst) = worst.max_by(|a, b| percent(a).total_cmp(&percent(b))) else { return String::new() };
-    let value = |micros: Option<u64>| micros.map_or_else(|| "unbounded".to_owned(), display::micros);
-    let numbers =
-        format!("{:?} is {} and was {} in \"{name}\"", worst.metric, value(worst.observed), value(worst.baseline));
-    let change = worst
-        .percent
-        .map(|Change { value, low, high }| format!(" ({value:+.1} %, 95 % confidence {low:+.1} to {high:+.1} %)"));
-    let judgement = match compared.verdict {
-        Verdict::NotRegressed => format!("not slower than the {allowed} % that are allowed"),
-        Verdict::Inconclusive => {
-            format!("whether that is slower than the {allowed} % that are allowed is not sure: measure longer")
-        }
-        Verdict::Regressed => format!("slower than the {allowed} % that are allowed"),
-    };
-    format!("{numbers}{}: {judgement}", change.unwrap_or_default())
-}
-
-fn metric(compared: &confidence::MetricComparison) -> MetricComparison {
-    let finite = |value: f64| value.is_finite().then_some(value);
-    let whole = |value: f64| value.round() as i64;
-    let decimal = |value: f64| format!("{value:.1}");
-    MetricComparison {
-        metric: compared.metric,
-        baseline_micros: compared.baseline.map(signed),
-        observed_micros: compared.observed.map(signed),
-        difference_micros: compared.micros.map(|Change { value, low, high }| Difference {
-            value: whole(value),
-            low: finite(low).map(whole),
-            high: finite(high).map(whole),
-        }),
-        difference_percent: compared.percent.map(|Change { value, low, high }| DifferencePercent {
-            value: decimal(value),
-            low: finite(low).map(decimal),
-            high: finite(high).map(decimal),
-        }),
-        verdict: verdict(compared.verdict),
-    }
-}
-
 /// In what two tests were measured differently.
 fn differences(baseline: &LoadTest, test: &LoadTest, environment: &Environment) -> Vec<String> {
-    let LoadTestStatus { environment: before, .. } = baseline.status.clone().unwrap_or_default();
-    let before = before.unwrap_or_default();
+    let before = baseline.status.as_ref().map(|status| status.result.environment()).unwrap_or_default();
     let mut differences = Vec::new();
     let mut compare = |what: &str, before: String, after: String| {
         if before != after {
@@ -159,6 +80,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use serde_json::json;
+    use tailrace_crds::load_test::RegressionVerdict;
     use tailrace_measure::intervals::Files;
 
     use super::*;

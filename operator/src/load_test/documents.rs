@@ -175,7 +175,7 @@ async fn end(
     if !deleted {
         let warning = format!("what the test has put into the database is still there: {message}");
         context.event(seen.load_test, EventType::Warning, warnings::DOCUMENTS_LEFT, &warning).await;
-        status.warnings.push(Warning { reason: warnings::DOCUMENTS_LEFT.into(), message: warning });
+        status.result.warnings.push(Warning { reason: warnings::DOCUMENTS_LEFT.into(), message: warning });
     }
     writer.apply_status(seen.load_test, &before, &status, true).await?;
     match &seen.job {

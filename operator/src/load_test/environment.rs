@@ -7,7 +7,8 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::ResourceExt;
-use tailrace_crds::{load_test::Environment, producer_report::ProducerResult};
+use tailrace_crds::load_test::Environment;
+use tailrace_measure::producer_result::ProducerResult;
 
 use super::observation::{Observation, pod_is_over};
 use crate::{

@@ -13,13 +13,13 @@ use k8s_openapi::{
 };
 use kube::Resource;
 use serde_json::json;
-use tailrace_crds::{
-    LoadTest, Pipeline, ProducerReport,
-    load_test::Messages,
-    pipeline::ActiveLoadTest,
-    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
+use tailrace_crds::{LoadTest, Pipeline, ProducerReport, pipeline::ActiveLoadTest};
+use tailrace_measure::{
+    accounting::{Counts, Stages},
+    histogram::LatencyHistogram,
+    producer_result::{ProducerIntervals, ProducerResult},
+    signed::signed,
 };
-use tailrace_measure::histogram::LatencyHistogram;
 
 use super::{
     build,
@@ -145,7 +145,7 @@ impl Observation {
     }
 
     /// One producer has reported so many images of 2 ms.
-    pub fn with_result(mut self, index: usize, images: i64) -> Self {
+    pub fn with_result(mut self, index: usize, images: u64) -> Self {
         self.report_mut(index).status.get_or_insert_default().result = Some(result(images));
         self
     }
@@ -193,13 +193,14 @@ impl Observation {
     }
 }
 
-fn result(images: i64) -> ProducerResult {
+fn result(images: u64) -> ProducerResult {
+    let count = signed(images);
     let mut latency = LatencyHistogram::new();
     (0..images).for_each(|_| latency.record(2_000).unwrap());
     let latency = latency.encode().unwrap();
     ProducerResult {
-        messages: Messages { scheduled: images, sent: images, received: images, ..Messages::default() },
-        warmup_messages: Messages::default(),
+        messages: Counts { scheduled: images, sent: images, received: images, ..Counts::default() },
+        warmup_messages: Counts::default(),
         correct: images,
         compared: images,
         measured_micros: 20_000_000,
@@ -207,16 +208,11 @@ fn result(images: i64) -> ProducerResult {
         latency: latency.clone(),
         service_latency: latency.clone(),
         send_delay: latency.clone(),
-        stages: ProducerStages {
-            queue: latency.clone(),
-            compute: latency.clone(),
-            acknowledgement: latency.clone(),
-            rest: latency.clone(),
-        },
+        stages: Stages::<()>::default().map(|()| latency.clone()),
         intervals: ProducerIntervals {
             seconds: 20,
-            scheduled: vec![images],
-            answered: vec![images],
+            scheduled: vec![count],
+            answered: vec![count],
             latency: vec![latency],
         },
         throttled_micros: Some(0),

@@ -21,9 +21,7 @@ pub mod producers;
 pub mod progress;
 pub mod queue;
 pub mod result;
-pub mod slos;
 pub mod status;
-pub mod sum;
 
 use std::sync::Arc;
 

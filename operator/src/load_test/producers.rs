@@ -2,7 +2,8 @@
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
-use tailrace_crds::producer_report::{ProducerReport, ProducerResult};
+use tailrace_crds::ProducerReport;
+use tailrace_measure::producer_result::ProducerResult;
 
 use super::observation::{Observation, job_condition, producer_name};
 use crate::pods;

@@ -5,11 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use tailrace_crds::{
-    load_test::{Display, LoadTestStatus, Messages, Progress},
-    messages::signed,
+    load_test::{Display, LoadTestStatus, Progress},
     producer_report::ProducerProgress,
 };
-use tailrace_measure::{accounting::Counts, display, histogram::LatencyHistogram, summary::summarize};
+use tailrace_measure::{accounting::Counts, display, histogram::LatencyHistogram, signed::signed, summary::summarize};
 
 use super::{decide::PROGRESS_INTERVAL, observation::Observation};
 
@@ -23,7 +22,7 @@ pub fn show(seen: &Observation, status: &mut LoadTestStatus, start_time: Timesta
     let reports = || seen.reports.iter().filter_map(|report| report.status.as_ref()?.progress.as_ref());
     let Some(messages) = sum(reports()) else { return };
     let recent = Recent::of(reports());
-    status.messages = Some(messages);
+    status.result.messages = Some(messages);
     status.progress = Some(Progress {
         time: MicroTime(seen.now),
         seconds_left: seconds_left(seen, start_time),
@@ -41,12 +40,12 @@ fn keep_display(seen: &Observation, status: &mut LoadTestStatus) {
 }
 
 /// The images so far, of warm-up and measurement together.
-fn sum<'a>(reports: impl Iterator<Item = &'a ProducerProgress>) -> Option<Messages> {
+fn sum<'a>(reports: impl Iterator<Item = &'a ProducerProgress>) -> Option<Counts> {
     let mut sum = None;
     for report in reports {
-        *sum.get_or_insert_with(Counts::default) += Counts::from(&report.messages);
+        *sum.get_or_insert_with(Counts::default) += report.messages;
     }
-    sum.map(Messages::from)
+    sum
 }
 
 /// The answers of the last few seconds.
@@ -89,10 +88,10 @@ mod tests {
     use super::*;
     use crate::load_test::fixtures::new_test;
 
-    fn progress(sent: i64, micros: u64, millis: i64) -> Option<ProducerProgress> {
+    fn progress(sent: u64, micros: u64, millis: i64) -> Option<ProducerProgress> {
         let mut recent = LatencyHistogram::new();
         (0..sent).for_each(|_| recent.record(micros).unwrap());
-        let messages = Messages { scheduled: sent, sent, ..Messages::default() };
+        let messages = Counts { scheduled: sent, sent, ..Counts::default() };
         Some(ProducerProgress { messages, recent_latency: recent.encode().unwrap(), recent_millis: millis })
     }
 
@@ -107,11 +106,11 @@ mod tests {
         let mut seen = new_test().with_pipeline().with_producers();
         assert_eq!(shown(&seen).progress, None);
         seen.report_mut(0).status.get_or_insert_default().progress = progress(30, 2_000, 2_000);
-        assert_eq!(shown(&seen).messages.unwrap().sent, 30);
+        assert_eq!(shown(&seen).result.messages.unwrap().sent, 30);
         seen.report_mut(1).status.get_or_insert_default().progress = progress(10, 50_000, 1_000);
         let status = shown(&seen);
         let progress = status.progress.unwrap();
-        assert_eq!((status.messages.unwrap().sent, progress.rate.as_deref()), (40, Some("25.0")));
+        assert_eq!((status.result.messages.unwrap().sent, progress.rate.as_deref()), (40, Some("25.0")));
         assert_eq!((progress.p95_micros.map(|p95| p95 / 1_000), progress.seconds_left), (Some(50), 25));
         assert_eq!(status.display.unwrap().p95.as_deref(), Some("~50ms"));
     }

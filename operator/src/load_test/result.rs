@@ -4,67 +4,20 @@ use std::time::SystemTime;
 
 use tailrace_crds::{
     conditions::{reasons, warnings},
-    load_test::{
-        Arrivals, Comparison, Confidence, Display, Environment, Histograms, Latency, LoadTestStatus, Range, Rate,
-        RegressionVerdict, SloResult, Stages, Warning,
-    },
-    messages::{signed, unsigned},
-    producer_report::ProducerResult,
+    load_test::{Display, Environment, Histograms, LoadTestStatus, TestResult, Warning},
 };
 use tailrace_measure::{
-    accounting::{self, Tally},
-    confidence::{self, confidence},
-    display,
-    histogram::{EncodeError, LatencyHistogram},
+    histogram::EncodeError,
     intervals::{Files, Intervals},
-    sum::Sum,
-    summary::{Summary, summarize},
-    validity::{Evidence, Reason, Target, Validity, judge},
-    warning,
+    judgement::{Circumstances, Judgement, judge},
+    producer_result::{ProducerResult, sum},
+    signed::signed,
 };
 
 use super::{
     baseline, build, changes, columns::percentiles, cpu_limit::cpu_limit, environment::environment,
-    observation::Observation, slos, sum::sum,
+    observation::Observation,
 };
-
-/// What came of a test.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether the numbers mean what they say, and are good enough.
-    pub outcome: Outcome,
-    /// The reason of the conditions and the event.
-    pub reason: &'static str,
-    /// One sentence.
-    pub message: String,
-}
-
-/// What the numbers of a test are worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// They are valid, keep all SLOs and are not slower than the baseline.
-    Success,
-    /// They are valid, and an SLO is missed.
-    Missed,
-    /// They are valid, keep all SLOs and are slower than the baseline.
-    Regressed,
-    /// They do not mean what they say, or there are none.
-    Invalid,
-    /// They are those until the test was ended by its user.
-    Aborted,
-}
-
-impl Verdict {
-    /// Of a test without a valid result.
-    pub fn invalid(reason: &'static str, message: String) -> Self {
-        Self { outcome: Outcome::Invalid, reason, message }
-    }
-
-    /// Of a test that its user has ended.
-    pub fn aborted(message: String) -> Self {
-        Self { outcome: Outcome::Aborted, reason: reasons::ABORTED, message }
-    }
-}
 
 /// What a ConfigMap takes is 1 MiB.
 const MOST_FILE_BYTES: usize = 900 << 10;
@@ -75,23 +28,35 @@ pub fn measure(
     seen: &Observation,
     results: &[&ProducerResult],
     status: &mut LoadTestStatus,
-) -> (Verdict, Option<Files>) {
+) -> (Judgement, Option<Files>) {
     let sum = match sum(results) {
         Ok(sum) => sum,
         Err(error) => {
             let message = format!("a producer's report cannot be read: {error}");
-            return (Verdict::invalid(reasons::PRODUCER_FAILED, message), None);
+            return (Judgement::invalid(reasons::PRODUCER_FAILED, message), None);
         }
     };
-    let latency = sum.latency();
-    write_numbers(seen, &sum, &latency, status);
+    let spec = &seen.load_test.spec;
+    let (load, producers) = (spec.load.get(), spec.producers.unsigned_abs());
     let environment = environment(seen, results);
-    status.slos = judge_slos(seen, &sum, &latency);
-    status.comparison = baseline::compare(seen, &sum.intervals, &environment);
-    status.warnings.extend(warnings(seen, &sum, &environment));
-    status.environment = Some(environment);
-    status.display = Some(Display { slo: slos::column(&status.slos), ..percentiles(seen, &latency) });
-    let files = match files(seen, sum.intervals.clone()) {
+    let comparison = baseline::compare(seen, &sum.intervals, &environment);
+    let slos: Vec<_> = spec.slos.iter().map(Into::into).collect();
+    let circumstances = Circumstances {
+        drain: spec.drain_timeout.get(),
+        cpu_limit: cpu_limit(seen),
+        // A change of the Pipeline explains all other defects.
+        defect: changes::since_start(seen).map(|message| (reasons::PIPELINE_CHANGED, message)),
+        comparison: comparison.as_ref(),
+    };
+    let judgement = judge(&sum, load.target(producers), &slos, &circumstances);
+    let mut result = TestResult::of(&sum, &load, producers);
+    // What was warned of before the start stays.
+    result.warnings.splice(..0, std::mem::take(&mut status.result.warnings));
+    result.warnings.extend(shared_nodes(seen, &environment));
+    result.slos = judgement.slos.clone();
+    status.result = TestResult { comparison, environment: Some(environment), ..result };
+    status.display = Some(Display { slo: slo_column(&judgement), ..percentiles(seen, &sum.latency()) });
+    let files = match files(seen, sum.intervals) {
         Ok(files) => files,
         Err(why) => {
             without_histograms(status, &why.to_string());
@@ -102,31 +67,19 @@ pub fn measure(
         config_map: build::histograms_name(&seen.load_test),
         interval_seconds: *interval_seconds,
     });
-    (verdict(seen, &sum, status), files.map(|(files, _)| files))
+    (judgement, files.map(|(files, _)| files))
 }
 
-fn write_numbers(seen: &Observation, sum: &Sum, latency: &Summary, status: &mut LoadTestStatus) {
-    let Tally { counts, correct, compared, send_delay, stages: parts, .. } = &sum.tally;
-    status.messages = Some((*counts).into());
-    status.warmup_messages = Some(sum.warmup.into());
-    status.latency_micros = Some(micros(latency));
-    status.confidence_micros = confidence(&sum.intervals).map(confidence_micros);
-    status.service_latency_micros = Some(micros(&sum.service_latency()));
-    status.send_delay_micros = Some(of_values(send_delay));
-    status.stages_micros = Some(stages(parts));
-    status.rate = Some(Rate {
-        target: wanted_per_second(seen).map(|wanted| format!("{wanted}.0")),
-        offered: display::rate(counts.sent, sum.measured),
-        achieved: display::rate(counts.received, sum.measured),
-    });
-    status.start_skew_micros = Some(sum.start_skew_micros());
-    status.accuracy_percent = display::percent(*correct, *compared);
+/// `2/3` are met; none of none.
+fn slo_column(Judgement { slos, .. }: &Judgement) -> Option<String> {
+    let met = slos.iter().filter(|slo| slo.met).count();
+    (!slos.is_empty()).then(|| format!("{met}/{}", slos.len()))
 }
 
 /// The result without its histograms, and a warning that says why.
 pub fn without_histograms(status: &mut LoadTestStatus, why: &str) {
     status.histograms = None;
-    status.warnings.push(Warning {
+    status.result.warnings.push(Warning {
         reason: warnings::HISTOGRAMS_NOT_KEPT.into(),
         message: format!(
             "the histograms of seconds are not kept, so no other test can be compared with this one: {why}"
@@ -147,110 +100,26 @@ fn files(seen: &Observation, mut intervals: Intervals) -> Result<Option<(Files, 
     }
 }
 
-fn warnings(seen: &Observation, sum: &Sum, environment: &Environment) -> Vec<Warning> {
-    let of_numbers = warning::warnings(sum)
-        .into_iter()
-        .map(|warning| Warning { reason: warning.reason().into(), message: warning.to_string() });
-    let nodes = (!environment.shared_nodes.is_empty()).then(|| {
-        let (nodes, pipeline) = (environment.shared_nodes.join(", "), &seen.load_test.spec.pipeline_ref.name);
-        Warning {
-            reason: warnings::SHARED.into(),
-            message: format!("producers and pods of Pipeline \"{pipeline}\" shared the CPUs of {nodes}"),
-        }
-    });
-    of_numbers.chain(nodes).collect()
+fn shared_nodes(seen: &Observation, Environment { shared_nodes, .. }: &Environment) -> Option<Warning> {
+    let (nodes, pipeline) = (shared_nodes.join(", "), &seen.load_test.spec.pipeline_ref.name);
+    (!shared_nodes.is_empty()).then(|| Warning {
+        reason: warnings::SHARED.into(),
+        message: format!("producers and pods of Pipeline \"{pipeline}\" shared the CPUs of {nodes}"),
+    })
 }
 
-fn judge_slos(seen: &Observation, sum: &Sum, latency: &Summary) -> Vec<SloResult> {
-    let spec = &seen.load_test.spec;
-    slos::judge(&spec.slos, &sum.results(latency, target(seen)), spec.drain_timeout.get())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn verdict(seen: &Observation, sum: &Sum, status: &LoadTestStatus) -> Verdict {
-    if let Some((reason, message)) = defect(seen, sum) {
-        return Verdict::invalid(reason, message);
-    }
-    let regressed = |comparison: &&Comparison| comparison.verdict == RegressionVerdict::Regressed;
-    if let Some(message) = slos::missed(&status.slos) {
-        Verdict { outcome: Outcome::Missed, reason: reasons::SLO_MISSED, message }
-    } else if let Some(comparison) = status.comparison.as_ref().filter(regressed) {
-        Verdict { outcome: Outcome::Regressed, reason: reasons::REGRESSED, message: comparison.message.clone() }
-    } else {
-        let message = sum.in_a_sentence(seen.load_test.spec.drain_timeout.get());
-        Verdict { outcome: Outcome::Success, reason: reasons::COMPLETED, message }
-    }
-}
-
-/// Why the numbers do not mean what they say. A change of the Pipeline explains all others.
-fn defect(seen: &Observation, sum: &Sum) -> Option<(&'static str, String)> {
-    if let Some(message) = changes::since_start(seen) {
-        return Some((reasons::PIPELINE_CHANGED, message));
-    }
-    let cpu_limit = cpu_limit(seen);
-    let judgement = judge(&Evidence { cpu_limit: cpu_limit.as_ref(), ..sum.evidence(target(seen)) });
-    if let Validity::Invalid { reason, message } = judgement {
-        return Some((name(reason), message));
-    }
-    let too_few = slos::too_few_images(&seen.load_test.spec.slos, sum.tally.counts.scheduled);
-    too_few.map(|message| (reasons::TOO_FEW_SAMPLES, message))
-}
-
-fn name(reason: Reason) -> &'static str {
-    match reason {
-        Reason::CountsDisagree => reasons::COUNTS_DISAGREE,
-        Reason::NoSamples => reasons::NO_SAMPLES,
-        Reason::OfferedRateTooLow => reasons::OFFERED_RATE_TOO_LOW,
-        Reason::GeneratorSaturated => reasons::GENERATOR_SATURATED,
-    }
-}
-
-fn target(seen: &Observation) -> Option<Target> {
-    match seen.load_test.spec.load.open.as_ref()?.arrivals {
-        Arrivals::Constant => wanted_per_second(seen).map(Target::PerSecond),
-        Arrivals::Poisson => Some(Target::Scheduled),
-    }
-}
-
-/// Images a second of all producers together, in an open load.
-fn wanted_per_second(seen: &Observation) -> Option<u64> {
-    let spec = &seen.load_test.spec;
-    let open = spec.load.open.as_ref()?;
-    Some(unsigned(i64::from(open.rate_per_producer)) * unsigned(i64::from(spec.producers)))
-}
-
-fn confidence_micros(confidence: confidence::Confidence) -> Confidence {
-    let range = |range: Option<confidence::Range>| {
-        range.map(|confidence::Range { low, high }| Range { low: signed(low), high: high.map(signed) })
-    };
-    let confidence::Confidence { p50, p90, p95, p99 } = confidence;
-    Confidence { p50: range(p50), p90: range(p90), p95: range(p95), p99: range(p99) }
-}
-
-fn stages(stages: &accounting::Stages) -> Stages {
-    Stages {
-        queue: of_values(&stages.queue),
-        compute: of_values(&stages.compute),
-        acknowledgement: of_values(&stages.acknowledgement),
-        rest: of_values(&stages.rest),
-    }
-}
-
-/// Of what was recorded, none of which is infinite.
-fn of_values(histogram: &LatencyHistogram) -> Latency {
-    micros(&summarize(histogram, histogram.count()))
-}
-
-fn micros(summary: &Summary) -> Latency {
-    let value = |value: Option<u64>| value.map(signed);
-    Latency {
-        count: signed(summary.count),
-        min: value(summary.min),
-        mean: value(summary.mean),
-        p50: value(summary.p50),
-        p90: value(summary.p90),
-        p95: value(summary.p95),
-        p99: value(summary.p99),
-        p999: value(summary.p999),
-        max: value(summary.max),
+    #[test]
+    fn the_column_counts_the_slos_that_are_met() {
+        let judged = |met: &[bool]| {
+            let slo =
+                |met: &bool| serde_json::from_value(serde_json::json!({ "metric": "P95", "max": "50ms", "met": met }));
+            let slos = met.iter().map(|met| slo(met).unwrap()).collect();
+            slo_column(&Judgement { slos, ..Judgement::invalid(reasons::NO_SAMPLES, String::new()) })
+        };
+        assert_eq!((judged(&[true, false, false]).as_deref(), judged(&[])), (Some("1/3"), None));
     }
 }

@@ -5,12 +5,9 @@ use tailrace_crds::{
     conditions::{reasons, types},
     load_test::{LoadTestStatus, Phase},
 };
+use tailrace_measure::judgement::{Judgement, Verdict};
 
-use super::{
-    columns::load_column,
-    observation::Observation,
-    result::{Outcome, Verdict},
-};
+use super::{columns::load_column, observation::Observation};
 use crate::conditions::{Conditions, Status, find};
 
 /// Waits for its Pipeline or its turn.
@@ -34,24 +31,24 @@ pub fn under_way(seen: &Observation, phase: Phase, message: &str) -> LoadTestSta
 }
 
 /// Is over. `status` has the numbers already.
-pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdict) -> LoadTestStatus {
-    let Verdict { outcome, reason, message } = verdict;
-    let valid = !matches!(outcome, Outcome::Invalid | Outcome::Aborted);
-    let succeeded = *outcome == Outcome::Success;
+pub fn finished(seen: &Observation, mut status: LoadTestStatus, judgement: &Judgement) -> LoadTestStatus {
+    let Judgement { verdict, reason, message, .. } = judgement;
+    let valid = judgement.is_valid();
+    let succeeded = *verdict == Verdict::Succeeded;
     let mut conditions = conditions(seen, &status);
     conditions.set(types::FINISHED, true, reason, message);
     conditions.set(types::SUCCEEDED, succeeded, reason, message);
     conditions.set(types::RESULTS_VALID, valid, if valid { reasons::VALID } else { reason }, message);
     if !seen.load_test.spec.slos.is_empty() {
-        slos_met(&mut conditions, verdict);
+        slos_met(&mut conditions, judgement);
     }
     conditions.set(types::RECONCILING, false, reason, message);
     conditions.set(types::STALLED, !succeeded, reason, message);
     status.conditions = conditions.into_list();
-    status.phase = match outcome {
-        Outcome::Success => Phase::Succeeded,
-        Outcome::Aborted => Phase::Aborted,
-        Outcome::Missed | Outcome::Regressed | Outcome::Invalid => Phase::Failed,
+    status.phase = match verdict {
+        Verdict::Succeeded => Phase::Succeeded,
+        Verdict::Aborted => Phase::Aborted,
+        Verdict::Missed | Verdict::Regressed | Verdict::Invalid => Phase::Failed,
     };
     status.message = Some(message.clone());
     status.observed_generation = seen.load_test.metadata.generation;
@@ -63,13 +60,13 @@ pub fn finished(seen: &Observation, mut status: LoadTestStatus, verdict: &Verdic
 }
 
 /// Of a result that is not valid nothing can be said.
-fn slos_met(conditions: &mut Conditions, Verdict { outcome, reason, message }: &Verdict) {
-    match outcome {
-        Outcome::Success | Outcome::Regressed => {
+fn slos_met(conditions: &mut Conditions, Judgement { verdict, reason, message, .. }: &Judgement) {
+    match verdict {
+        Verdict::Succeeded | Verdict::Regressed => {
             conditions.set(types::SLOS_MET, true, reasons::SLOS_MET, "all SLOs are met");
         }
-        Outcome::Missed => conditions.set(types::SLOS_MET, false, reason, message),
-        Outcome::Invalid | Outcome::Aborted => {
+        Verdict::Missed => conditions.set(types::SLOS_MET, false, reason, message),
+        Verdict::Invalid | Verdict::Aborted => {
             conditions.set(types::SLOS_MET, Status::Unknown, reason, "there is no valid result")
         }
     }
@@ -134,7 +131,7 @@ pub fn news(before: &LoadTestStatus, after: &LoadTestStatus) -> Vec<Announcement
     if !before.phase.is_final() && after.phase.is_final() {
         news.extend(announce(types::FINISHED, after.phase == Phase::Failed));
     }
-    let new = after.warnings.iter().filter(|warning| !before.warnings.contains(warning));
+    let new = after.result.warnings.iter().filter(|warning| !before.result.warnings.contains(warning));
     news.extend(new.map(|warning| Announcement {
         warning: true,
         reason: warning.reason.clone(),

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tailrace_crds::{
     Pipeline,
     conditions::types,
-    pipeline::{DatabaseStatus, KafkaStatus, ModelStatus, PipelineStatus, TopicStatus},
+    pipeline::{DatabaseStatus, KafkaStatus, Model, PipelineStatus, TopicStatus},
 };
 
 use super::{
@@ -310,7 +310,7 @@ struct TopicsReport {
 /// What the check Job writes at its end.
 #[derive(Deserialize)]
 struct CheckReport {
-    model: ModelStatus,
+    model: Model,
 }
 
 /// The report of a Job that succeeded; its pod may be gone by now.

@@ -9,9 +9,9 @@ use kube::Resource;
 use tailrace_crds::{
     LoadTest, ProducerReport,
     conditions::types,
-    load_test::LoadTestStatus,
-    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
+    load_test::{LoadTestStatus, Stages, TestResult},
 };
+use tailrace_measure::producer_result::{ProducerIntervals, ProducerResult};
 
 /// What kubectl keeps of an object in the object itself.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -40,16 +40,15 @@ pub fn load_test(test: &mut LoadTest) {
     let Some(mut status) = test.status.take() else { return };
     test.status = Some(if status.phase.is_final() {
         status.conditions.retain(|condition| OF_THE_END.contains(&condition.type_.as_str()));
-        LoadTestStatus {
-            pipeline_at_start: None,
+        let result = TestResult {
             confidence_micros: None,
             service_latency_micros: None,
             stages_micros: None,
             comparison: None,
             environment: None,
-            display: None,
-            ..status
-        }
+            ..status.result
+        };
+        LoadTestStatus { pipeline_at_start: None, display: None, result, ..status }
     } else {
         status
     });
@@ -69,16 +68,11 @@ pub fn report(report: &mut ProducerReport) {
             latency: String::new(),
             service_latency: String::new(),
             send_delay: String::new(),
-            stages: ProducerStages {
-                queue: String::new(),
-                compute: String::new(),
-                acknowledgement: String::new(),
-                rest: String::new(),
-            },
-            intervals: ProducerIntervals { seconds: 1, scheduled: vec![], answered: vec![], latency: vec![] },
+            stages: Stages::default(),
+            intervals: ProducerIntervals { seconds: 1, ..ProducerIntervals::default() },
             client_settings: Default::default(),
-            messages: result.messages.clone(),
-            warmup_messages: result.warmup_messages.clone(),
+            messages: result.messages,
+            warmup_messages: result.warmup_messages,
             ..*result
         };
     }

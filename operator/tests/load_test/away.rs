@@ -54,7 +54,7 @@ async fn live_through(namespace: &Namespace, moment: Moment, happens: impl Async
 /// That it ended well, and that there is one of everything.
 async fn is_whole(test: &LoadTest, namespace: &Namespace, moment: Moment) {
     let status = test.status.as_ref().unwrap();
-    let received = status.messages.as_ref().map(|messages| messages.received);
+    let received = status.result.messages.as_ref().map(|messages| messages.received);
     assert_eq!((status.phase, received), (Phase::Succeeded, Some(40)), "{moment:?}: {status:#?}");
     let (jobs, reports) = (namespace.list::<Job>().await.len(), namespace.list::<ProducerReport>().await.len());
     assert!(jobs <= 2 && reports <= 2, "{moment:?}: {jobs} Jobs and {reports} reports");

@@ -69,7 +69,7 @@ async fn an_abort_while_it_runs_gives_what_was_measured() {
     report(&namespace, "stopped", 0, &Run::of(20, 3_000)).await;
     let status = until_finished(&namespace, "stopped").await.status.unwrap();
     assert_aborted(&status, "aborted; 20 images, all answered; p95 3.0ms");
-    assert_eq!((status.messages.unwrap().received, status.display.unwrap().p95.as_deref()), (20, Some("3.0ms")));
+    assert_eq!((status.result.messages.unwrap().received, status.display.unwrap().p95.as_deref()), (20, Some("3.0ms")));
     namespace.until_gone::<Job>("stopped-producer-0").await;
 }
 

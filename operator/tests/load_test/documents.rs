@@ -89,7 +89,7 @@ async fn documents_are_deleted_before_the_next_test_gets_the_pipeline() {
     pod_ends(&namespace, "first-documents", 0, r#"{"images":30,"inferences":29}"#).await;
     let (documents, status) = told(&namespace, "first").await;
     assert_eq!(documents, Documents { deleted: true, message: "30 images and 29 answers were deleted".into() });
-    assert!(status.warnings.is_empty(), "{:?}", status.warnings);
+    assert!(status.result.warnings.is_empty(), "{:?}", status.result.warnings);
     let again = json!({ "documents": { "deleted": true, "message": "another one" } });
     namespace.patch_status::<LoadTest>("first", again).await.unwrap_err();
     namespace.until::<Pipeline>("cifar", "free", |pipeline| holder(pipeline).is_none()).await;
@@ -111,7 +111,9 @@ async fn documents_that_could_not_be_deleted_are_a_warning_and_hold_nothing_up()
     let (documents, status) = told(&namespace, "stuck").await;
     assert!(!documents.deleted);
     let expected = "what the test has put into the database is still there: the database does not answer";
-    assert!(status.warnings.iter().any(|warning| warning.reason == "DocumentsLeft" && warning.message == expected));
+    assert!(
+        status.result.warnings.iter().any(|warning| warning.reason == "DocumentsLeft" && warning.message == expected)
+    );
     namespace.until_event("stuck", &format!("Warning DocumentsLeft: {expected}")).await;
     namespace.until::<Pipeline>("cifar", "free", |pipeline| holder(pipeline).is_none()).await;
 }

@@ -187,7 +187,7 @@ async fn what_the_others_reported_is_shown_though_one_failed() {
     namespace.patch_status::<ProducerReport>("half-producer-1", gave_up).await.unwrap();
     let status = until_finished(&namespace, "half").await.status.unwrap();
     assert_failed(&status, reasons::PRODUCER_FAILED, "producer 1 failed: the broker is gone");
-    assert_eq!(status.messages.unwrap().received, 50);
+    assert_eq!(status.result.messages.unwrap().received, 50);
     assert_eq!(status.display.unwrap().p95.as_deref(), Some("3.0ms"));
 }
 

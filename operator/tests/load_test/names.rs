@@ -83,7 +83,7 @@ async fn an_object_of_somebody_else_is_neither_taken_over_nor_deleted_whatever_i
         if is_made_at_the_end(object) {
             assert_eq!(status.phase, Phase::Succeeded);
             let warning =
-                status.warnings.iter().find(|warning| warning.reason == warnings::HISTOGRAMS_NOT_KEPT).unwrap();
+                status.result.warnings.iter().find(|warning| warning.reason == warnings::HISTOGRAMS_NOT_KEPT).unwrap();
             assert!(warning.message.contains(&expected), "{}", warning.message);
             assert_eq!(status.histograms, None);
             continue;

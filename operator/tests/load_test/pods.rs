@@ -186,7 +186,7 @@ async fn a_limit_that_the_namespace_gives_is_in_the_environment_and_named_in_the
     let sentence = "by their CPU limit of 60m, which a LimitRange of the namespace gives to containers without one";
     assert!(valid.message.contains(sentence), "{}", valid.message);
     assert!(valid.message.ends_with("write a higher spec.podTemplate.resources.limits.cpu, or change the LimitRange"));
-    let environment = status.environment.unwrap();
+    let environment = status.result.environment.unwrap();
     assert_eq!(environment.resources["producer"], "cpu 50m..60m, memory 128Mi");
     let told = &environment.annotations["producer"]["kubernetes.io/limit-ranger"];
     assert!(told.contains("cpu limit for container producer"), "{told}");

@@ -7,7 +7,7 @@ use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 use tailrace_crds::{
     LoadTest, Pipeline, ProducerReport,
-    load_test::{Messages, Phase},
+    load_test::{Counts, Phase},
 };
 use tailrace_measure::histogram::LatencyHistogram;
 use tailrace_operator::load_test::controller;
@@ -76,7 +76,7 @@ pub async fn until_finished(namespace: &Namespace, name: &str) -> LoadTest {
 /// What a producer reports in the end.
 #[derive(Clone)]
 pub struct Run {
-    pub messages: Messages,
+    pub messages: Counts,
     /// Latencies of the images that were answered, in microseconds.
     pub latencies: Vec<u64>,
     pub correct: i64,
@@ -96,23 +96,17 @@ impl Run {
 
     /// So many images, of which some were lost.
     pub fn with_losses(images: usize, micros: u64, lost: usize) -> Self {
-        let signed = |count: usize| i64::try_from(count).unwrap();
         let answered = images - lost;
-        let messages = Messages {
-            scheduled: signed(images),
-            sent: signed(images),
-            received: signed(answered),
-            lost: signed(lost),
-            ..Messages::default()
-        };
-        let (latencies, correct) = (vec![micros; answered], signed(answered));
+        let [scheduled, received, lost] = [images, answered, lost].map(|count| u64::try_from(count).unwrap());
+        let messages = Counts { scheduled, sent: scheduled, received, lost, ..Counts::default() };
+        let (latencies, correct) = (vec![micros; answered], i64::try_from(answered).unwrap());
         Self { messages, latencies, correct, seconds: 1, throttled_micros: 0, topic_records: 0 }
     }
 
     fn result(&self, index: i32) -> Value {
         let latency = histogram(self.latencies.iter().copied());
-        let seconds = i64::try_from(self.seconds).unwrap();
-        let each = |count: i64| vec![count / seconds; self.seconds];
+        let seconds = u64::try_from(self.seconds).unwrap();
+        let each = |count: u64| vec![count / seconds; self.seconds];
         let of_second = |second: usize| {
             let latencies = self.latencies.chunks((self.latencies.len() / self.seconds).max(1)).nth(second);
             histogram(latencies.unwrap_or_default().iter().copied())
@@ -120,7 +114,7 @@ impl Run {
         let each_second = 0..self.seconds;
         json!({
             "messages": self.messages,
-            "warmupMessages": Messages { scheduled: 5, sent: 5, received: 5, ..Messages::default() },
+            "warmupMessages": Counts { scheduled: 5, sent: 5, received: 5, ..Counts::default() },
             "correct": self.correct,
             "startDelayMicros": 100 * i64::from(index),
             "latency": latency,
@@ -155,8 +149,8 @@ pub async fn ready(namespace: &Namespace, test: &str, index: i32) {
 }
 
 /// One producer says how far it is.
-pub async fn progress(namespace: &Namespace, test: &str, index: i32, sent: i64) {
-    let messages = Messages { scheduled: sent, sent, received: sent, ..Messages::default() };
+pub async fn progress(namespace: &Namespace, test: &str, index: i32, sent: u64) {
+    let messages = Counts { scheduled: sent, sent, received: sent, ..Counts::default() };
     let recent = histogram((0..sent).map(|_| 2_000));
     let status = json!({ "progress": { "messages": messages, "recentLatency": recent, "recentMillis": 1_000 } });
     namespace.patch_status::<ProducerReport>(&format!("{test}-producer-{index}"), status).await.unwrap();

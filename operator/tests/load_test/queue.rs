@@ -162,7 +162,7 @@ async fn a_pod_on_a_lost_node_counts_as_gone_after_its_grace_and_the_next_test_s
         let warned = |warning: &Warning| {
             warning.reason == "NodeLost" && warning.message.contains(&pod) && warning.message.contains("node node7")
         };
-        assert!(status.warnings.iter().any(warned), "{:?}", status.warnings);
+        assert!(status.result.warnings.iter().any(warned), "{:?}", status.result.warnings);
         namespace.until_event(next, "Warning NodeLost").await;
     }
 }
@@ -204,7 +204,7 @@ async fn two_operators_that_both_believe_to_lead_start_each_test_once() {
         play(&namespace, name, &[Run::of(10, 1_000), Run::of(10, 2_000)]).await;
         let finished = until_finished(&namespace, name).await.status.unwrap();
         assert_eq!(finished.phase, Phase::Succeeded);
-        assert_eq!(finished.messages.unwrap().received, 20);
+        assert_eq!(finished.result.messages.unwrap().received, 20);
         sleep(Duration::from_millis(200)).await;
     }
 }

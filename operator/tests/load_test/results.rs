@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use tailrace_crds::{
     LoadTest,
     conditions::{reasons, types},
-    load_test::{Latency, LoadTestStatus, Messages, Phase, Rate},
+    load_test::{Counts, LoadTestStatus, Phase, Rate, Summary},
 };
 use tailrace_operator::conditions::{find, is_true};
 
@@ -33,10 +33,10 @@ async fn histograms_are_summed_and_every_image_is_accounted_for() {
     for type_ in [types::ACCEPTED, types::FINISHED, types::SUCCEEDED, types::RESULTS_VALID] {
         assert!(is_true(&status.conditions, type_), "{type_}");
     }
-    assert_eq!(status.messages, Some(Messages { scheduled: 100, sent: 100, received: 100, ..Messages::default() }));
-    assert_eq!(status.warmup_messages.unwrap().received, 10);
-    let latency = status.latency_micros.unwrap();
-    let expected = Latency {
+    assert_eq!(status.result.messages, Some(Counts { scheduled: 100, sent: 100, received: 100, ..Counts::default() }));
+    assert_eq!(status.result.warmup_messages.unwrap().received, 10);
+    let latency = status.result.latency_micros.unwrap();
+    let expected = Summary {
         count: 100,
         min: Some(1_000),
         mean: Some(1_900),
@@ -48,9 +48,9 @@ async fn histograms_are_summed_and_every_image_is_accounted_for() {
         max: Some(10_007),
     };
     assert_eq!(latency, expected);
-    assert_eq!(status.rate, Some(Rate { target: None, offered: "100.0".into(), achieved: "100.0".into() }));
-    assert_eq!(status.start_skew_micros, Some(100));
-    assert_eq!(status.accuracy_percent.as_deref(), Some("100.0"));
+    assert_eq!(status.result.rate, Some(Rate { target: None, offered: "100.0".into(), achieved: "100.0".into() }));
+    assert_eq!(status.result.start_skew_micros, Some(100));
+    assert_eq!(status.result.accuracy_percent.as_deref(), Some("100.0"));
     assert_eq!(status.message.as_deref(), Some("100 images, all answered; p95 10ms"));
     let display = status.display.unwrap();
     assert_eq!(
@@ -58,7 +58,7 @@ async fn histograms_are_summed_and_every_image_is_accounted_for() {
         ("closed", Some("1.0ms"), Some("10ms"))
     );
 
-    let environment = status.environment.unwrap();
+    let environment = status.result.environment.unwrap();
     assert_eq!(environment.images["producer"], "tailrace-worker:test");
     assert_eq!(environment.images["kafka"], "apache/kafka:4.1.1");
     assert_eq!(environment.model.unwrap().sha256, "4242");
@@ -74,11 +74,11 @@ async fn with_more_than_five_percent_lost_the_p95_is_unbounded_and_reads_so() {
     load_test(&namespace, "lossy", 1).await;
     let status = finished(&namespace, "lossy", &[Run::with_losses(100, 2_000, 6)]).await;
 
-    let latency = status.latency_micros.unwrap();
+    let latency = status.result.latency_micros.unwrap();
     assert_eq!((latency.p90, latency.p95, latency.p99, latency.max), (Some(2_000), None, None, None));
     let display = status.display.unwrap();
     assert_eq!((display.p90.as_deref(), display.p95.as_deref()), (Some("2.0ms"), Some(">1s")));
-    assert_eq!(status.messages.unwrap().lost, 6);
+    assert_eq!(status.result.messages.unwrap().lost, 6);
     assert_eq!(status.phase, Phase::Succeeded, "a loss is a result, and a valid one");
     assert_eq!(status.message.as_deref(), Some("100 images, of which 6 were lost; p95 >1s"));
 }
@@ -99,7 +99,7 @@ async fn a_result_that_keeps_its_slos_has_succeeded() {
     assert_eq!(status.phase, Phase::Succeeded, "{:?}", status.message);
     assert!(is_true(&status.conditions, types::SLOS_MET));
     assert_eq!(status.display.unwrap().slo.as_deref(), Some("3/3"));
-    let observed: Vec<_> = status.slos.iter().map(|slo| slo.observed.as_deref().unwrap()).collect();
+    let observed: Vec<_> = status.result.slos.iter().map(|slo| slo.observed.as_deref().unwrap()).collect();
     assert_eq!(observed, ["2ms", "6", "100"]);
 }
 
@@ -115,7 +115,7 @@ async fn a_result_that_misses_an_slo_is_valid_and_has_failed() {
     assert_eq!((missed.status.as_str(), missed.reason.as_str()), ("False", reasons::SLO_MISSED));
     assert_eq!(status.message.as_deref(), Some("Max is >1s and was to be at most 1s"));
     assert_eq!(status.display.unwrap().slo.as_deref(), Some("1/2"));
-    assert_eq!(status.slos.iter().map(|slo| slo.met).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(status.result.slos.iter().map(|slo| slo.met).collect::<Vec<_>>(), [true, false]);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn counts_that_disagree_make_the_result_invalid_and_are_shown() {
     assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reasons::COUNTS_DISAGREE));
     assert!(!is_true(&status.conditions, types::SUCCEEDED));
     assert!(is_true(&status.conditions, types::FINISHED), "`kubectl wait` must return");
-    assert_eq!(status.messages.unwrap().received, 90, "what was measured is shown");
+    assert_eq!(status.result.messages.unwrap().received, 90, "what was measured is shown");
     namespace.until_event("vanished", "Warning CountsDisagree").await;
 }
 
@@ -159,7 +159,7 @@ async fn an_open_load_has_a_target_and_less_than_99_percent_of_it_is_invalid() {
         namespace.create_yaml::<LoadTest>(&yaml).await;
         let status = finished(&namespace, name, &[Run::of(20, 2_000), Run::of(sent, 2_000)]).await;
         assert_eq!(status.phase, phase, "{name}: {:?}", status.message);
-        assert_eq!(status.rate.unwrap().target.as_deref(), Some("40.0"));
+        assert_eq!(status.result.rate.unwrap().target.as_deref(), Some("40.0"));
         assert_eq!(status.display.unwrap().load, "open 20/s");
     }
 }
@@ -180,6 +180,6 @@ async fn progress_is_shown_while_the_test_runs_with_few_writes() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!((3..=8).contains(&versions.len()), "{} writes in 6 s", versions.len());
-    let shown = namespace.get::<LoadTest>("long").await.status.unwrap().messages.unwrap().sent;
+    let shown = namespace.get::<LoadTest>("long").await.status.unwrap().result.messages.unwrap().sent;
     assert!((20..=60).contains(&shown), "{shown} of 60 are shown");
 }

@@ -152,7 +152,7 @@ async fn of_a_test_that_ends_with_the_pipeline_what_was_reported_is_shown() {
     namespace.patch_status::<Pipeline>("cifar", json!({ "revision": "another" })).await.unwrap();
     let status = until_finished(&namespace, "half").await.status.unwrap();
     assert_invalid(&status, reasons::PIPELINE_CHANGED, "a change of the Pipeline's spec or of its images was applied");
-    assert_eq!(status.messages.unwrap().received, 50, "an invalid result is shown");
+    assert_eq!(status.result.messages.unwrap().received, 50, "an invalid result is shown");
 }
 
 #[tokio::test]
@@ -246,9 +246,13 @@ async fn images_of_others_are_warned_of() {
     play(&namespace, "visited", &[run.clone(), run]).await;
     let status = until_finished(&namespace, "visited").await.status.unwrap();
     assert_eq!(status.phase, Phase::Succeeded, "a warning is no defect");
-    assert_eq!(status.warnings.len(), 1, "{:?}", status.warnings);
-    assert_eq!(status.warnings[0].reason, warnings::SHARED);
-    assert!(status.warnings[0].message.contains("got 7 images of other sources"), "{}", status.warnings[0].message);
+    assert_eq!(status.result.warnings.len(), 1, "{:?}", status.result.warnings);
+    assert_eq!(status.result.warnings[0].reason, warnings::SHARED);
+    assert!(
+        status.result.warnings[0].message.contains("got 7 images of other sources"),
+        "{}",
+        status.result.warnings[0].message
+    );
 }
 
 #[tokio::test]
@@ -287,7 +291,7 @@ async fn a_test_waits_for_its_baseline_and_is_compared_with_it() {
     steady(&namespace, "main", 2_000).await;
     steady(&namespace, "candidate", 3_000).await;
     let status = until_finished(&namespace, "candidate").await.status.unwrap();
-    let comparison = status.comparison.unwrap();
+    let comparison = status.result.comparison.unwrap();
     assert_eq!(comparison.verdict, RegressionVerdict::Regressed);
     assert_eq!(comparison.environment_differences, Vec::<String>::new());
     let p95 = &comparison.metrics[1];
@@ -297,7 +301,7 @@ async fn a_test_waits_for_its_baseline_and_is_compared_with_it() {
     assert_eq!(succeeded.reason, reasons::REGRESSED);
     assert!(succeeded.message.contains("was 2.0ms in \"main\""), "{}", succeeded.message);
     assert_eq!(find(&status.conditions, types::RESULTS_VALID).unwrap().status, "True");
-    let confidence = status.confidence_micros.unwrap().p50.unwrap();
+    let confidence = status.result.confidence_micros.unwrap().p50.unwrap();
     assert_eq!((confidence.low, confidence.high), (3_001, Some(3_001)));
 }
 

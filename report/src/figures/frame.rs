@@ -2,17 +2,14 @@
 
 use jiff::Timestamp;
 use plotters::element::Text;
+use tailrace_measure::environment::Environment;
 
 use super::{
     figure::{Area, Drawn, Figure, FigureError, HEIGHT, WIDTH},
     paint::{Anchor, FOOTNOTE, INK, MUTED, SUBTITLE, TITLE, heavy, letters},
     plot::Pixels,
 };
-use crate::{
-    numbers::duration,
-    text::date,
-    values::{Environment, Run},
-};
+use crate::{numbers::duration, text::date, values::Run};
 
 /// From the left and right edge to the texts, in pixels.
 const EDGE: i32 = 50;
@@ -52,7 +49,7 @@ impl Frame {
             run.verdict.title().to_owned(),
         ];
         let subtitles = vec![capital(&run.load.of(run.producers)), measured.join("  ·  ")];
-        Self::new(format!("{}: {what}", run.name), subtitles, notes, &run.environment, &run.message)
+        Self::new(format!("{}: {what}", run.name), subtitles, notes, &run.result.environment(), &run.message)
     }
 
     /// Around any picture.

@@ -83,13 +83,13 @@ fn bars(latencies: &[(u64, u64)], axis: &Axis) -> Vec<(f64, f64, u64)> {
 }
 
 fn flags(run: &Run, most: f64) -> Vec<Flag> {
-    let Summary { p50, p90, p95, p99, .. } = run.latency.unwrap_or_default();
+    let Summary { p50, p90, p95, p99, .. } = run.result.latency_micros.unwrap_or_default();
     let percentiles = [("p50", p50, P50), ("p90", p90, P90), ("p95", p95, P95), ("p99", p99, P99)];
     let percentiles = percentiles.into_iter().filter_map(|(name, micros, color)| {
         let micros = micros?;
         Some(Flag { micros: micros as f64, label: format!("{name} {}", display::micros(micros)), color, dashed: false })
     });
-    let limits = run.objectives.iter().filter_map(|slo| {
+    let limits = run.result.slos.iter().filter_map(|slo| {
         let micros = slo.most_micros().filter(|micros| *micros <= most * LIMIT_IN_VIEW)?;
         let label = format!("SLO {}: {}", slo.title(), slo.verdict());
         Some(Flag { micros, label, color: LIMIT, dashed: true })

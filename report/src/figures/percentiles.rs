@@ -1,7 +1,12 @@
 //! The latency below which a share of the images lies, on HdrHistogram's axis: each step is ten times fewer images.
 
 use plotters::style::{Color, RGBColor};
-use tailrace_measure::{display, slo::Metric, summary::Summary};
+use tailrace_measure::{
+    confidence::Range,
+    display,
+    slo::{Metric, SloResult},
+    summary::Summary,
+};
 
 use super::{
     axis::Axis,
@@ -10,7 +15,7 @@ use super::{
     paint::{Anchor, INK, LABEL, LIMIT, P50, P90, P95, P99},
     plot::{Pixels, Plot},
 };
-use crate::values::{Objective, Range, Run};
+use crate::values::Run;
 
 /// What is marked on the axis, in percent.
 const MARKED: [(f64, &str); 7] = [
@@ -107,8 +112,8 @@ fn ticks(end: f64) -> Vec<(f64, String)> {
 }
 
 /// The limits of latencies, in microseconds, with the position up to which they hold.
-fn limits(run: &Run) -> impl Iterator<Item = (&Objective, f64, f64)> {
-    run.objectives.iter().filter_map(|slo| {
+fn limits(run: &Run) -> impl Iterator<Item = (&SloResult, f64, f64)> {
+    run.result.slos.iter().filter_map(|slo| {
         let at = match slo.metric {
             Metric::P50 => position(0.5),
             Metric::P90 => position(0.9),
@@ -123,7 +128,7 @@ fn limits(run: &Run) -> impl Iterator<Item = (&Objective, f64, f64)> {
 }
 
 /// The corner into which the curve must not come.
-fn draw_limit(plot: &Plot, slo: &Objective, micros: f64, at: f64, top: f64) -> Drawn {
+fn draw_limit(plot: &Plot, slo: &SloResult, micros: f64, at: f64, top: f64) -> Drawn {
     plot.fill((0.0, micros), (at, top), LIMIT.mix(0.05))?;
     let corner = plot.at(at, micros);
     plot.dashes(plot.at(0.0, micros), corner, LIMIT)?;
@@ -134,13 +139,13 @@ fn draw_limit(plot: &Plot, slo: &Objective, micros: f64, at: f64, top: f64) -> D
 }
 
 fn confidence(run: &Run) -> [(f64, Option<Range>); 4] {
-    let confidence = run.confidence;
+    let confidence = run.result.confidence_micros.unwrap_or_default();
     [(0.5, confidence.p50), (0.9, confidence.p90), (0.95, confidence.p95), (0.99, confidence.p99)]
 }
 
 /// The percentiles of the table, each with what it may have been as well. Below a curve that rises there is room.
 fn mark(plot: &Plot, run: &Run, top: f64) -> Drawn {
-    let Summary { p50, p90, p95, p99, .. } = run.latency.unwrap_or_default();
+    let Summary { p50, p90, p95, p99, .. } = run.result.latency_micros.unwrap_or_default();
     let colors: [RGBColor; 4] = [P50, P90, P95, P99];
     for (((share, range), micros), color) in confidence(run).into_iter().zip([p50, p90, p95, p99]).zip(colors) {
         let Some(micros) = micros else { continue };

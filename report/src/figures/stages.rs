@@ -20,7 +20,9 @@ const THICKNESS: f64 = 0.34;
 /// # Errors
 /// A [`FigureError`] that no picture of this crate is known to have.
 pub fn stages(run: &Run) -> Result<Option<Figure>, FigureError> {
-    let (Some(stages), Some(whole)) = (run.stages, run.service_latency) else { return Ok(None) };
+    let (Some(stages), Some(whole)) = (run.result.stages_micros, run.result.service_latency_micros) else {
+        return Ok(None);
+    };
     // From the bottom to the top.
     let rows = [
         ("acknowledgement by Kafka", stages.acknowledgement),

@@ -1,7 +1,7 @@
 //! The percentiles of an Experiment over what differs from point to point.
 
 use plotters::style::RGBColor;
-use tailrace_measure::display;
+use tailrace_measure::{display, summary::Percentiles};
 
 use super::{
     axis::Axis,
@@ -10,7 +10,7 @@ use super::{
     paint::{Anchor, LABEL, LIMIT, P90, P95},
     plot::{Pixels, Plot},
 };
-use crate::values::{Percentiles, Point, Run, Sweep, Varied};
+use crate::values::{Point, Run, Sweep, Varied};
 
 /// One percentile from point to point.
 #[derive(Clone, Copy)]
@@ -36,7 +36,7 @@ const CURVES: [Curve; 2] = [
 /// A [`FigureError`] that no picture of this crate is known to have.
 pub fn sweep(sweep: &Sweep, runs: &[Run]) -> Result<Figure, FigureError> {
     let title = format!("{}: latency over {}", sweep.name, sweep.varied.title());
-    let environment = runs.first().map(|run| run.environment.clone()).unwrap_or_default();
+    let environment = runs.first().map(|run| run.result.environment()).unwrap_or_default();
     let frame = Frame::new(title, subtitles(sweep, runs), vec![note(sweep, runs)], &environment, &sweep.message);
     frame.draw(|page, pixels| paint(page, pixels, sweep))
 }
@@ -61,7 +61,7 @@ fn note(sweep: &Sweep, runs: &[Run]) -> String {
             "Line: median of the valid repetitions; bars: the smallest and the largest of them, to the top if unbounded.",
         );
     }
-    if runs.windows(2).any(|two| two[0].environment.images != two[1].environment.images) {
+    if runs.windows(2).any(|two| two[0].result.environment().images != two[1].result.environment().images) {
         sentences.push("The images changed on the way: those of the first LoadTest are named.");
     }
     sentences.join(" ")

@@ -1,14 +1,7 @@
 //! What was measured, as plain values.
 
-mod environment;
-mod load;
-mod objectives;
 mod run;
 mod sweep;
 
-pub use environment::{Environment, Model};
-pub use load::{Arrivals, Load};
-pub use objectives::{Change, Comparison, ComparisonVerdict, Objective};
-pub use run::{Rate, Run, Stages, Validity, Verdict, Warning};
-pub use sweep::{Percentiles, Point, Repetition, Sweep, Varied};
-pub use tailrace_measure::confidence::{Confidence, Range};
+pub use run::{Run, Validity};
+pub use sweep::{Point, Repetition, Sweep, Varied};

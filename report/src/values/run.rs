@@ -1,9 +1,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tailrace_measure::{accounting::Counts, confidence::Confidence, intervals::Intervals, summary::Summary};
+use tailrace_measure::{intervals::Intervals, judgement::Verdict, load::Load, result::TestResult};
 
-use super::{Comparison, Environment, Load, Objective};
 use crate::raw_log::Message;
 
 /// One LoadTest that is over.
@@ -37,71 +36,12 @@ pub struct Run {
     pub message: String,
     /// Whether the numbers mean what they say.
     pub validity: Validity,
-    /// What became of the images of the measurement.
-    pub messages: Option<Counts>,
-    /// Images a second.
-    pub rate: Option<Rate>,
-    /// From the intended send to the answer, in microseconds.
-    pub latency: Option<Summary>,
-    /// From the actual send to the answer, in microseconds.
-    pub service_latency: Option<Summary>,
-    /// From the intended to the actual send, in microseconds.
-    pub send_delay: Option<Summary>,
-    /// Of the latency; an interval that could not be had is none.
-    pub confidence: Confidence,
-    /// Where the time went.
-    pub stages: Option<Stages>,
-    /// Between the first and the last producer's start, in microseconds.
-    pub start_skew_micros: Option<i64>,
-    /// The share of right labels.
-    pub accuracy_percent: Option<f64>,
-    /// What had to be kept.
-    pub objectives: Vec<Objective>,
-    /// The difference to an earlier measurement.
-    pub comparison: Option<Comparison>,
-    /// What should be known before the numbers are used.
-    pub warnings: Vec<Warning>,
-    /// What it was measured with.
-    pub environment: Environment,
+    /// What was measured, judged and compared, with its environment.
+    pub result: TestResult,
     /// The measurement second by second, where that was kept.
     pub intervals: Option<Intervals>,
     /// Each message, where that was kept.
     pub raw_log: Vec<Message>,
-}
-
-/// What came of a LoadTest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It finished, is valid and keeps its SLOs.
-    Succeeded,
-    /// It is valid, and misses an SLO or is slower than its baseline by more than is allowed.
-    Missed,
-    /// Its numbers do not mean what they say, or there are none.
-    Invalid,
-    /// It was ended early.
-    Aborted,
-}
-
-impl Verdict {
-    /// For people.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Missed => "objective missed",
-            Self::Invalid => "not valid",
-            Self::Aborted => "aborted",
-        }
-    }
-
-    /// What is said to the shell: 0 only if it succeeded, and never 1, which is said of errors.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Succeeded => 0,
-            Self::Invalid => 2,
-            Self::Missed => 3,
-            Self::Aborted => 4,
-        }
-    }
 }
 
 /// Whether numbers mean what they say.
@@ -115,44 +55,10 @@ pub struct Validity {
     pub message: String,
 }
 
-/// Images a second, of all producers together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate {
-    /// What was wanted; a closed load has no target.
-    pub target: Option<f64>,
-    /// What was sent.
-    pub offered: f64,
-    /// What was answered.
-    pub achieved: f64,
-}
-
-/// Parts of the service latency, in microseconds, each measured on one clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stages {
-    /// In the classifier's queue.
-    pub queue: Summary,
-    /// In the classifier's network.
-    pub compute: Summary,
-    /// From the actual send to Kafka's acknowledgement. It runs beside the image's way to the classifier, so it is a part
-    /// of the rest, or even ends after the answer.
-    pub acknowledgement: Summary,
-    /// The service latency less queue and compute: Kafka and the network, there and back.
-    pub rest: Summary,
-}
-
-/// What should be known before numbers are used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// One word, such as `Unstable`.
-    pub reason: String,
-    /// One sentence.
-    pub message: String,
-}
-
 impl Run {
     /// How many images were to have an answer: percentiles are over these.
     pub fn scheduled(&self) -> u64 {
-        self.messages.map_or(0, |messages| messages.scheduled)
+        self.result.messages.map_or(0, |messages| messages.scheduled)
     }
 
     /// The latencies of all images in microseconds, ascending, and how many there are of each; none if they were not kept.

@@ -1,7 +1,8 @@
-use serde::Serialize;
-use tailrace_measure::repetitions::{self, Spread};
-
-use super::Verdict;
+use tailrace_measure::{
+    judgement::Verdict,
+    repetitions::{self, Spread},
+    summary::Percentiles,
+};
 
 /// LoadTests in a row that differ in one number.
 #[derive(Clone, Debug)]
@@ -61,23 +62,10 @@ pub struct Repetition {
     pub achieved_rate: Option<f64>,
 }
 
-/// Percentiles of one LoadTest, in microseconds; one that falls on images without an answer is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Percentiles {
-    /// The median.
-    pub p50: Option<u64>,
-    /// The 90th percentile.
-    pub p90: Option<u64>,
-    /// The 95th percentile.
-    pub p95: Option<u64>,
-    /// The 99th percentile.
-    pub p99: Option<u64>,
-}
-
 impl Repetition {
     /// Whether its numbers mean what they say.
     pub fn is_valid(&self) -> bool {
-        matches!(self.verdict, Some(Verdict::Succeeded | Verdict::Missed))
+        self.verdict.is_some_and(Verdict::is_valid)
     }
 }
 

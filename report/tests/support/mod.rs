@@ -4,18 +4,22 @@
 use std::time::Duration;
 
 use tailrace_measure::{
-    accounting::Counts,
+    accounting::{Counts, Stages},
+    confidence::{Change, Comparison, Confidence, MetricComparison, Range, RegressionVerdict},
+    display,
+    environment::{Environment, Model},
     histogram::LatencyHistogram,
     intervals::{Buckets, Interval, Intervals},
-    slo::{Limit, Metric},
-    summary::{Summary, summarize},
+    judgement::Verdict,
+    load::{Arrivals, Load},
+    result::{Rate, TestResult},
+    slo::{Metric, SloResult},
+    summary::{Percentiles, Summary, summarize},
+    warning::Warning,
 };
 use tailrace_report::{
     raw_log::Message,
-    values::{
-        Arrivals, Change, Comparison, ComparisonVerdict, Confidence, Environment, Load, Model, Objective, Percentiles,
-        Point, Range, Rate, Repetition, Run, Stages, Sweep, Validity, Varied, Verdict, Warning,
-    },
+    values::{Point, Repetition, Run, Sweep, Validity, Varied},
 };
 
 /// Numbers from 0 to 1 by xorshift64.
@@ -73,10 +77,10 @@ pub fn run(lost: u64) -> Run {
         Counts { scheduled: 6_000, sent: 6_000, received: answered, lost: 6_000 - answered, ..Counts::default() };
     let latency = summarize(&histogram, 6_000);
     let range = |micros: Option<u64>| micros.map(|low| Range { low: low * 9 / 10, high: Some(low * 23 / 20) });
-    let objective = |metric, limit, written: &str, observed: &str| Objective {
+    let slo = |metric, max: &str, observed: &str| SloResult {
         metric,
-        limit: Limit::AtMost(limit),
-        written: written.into(),
+        max: Some(max.into()),
+        min: None,
         observed: Some(observed.into()),
         met: true,
     };
@@ -95,32 +99,37 @@ pub fn run(lost: u64) -> Run {
         verdict: Verdict::Succeeded,
         message: "6000 images, all answered".into(),
         validity: Validity { valid: true, reason: "Valid".into(), message: "the numbers mean what they say".into() },
-        messages: Some(counts),
-        rate: Some(Rate { target: Some(100.0), offered: 100.0, achieved: answered as f64 / 60.0 }),
-        latency: Some(latency),
-        service_latency: Some(latency),
-        send_delay: Some(summary(40.0, 3)),
-        confidence: Confidence {
-            p50: range(latency.p50),
-            p90: range(latency.p90),
-            p95: range(latency.p95),
-            p99: range(latency.p99),
+        result: TestResult {
+            messages: Some(counts),
+            rate: Some(Rate {
+                target: Some("100.0".into()),
+                offered: "100.0".into(),
+                achieved: display::rate(answered, Duration::from_secs(60)),
+            }),
+            latency_micros: Some(latency),
+            service_latency_micros: Some(latency),
+            send_delay_micros: Some(summary(40.0, 3)),
+            confidence_micros: Some(Confidence {
+                p50: range(latency.p50),
+                p90: range(latency.p90),
+                p95: range(latency.p95),
+                p99: range(latency.p99),
+            }),
+            stages_micros: Some(Stages {
+                queue: summary(150.0, 11),
+                compute: summary(700.0, 13),
+                acknowledgement: summary(600.0, 17),
+                rest: summary(900.0, 19),
+            }),
+            start_skew_micros: Some(130),
+            accuracy_percent: Some("91.7".into()),
+            slos: vec![
+                slo(Metric::P95, "8ms", &format!("{}ms", latency.p95.unwrap() as f64 / 1_000.0)),
+                slo(Metric::LostPercent, "0.5", "0"),
+            ],
+            environment: Some(environment()),
+            ..TestResult::default()
         },
-        stages: Some(Stages {
-            queue: summary(150.0, 11),
-            compute: summary(700.0, 13),
-            acknowledgement: summary(600.0, 17),
-            rest: summary(900.0, 19),
-        }),
-        start_skew_micros: Some(130),
-        accuracy_percent: Some(91.7),
-        objectives: vec![
-            objective(Metric::P95, 8_000.0, "8ms", &format!("{}ms", latency.p95.unwrap() as f64 / 1_000.0)),
-            objective(Metric::LostPercent, 0.5, "0.5", "0"),
-        ],
-        comparison: None,
-        warnings: vec![],
-        environment: environment(),
         intervals: Some(intervals),
         raw_log: vec![],
     }
@@ -128,28 +137,28 @@ pub fn run(lost: u64) -> Run {
 
 /// Something of everything that a text can say.
 pub fn troubled_run() -> Run {
-    Run {
-        verdict: Verdict::Missed,
+    let run = run(50);
+    let result = TestResult {
         comparison: Some(Comparison {
             baseline: "main".into(),
-            max_regression_percent: 10.0,
-            verdict: ComparisonVerdict::Regressed,
+            max_regression_percent: 10,
+            verdict: RegressionVerdict::Regressed,
             message: "P95 is 42.9 % slower, and was to be at most 10 % slower".into(),
-            changes: vec![Change {
+            metrics: vec![MetricComparison {
                 metric: Metric::P95,
-                baseline: Some(3_100),
-                observed: Some(4_431),
-                difference: Some(1_331),
-                low: Some(900),
-                high: None,
+                baseline_micros: Some(3_100),
+                observed_micros: Some(4_431),
+                difference_micros: Some(Change { value: 1_331, low: Some(900), high: None }),
+                difference_percent: None,
+                verdict: RegressionVerdict::Regressed,
             }],
             environment_differences: vec!["the image of kafka is not the same".into()],
         }),
         warnings: vec![Warning { reason: "Shared".into(), message: "12 images of others reached the topic".into() }],
-        load: Load::Closed { outstanding: 1, think_time: Duration::ZERO },
-        rate: Some(Rate { target: None, offered: 100.0, achieved: 100.0 }),
-        ..run(50)
-    }
+        rate: Some(Rate { target: None, offered: "100.0".into(), achieved: "100.0".into() }),
+        ..run.result
+    };
+    Run { verdict: Verdict::Missed, load: Load::Closed { outstanding: 1, think_time: Duration::ZERO }, result, ..run }
 }
 
 fn environment() -> Environment {

@@ -18,7 +18,7 @@ use kube::api::LogParams;
 use mongodb::bson::{Bson, Document, doc};
 use tailrace_crds::{
     LoadTest, Pipeline,
-    load_test::{LoadTestStatus, Messages, Phase},
+    load_test::{Counts, LoadTestStatus, Phase},
 };
 use tailrace_end_to_end::{
     Cluster,
@@ -125,10 +125,10 @@ async fn an_open_load_keeps_its_schedule(cluster: &Cluster) -> Result<Vec<LoadTe
     let status = runs.last().context("no run")?;
     succeeded(status)?;
     has_sound_numbers(status)?;
-    let messages = status.messages.clone().context("no counts")?;
+    let messages = status.result.messages.context("no counts")?;
     ensure!(messages.scheduled == 2 * 20 * 8, "the schedule has 320 images: {messages:?}");
     ensure!(status.display.as_ref().is_some_and(|d| d.load == "open 20/s"), "{:?}", status.display);
-    ensure!(holds(&status.conditions, "SLOsMet") && status.slos.len() == 3, "{:?}", status.slos);
+    ensure!(holds(&status.conditions, "SLOsMet") && status.result.slos.len() == 3, "{:?}", status.result.slos);
     independent_tools_agree(cluster, &format!("open-{}", runs.len()), status).await?;
     Ok(runs)
 }
@@ -159,7 +159,7 @@ async fn the_topology_is_changed_and_a_closed_load_is_measured(cluster: &Cluster
 
     let status = a_test_is_measured_although_the_kubelet_stops(cluster, "split").await?;
     has_sound_numbers(&status)?;
-    let environment = status.environment.as_ref().context("no environment")?;
+    let environment = status.result.environment.as_ref().context("no environment")?;
     ensure!(environment.images.contains_key("inference-consumer"), "not measured with Split: {environment:?}");
     Ok(status)
 }
@@ -199,34 +199,34 @@ fn succeeded(status: &LoadTestStatus) -> Result<()> {
 
 /// Every image is accounted for, the percentiles are in order, and the answers are mostly right.
 fn has_sound_numbers(status: &LoadTestStatus) -> Result<()> {
-    let messages = status.messages.as_ref().context("no counts")?;
+    let messages = status.result.messages.as_ref().context("no counts")?;
     ensure!(messages.scheduled > 100, "too few images for a measurement: {messages:?}");
     ensure!(messages.lost == 0 && messages.send_errors == 0 && messages.answer_errors == 0, "{messages:?}");
-    for counts in [messages, status.warmup_messages.as_ref().context("no counts of the warm-up")?] {
+    for counts in [messages, status.result.warmup_messages.as_ref().context("no counts of the warm-up")?] {
         adds_up(counts)?;
     }
 
-    let latency = status.latency_micros.as_ref().context("no latency")?;
+    let latency = status.result.latency_micros.as_ref().context("no latency")?;
     ensure!(latency.count == messages.received, "{} values of {} answers", latency.count, messages.received);
     let ascending = [latency.min, latency.p50, latency.p90, latency.p95, latency.p99, latency.p999, latency.max];
-    let ascending = ascending.into_iter().collect::<Option<Vec<i64>>>().context("a percentile is missing")?;
+    let ascending = ascending.into_iter().collect::<Option<Vec<u64>>>().context("a percentile is missing")?;
     ensure!(ascending.is_sorted() && ascending[0] > 0, "{ascending:?}");
     ensure!(latency.p50 < Some(1_000_000), "half of the images took more than a second: {latency:?}");
 
-    let accuracy: f64 = status.accuracy_percent.as_ref().context("no accuracy")?.parse()?;
+    let accuracy: f64 = status.result.accuracy_percent.as_ref().context("no accuracy")?.parse()?;
     ensure!((80.0..=100.0).contains(&accuracy), "{accuracy} % of the answers were right");
     Ok(())
 }
 
-fn adds_up(counts: &Messages) -> Result<()> {
+fn adds_up(counts: &Counts) -> Result<()> {
     ensure!(counts.scheduled == counts.sent + counts.send_errors, "{counts:?}");
     ensure!(counts.sent == counts.received + counts.lost, "{counts:?}");
     Ok(())
 }
 
 async fn the_database_holds_what_the_producers_count(cluster: &Cluster, tests: &[LoadTestStatus]) -> Result<()> {
-    let counts = tests.iter().flat_map(|t| [t.messages.as_ref(), t.warmup_messages.as_ref()]).flatten();
-    let sent = usize::try_from(counts.map(|c| c.sent).sum::<i64>())?;
+    let counts = tests.iter().flat_map(|t| [t.result.messages.as_ref(), t.result.warmup_messages.as_ref()]).flatten();
+    let sent = usize::try_from(counts.map(|c| c.sent).sum::<u64>())?;
 
     let database = Database::connect(cluster, "cifar-database", "iot").await?;
     let of_producers = doc! {"source": {"$regex": "^[0-9a-f-]{36}-[0-9]+$"}};

@@ -95,7 +95,7 @@ async fn three_producers_measure(cluster: &Cluster) -> Result<()> {
             continue;
         }
         ensure!(status.phase == Phase::Succeeded, "{status:#?}");
-        let environment = status.environment.context("no environment")?;
+        let environment = status.result.environment.context("no environment")?;
         let producer = environment.resources.get("producer").map(String::as_str);
         ensure!(producer == Some("cpu 100m.., memory 128Mi..512Mi"), "{environment:?}");
         ensure!(environment.producer_nodes.len() == 3, "{environment:?}");

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::slo::Slo;
+use tailrace_measure::slo::Slo;
+
 use crate::producer::TestArgs;
 
 /// Measures a pipeline with several producers, and writes the results into a folder.

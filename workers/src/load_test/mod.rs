@@ -8,7 +8,6 @@ mod dataset;
 mod folder;
 mod progress;
 mod result;
-mod slo;
 mod together;
 
 use std::process::ExitCode;

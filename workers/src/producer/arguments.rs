@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use tailrace_measure::{
+    load::{self, Arrivals},
     schedule::{Constant, NoSchedule, Poisson, Schedule},
-    validity::Target,
 };
 
 use super::{
@@ -48,7 +51,7 @@ pub struct TestArgs {
     #[arg(long, env = "TAILRACE_RATE")]
     pub rate: Option<u32>,
     /// How the images of an open load follow each other.
-    #[arg(long, env = "TAILRACE_ARRIVALS", default_value = "constant")]
+    #[arg(long, env = "TAILRACE_ARRIVALS", default_value = "constant", value_parser = arrivals())]
     pub arrivals: Arrivals,
     /// How many images of a closed load wait for their answers at the same time.
     #[arg(long, env = "TAILRACE_OUTSTANDING", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -116,15 +119,6 @@ pub enum LoadModel {
     Closed,
 }
 
-/// How the images of an open load follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Arrivals {
-    /// At even intervals.
-    Constant,
-    /// At random and independently, at the rate on average.
-    Poisson,
-}
-
 /// What a producer on Kubernetes knows of itself.
 #[derive(clap::Args, Debug)]
 pub struct LoadTestArgs {
@@ -174,13 +168,14 @@ impl TestArgs {
         Ok(Plan { load, warmup: self.warmup, duration: self.duration, drain: self.drain_timeout })
     }
 
-    /// What one producer of an open load is to send.
-    pub fn target(&self) -> Option<Target> {
-        let rate = self.rate.filter(|_| self.load == LoadModel::Open)?;
-        Some(match self.arrivals {
-            Arrivals::Constant => Target::PerSecond(rate.into()),
-            Arrivals::Poisson => Target::Scheduled,
-        })
+    /// The load of one producer, for the result.
+    pub fn load_of_each(&self) -> load::Load {
+        match self.load {
+            LoadModel::Open => {
+                load::Load::Open { rate_per_producer: self.rate.unwrap_or_default(), arrivals: self.arrivals }
+            }
+            LoadModel::Closed => load::Load::Closed { outstanding: self.outstanding, think_time: self.think_time },
+        }
     }
 
     fn schedule(&self, rate: u32, index: u32) -> Result<Schedule, NoSchedule> {
@@ -190,6 +185,14 @@ impl TestArgs {
             Arrivals::Poisson => Poisson::new(rate, producers, index, seed).map(Schedule::Poisson),
         }
     }
+}
+
+fn arrivals() -> impl TypedValueParser<Value = Arrivals> {
+    let values = [
+        PossibleValue::new("constant").help("At even intervals"),
+        PossibleValue::new("poisson").help("At random and independently, at the rate on average"),
+    ];
+    PossibleValuesParser::new(values).map(|name| if name == "poisson" { Arrivals::Poisson } else { Arrivals::Constant })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,47 +1,28 @@
 //! What one producer has measured.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use tailrace_crds::{
-    load_test::Messages,
-    messages::signed,
-    producer_report::{ProducerIntervals, ProducerResult, ProducerStages},
-};
+use serde_json::Value;
 use tailrace_measure::{
-    accounting::{self, Tally, Windows},
-    confidence::{self, confidence},
-    display,
-    histogram::{EncodeError, LatencyHistogram},
-    intervals::{Buckets, Intervals},
+    accounting::{Counts, Stages},
+    histogram::EncodeError,
+    judgement::{Circumstances, judge},
+    load::Load,
+    producer_result::ProducerResult,
+    result::{Rate, TestResult},
     sum::Sum,
-    summary::{self, summarize},
-    validity::{Evidence, Target, Validity, judge},
 };
+use tailrace_report::json;
 
 use super::raw_log::RawLog;
 
-/// What the API server takes of one object is 1.5 MiB; this is for the histograms of seconds.
-const MOST_INTERVAL_BYTES: usize = 600 << 10;
-
 /// Counts, latencies, and what they were measured with.
 pub struct Measurement {
-    /// The accounts of the warm-up and of the measurement.
-    pub windows: Windows,
-    /// How long was measured.
-    pub measured: Duration,
-    /// What was to be sent; none in a closed load.
-    pub target: Option<Target>,
-    /// How much later than the common start the producer began, by its node's clock, in microseconds.
-    pub start_delay_micros: i64,
-    /// How long the container was kept from running by its CPU limit; none if nobody says.
-    pub throttled: Option<Duration>,
-    /// How many records the topic of the images got meanwhile, from all sources; none if Kafka did not say.
-    pub topic_records: Option<i64>,
-    /// How many records Kafka deleted meanwhile before the classifier or the archive had read them; none if nobody says.
-    pub skipped_records: Option<u64>,
-    /// How many answers of other Pipelines came to the images of this producer.
-    pub foreign_answers: u64,
+    /// The numbers: what this producer adds to a test of several.
+    pub sum: Sum,
+    /// What decided when images were sent.
+    pub load: Load,
     /// What was set on Kafka's clients.
     pub client_settings: BTreeMap<String, String>,
     /// A line for each message, if they are wanted.
@@ -52,35 +33,26 @@ pub struct Measurement {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary<'a> {
-    messages: Messages,
-    warmup_messages: Messages,
-    latency_micros: summary::Summary,
+    messages: Option<Counts>,
+    warmup_messages: Option<Counts>,
+    latency_micros: Option<Value>,
     /// 95 %, by block bootstrap; none of less than twenty seconds.
-    confidence_micros: Option<confidence::Confidence>,
-    service_latency_micros: summary::Summary,
-    send_delay_micros: summary::Summary,
-    stages_micros: Stages,
+    confidence_micros: Option<Value>,
+    service_latency_micros: Option<Value>,
+    send_delay_micros: Option<Value>,
+    stages_micros: Option<Stages<Value>>,
     offered_per_second: String,
     achieved_per_second: String,
     accuracy_percent: Option<String>,
     /// Answers of other Pipelines on the same topics, which are in no other number.
     foreign_answers: u64,
     /// Records of the topic of the images, from all sources; none if Kafka did not say.
-    topic_records: Option<i64>,
+    topic_records: Option<u64>,
     /// Records that Kafka deleted before the consumers had read them; none if nobody says.
     skipped_records: Option<u64>,
     /// Why the numbers do not mean what they say; none if they do.
     invalid: Option<String>,
     client_settings: &'a BTreeMap<String, String>,
-}
-
-/// The parts of the service latency.
-#[derive(Debug, Serialize)]
-struct Stages {
-    queue: summary::Summary,
-    compute: summary::Summary,
-    acknowledgement: summary::Summary,
-    rest: summary::Summary,
 }
 
 impl Measurement {
@@ -89,139 +61,45 @@ impl Measurement {
     /// # Errors
     /// Those of the compressor.
     pub fn result(&self) -> Result<ProducerResult, EncodeError> {
-        let Tally { counts, correct, compared, latency, service_latency, send_delay, stages, .. } =
-            &self.windows.measurement;
-        Ok(ProducerResult {
-            messages: (*counts).into(),
-            warmup_messages: self.windows.warmup.counts.into(),
-            correct: signed(*correct),
-            compared: signed(*compared),
-            measured_micros: micros(self.measured),
-            start_delay_micros: self.start_delay_micros,
-            latency: latency.encode()?,
-            service_latency: service_latency.encode()?,
-            send_delay: send_delay.encode()?,
-            stages: ProducerStages {
-                queue: stages.queue.encode()?,
-                compute: stages.compute.encode()?,
-                acknowledgement: stages.acknowledgement.encode()?,
-                rest: stages.rest.encode()?,
-            },
-            intervals: encode_intervals(self.intervals())?,
-            throttled_micros: self.throttled.map(micros),
-            topic_records: self.topic_records,
-            skipped_records: self.skipped_records.map(signed),
-            foreign_answers: signed(self.foreign_answers),
-            client_settings: self.client_settings.clone(),
-        })
-    }
-
-    /// What it adds to a test of several producers.
-    pub fn part(&self) -> Sum {
-        Sum {
-            warmup: self.windows.warmup.counts,
-            tally: self.windows.measurement.clone(),
-            intervals: self.intervals(),
-            measured: self.measured,
-            throttled: self.throttled,
-            topic_records: self.topic_records.and_then(|records| u64::try_from(records).ok()),
-            skipped_records: self.skipped_records,
-            foreign_answers: self.foreign_answers,
-            start_delays_micros: vec![self.start_delay_micros],
-        }
+        ProducerResult::encode(&self.sum, self.client_settings.clone())
     }
 
     /// Percentiles and the judgement.
     pub fn summary(&self) -> Summary<'_> {
-        let Tally { counts, correct, compared, latency, service_latency, send_delay, stages, .. } =
-            &self.windows.measurement;
+        let Self { sum, load, client_settings, .. } = self;
+        let result = TestResult::of(sum, load, 1);
+        let judgement = judge(sum, load.target(1), &[], &Circumstances::default());
+        let Rate { offered, achieved, .. } = result.rate.unwrap_or_default();
         Summary {
-            messages: (*counts).into(),
-            warmup_messages: self.windows.warmup.counts.into(),
-            latency_micros: summarize(latency, counts.scheduled),
-            confidence_micros: confidence(&self.intervals()),
-            service_latency_micros: summarize(service_latency, counts.scheduled),
-            send_delay_micros: summarize(send_delay, send_delay.count()),
-            stages_micros: summarize_stages(stages),
-            offered_per_second: display::rate(counts.sent, self.measured),
-            achieved_per_second: display::rate(counts.received, self.measured),
-            accuracy_percent: display::percent(*correct, *compared),
-            foreign_answers: self.foreign_answers,
-            topic_records: self.topic_records,
-            skipped_records: self.skipped_records,
-            invalid: match self.validity() {
-                Validity::Valid => None,
-                Validity::Invalid { message, .. } => Some(message),
-            },
-            client_settings: &self.client_settings,
+            messages: result.messages,
+            warmup_messages: result.warmup_messages,
+            latency_micros: result.latency_micros.as_ref().map(json::latency),
+            confidence_micros: result.confidence_micros.as_ref().map(json::confidence),
+            service_latency_micros: result.service_latency_micros.as_ref().map(json::latency),
+            send_delay_micros: result.send_delay_micros.as_ref().map(json::latency),
+            stages_micros: result.stages_micros.map(|stages| stages.map(json::latency)),
+            offered_per_second: offered,
+            achieved_per_second: achieved,
+            accuracy_percent: result.accuracy_percent,
+            foreign_answers: sum.foreign_answers,
+            topic_records: sum.topic_records,
+            skipped_records: sum.skipped_records,
+            invalid: (!judgement.is_valid()).then_some(judgement.message),
+            client_settings,
         }
     }
-
-    /// Those of what was measured.
-    fn intervals(&self) -> Intervals {
-        let mut intervals = self.windows.intervals.clone();
-        intervals.truncate(self.measured);
-        intervals
-    }
-
-    fn validity(&self) -> Validity {
-        let Tally { counts, latency, service_latency, send_delay, stages, .. } = &self.windows.measurement;
-        let Self { measured: duration, target, throttled, .. } = *self;
-        let cpu_limit = None;
-        judge(&Evidence {
-            counts,
-            latency,
-            service_latency,
-            send_delay,
-            stages,
-            duration,
-            target,
-            throttled,
-            cpu_limit,
-        })
-    }
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn summarize_stages(stages: &accounting::Stages) -> Stages {
-    let summary = |histogram: &LatencyHistogram| summarize(histogram, histogram.count());
-    Stages {
-        queue: summary(&stages.queue),
-        compute: summary(&stages.compute),
-        acknowledgement: summary(&stages.acknowledgement),
-        rest: summary(&stages.rest),
-    }
-}
-
-/// As fine as the report has room for.
-fn encode_intervals(mut intervals: Intervals) -> Result<ProducerIntervals, EncodeError> {
-    loop {
-        let latency = intervals.list().iter().map(|interval| encode_buckets(&interval.latency));
-        let latency = latency.collect::<Result<Vec<_>, _>>()?;
-        if latency.len() < 2 || latency.iter().map(String::len).sum::<usize>() <= MOST_INTERVAL_BYTES {
-            return Ok(ProducerIntervals {
-                seconds: signed(intervals.length().as_secs()),
-                scheduled: intervals.list().iter().map(|interval| signed(interval.scheduled)).collect(),
-                answered: intervals.list().iter().map(|interval| signed(interval.answered)).collect(),
-                latency,
-            });
-        }
-        intervals.coarsen();
-    }
-}
-
-fn encode_buckets(buckets: &Buckets) -> Result<String, EncodeError> {
-    if buckets.count() == 0 { Ok(String::new()) } else { LatencyHistogram::from(buckets).encode() }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tailrace_measure::{
         accounting::{Answer, Ledger, Outcome},
         histogram::LatencyHistogram,
+        intervals::Intervals,
+        load::Arrivals,
+        summary::summarize,
     };
 
     use super::*;
@@ -244,24 +122,26 @@ mod tests {
             let answer = Answer { outcome, queue: TICK / 100, compute: TICK / 50 };
             ledger.answered(sequence, TICK * number + TICK / 10, answer);
         }
-        Measurement {
-            windows: ledger.finish().0,
+        let windows = ledger.finish().0;
+        let sum = Sum {
+            warmup: windows.warmup.counts,
+            tally: windows.measurement,
+            intervals: windows.intervals,
             measured: TICK * 10,
-            target: Some(Target::PerSecond(10)),
-            start_delay_micros: 7,
             throttled: Some(Duration::ZERO),
             topic_records: Some(12),
             skipped_records: None,
             foreign_answers: 0,
-            client_settings: BTreeMap::new(),
-            raw_log: None,
-        }
+            start_delays_micros: vec![7],
+        };
+        let load = Load::Open { rate_per_producer: 10, arrivals: Arrivals::Constant };
+        Measurement { sum, load, client_settings: BTreeMap::new(), raw_log: None }
     }
 
     #[test]
     fn a_report_has_the_counts_and_whole_histograms() {
         let result = measurement().result().unwrap();
-        let Messages { scheduled, sent, received, lost, answer_errors, .. } = result.messages;
+        let Counts { scheduled, sent, received, lost, answer_errors, .. } = result.messages;
         assert_eq!((scheduled, sent, received, lost, answer_errors), (10, 10, 9, 1, 1));
         assert_eq!(result.warmup_messages.received, 1);
         assert_eq!((result.correct, result.compared, result.start_delay_micros), (7, 8, 7));
@@ -284,30 +164,15 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_merged_until_the_report_has_room_for_them() {
-        let mut intervals = Intervals::new(Duration::from_secs(600));
-        let mut state = 1u64;
-        for number in 0..1_200_000 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (intended, latency) =
-                (Duration::from_micros(number * 500), Duration::from_micros((state >> 33) % 1_000_000));
-            intervals.count_scheduled(intended);
-            intervals.record(intended, intended, Some(latency));
-        }
-        let encoded = encode_intervals(intervals).unwrap();
-        assert!(encoded.seconds > 1 && encoded.latency.iter().map(String::len).sum::<usize>() <= MOST_INTERVAL_BYTES);
-        assert_eq!(encoded.scheduled.iter().sum::<i64>(), 1_200_000);
-    }
-
-    #[test]
     fn a_summary_has_rates_accuracy_and_no_percentile_that_falls_on_a_lost_image() {
         let measurement = measurement();
         let summary = measurement.summary();
         assert_eq!(summary.offered_per_second, "10.0");
         assert_eq!(summary.achieved_per_second, "9.0");
         assert_eq!(summary.accuracy_percent.as_deref(), Some("87.5"));
-        assert!(summary.latency_micros.p50.is_some_and(|p50| (10_000..10_010).contains(&p50)));
-        assert_eq!(summary.latency_micros.p90, None);
+        let latency = summary.latency_micros.unwrap();
+        assert!(latency["p50"].as_u64().is_some_and(|p50| (10_000..10_010).contains(&p50)));
+        assert_eq!(latency["p90"], Value::Null);
         assert_eq!(summary.invalid, None);
     }
 }

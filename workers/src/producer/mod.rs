@@ -27,7 +27,7 @@ mod skipped;
 mod throttling;
 mod waiting;
 
-pub use arguments::{Args, Arrivals, LoadModel, LoadTestArgs, Member, TestArgs};
+pub use arguments::{Args, LoadModel, LoadTestArgs, Member, TestArgs};
 pub use dataset::{DatasetArgs, DatasetSource};
 
 pub(crate) use coordination::{Coordination, Progress};

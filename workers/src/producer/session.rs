@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use tailrace_measure::{accounting::Windows, signed::unsigned, sum::Sum};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -71,25 +72,26 @@ pub async fn measure<C: Coordination>(
     };
     let throttled = throttled().zip(throttled_before).map(|(after, before)| after.saturating_sub(before));
     let (records_after, skipped_after) = tokio::join!(topic_records(&connection), look(skipped.count()));
-    let topic_records = records_after.zip(records_before).map(|(after, before)| (after - before).max(0));
+    let topic_records = records_after.zip(records_before).map(|(after, before)| unsigned(after - before));
     let skipped_records = Skipped::between(skipped_before, skipped_after);
     let (windows, records) = accounts.finish();
     if let Some(log) = &mut raw_log {
         log.add(&records)?;
     }
-    let target = args.target();
-    Ok(Measurement {
-        windows,
+    let Windows { warmup, measurement, mut intervals } = windows;
+    intervals.truncate(measured);
+    let sum = Sum {
+        warmup: warmup.counts,
+        tally: measurement,
+        intervals,
         measured,
-        target,
-        start_delay_micros,
         throttled,
         topic_records,
         skipped_records,
         foreign_answers: accounts.foreign_answers(),
-        client_settings,
-        raw_log,
-    })
+        start_delays_micros: vec![start_delay_micros],
+    };
+    Ok(Measurement { sum, load: args.load_of_each(), client_settings, raw_log })
 }
 
 /// What goes on beside the load and never ends by itself, unless it fails.

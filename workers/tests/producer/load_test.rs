@@ -179,7 +179,7 @@ async fn aborted_it_stops_sending_and_delivers_what_it_has_measured() {
     let result = scene.report("finished", |report| report.result.is_some()).await.result.unwrap();
     assert_eq!(scene.ended(), Some(0), "{}", scene.producer.process.log());
 
-    let sent = scene.echo.seen().len() as i64;
+    let sent = scene.echo.seen().len() as u64;
     assert!((30..60).contains(&sent), "{sent}");
     assert_eq!((result.messages.scheduled + 20, result.messages.received + 20), (sent, sent));
     assert_eq!(result.messages.lost, 0, "what was sent is waited for");

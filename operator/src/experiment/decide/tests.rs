@@ -57,7 +57,10 @@ fn at_most(limit: i32) -> impl Fn(&LoadTest) -> End {
 #[test]
 fn a_sweep_makes_its_tests_one_after_another_and_sums_them_up() {
     let p95 = |test: &LoadTest| {
-        End::P95(i64::from(10_000 * test.spec.producers) + if test.name_any().ends_with("-1") { 600 } else { 0 })
+        End::P95(
+            10_000 * u64::from(test.spec.producers.unsigned_abs())
+                + if test.name_any().ends_with("-1") { 600 } else { 0 },
+        )
     };
     let (names, seen) = play(new(sweep(&[2, 1], 2)), p95);
     assert_eq!(names, ["sweep-1-01-1", "sweep-1-02-1", "sweep-1-01-2", "sweep-1-02-2"]);
@@ -338,9 +341,9 @@ fn what_kafka_did_not_take_in_time_is_a_rate_that_did_not_hold() {
         crate::experiment::fixtures::ended(&End::Invalid("OfferedRateTooLow"), crate::experiment::fixtures::begin());
     let outcome = crate::experiment::max_rate::outcome;
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::ProducersLimited));
-    status.send_delay_micros = Some(load_test::Latency { p99: Some(1_000), ..load_test::Latency::default() });
+    status.result.send_delay_micros = Some(load_test::Summary { p99: Some(1_000), ..load_test::Summary::default() });
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
-    status.send_delay_micros = Some(load_test::Latency { p99: Some(1_001), ..load_test::Latency::default() });
+    status.result.send_delay_micros = Some(load_test::Summary { p99: Some(1_001), ..load_test::Summary::default() });
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::ProducersLimited));
 }
 
@@ -351,7 +354,7 @@ fn a_rate_at_which_images_pile_up_does_not_hold_though_the_slos_were_met() {
     let outcome = crate::experiment::max_rate::outcome;
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Held));
     let unstable = load_test::Warning { reason: "Unstable".into(), message: String::new() };
-    status.warnings.push(unstable);
+    status.result.warnings.push(unstable);
     assert_eq!(outcome(&status), Some(tailrace_crds::experiment::Outcome::Missed));
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tailrace_crds::{ProducerReport, conditions::reasons, load_test::LoadTestStatus, producer_report::ProducerResult};
+use tailrace_crds::{ProducerReport, conditions::reasons, load_test::LoadTestStatus};
+use tailrace_measure::{judgement::Judgement, producer_result::ProducerResult};
 
 use super::{
     super::{
@@ -10,43 +11,48 @@ use super::{
         observation::{Observation, job_condition, producer_name},
         producers::{Producer, producers},
         queue::{holder, is_held_by},
-        result::{self, Verdict},
-        status,
+        result, status,
     },
     Decision, Step, go_on,
 };
 
 pub(super) fn complete(seen: &Observation, producers: &[Producer<'_>]) -> Decision {
-    end_with(seen, &results(producers), |verdict| verdict)
+    end_with(seen, &results(producers), |judgement| judgement)
 }
 
 /// Ends without success. What some producers have reported is shown all the same.
 pub(super) fn finish(seen: &Observation, reason: &'static str, message: String) -> Decision {
     let producers = producers(seen);
     let results = results(&producers);
-    end_with(seen, &results, |_| Verdict::invalid(reason, message))
+    end_with(seen, &results, |_| Judgement::invalid(reason, message))
 }
 
 /// Ends by the user's will before there was anything to measure.
 pub(super) fn end_aborted(seen: &Observation) -> Decision {
     let nothing = || "nothing was measured before the common start".to_owned();
-    end_with(seen, &[], |_| Verdict::invalid(reasons::NO_SAMPLES, nothing()))
+    end_with(seen, &[], |_| Judgement::invalid(reasons::NO_SAMPLES, nothing()))
 }
 
 /// Writes the numbers of those who have reported. An aborted test is nothing else, however it ended.
-fn end_with(seen: &Observation, results: &[&ProducerResult], verdict: impl FnOnce(Verdict) -> Verdict) -> Decision {
-    let mut status = LoadTestStatus { messages: None, progress: None, ..seen.status() };
+fn end_with(
+    seen: &Observation,
+    results: &[&ProducerResult],
+    judgement: impl FnOnce(Judgement) -> Judgement,
+) -> Decision {
+    let mut status = LoadTestStatus { progress: None, ..seen.status() };
+    status.result.messages = None;
     let (measured, files) = match results {
-        [] => (Verdict::invalid(reasons::NO_SAMPLES, "no producer has reported".to_owned()), None),
+        [] => (Judgement::invalid(reasons::NO_SAMPLES, "no producer has reported".to_owned()), None),
         results => result::measure(seen, results, &mut status),
     };
-    let verdict = match verdict(measured) {
-        verdict if seen.load_test.spec.abort => Verdict::aborted(format!("aborted; {}", verdict.message)),
-        verdict => verdict,
-    };
+    let mut judgement = judgement(measured);
+    if seen.load_test.spec.abort {
+        let message = format!("aborted; {}", judgement.message);
+        judgement = judgement.aborted(message);
+    }
     let steps = files.map(|files| Step::KeepHistograms(Box::new(files))).into_iter().collect();
     // At once: the load must not go on, and the next test waits.
-    go_on(seen, steps, status::finished(seen, status, &verdict), Duration::ZERO)
+    go_on(seen, steps, status::finished(seen, status, &judgement), Duration::ZERO)
 }
 
 /// After the end: no load, no documents that are not to be kept, no lock. A failed Job stays, since the log of its pod says

@@ -5,10 +5,10 @@ use serde_json::json;
 use tailrace_crds::{
     LoadTest,
     conditions::types,
-    load_test::{Messages, PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, Phase},
+    load_test::{PRUNED_ANNOTATION, PRUNED_HISTOGRAMS, Phase},
     producer_report::{ProducerProgress, ProducerReportStatus, Waiting},
 };
-use tailrace_measure::histogram::LatencyHistogram;
+use tailrace_measure::{accounting::Counts, histogram::LatencyHistogram};
 
 use super::{super::fixtures::*, running::START_AHEAD, *};
 use crate::{
@@ -189,7 +189,7 @@ fn the_phases_follow_the_clock() {
 
 #[test]
 fn progress_is_written_every_two_seconds_and_not_more_often() {
-    let sent = |sent| Messages { scheduled: sent, sent, ..Messages::default() };
+    let sent = |sent| Counts { scheduled: sent, sent, ..Counts::default() };
     let progress = |count| {
         let recent_latency = LatencyHistogram::new().encode().unwrap();
         Some(ProducerProgress { messages: sent(count), recent_latency, recent_millis: 2_000 })
@@ -197,11 +197,11 @@ fn progress_is_written_every_two_seconds_and_not_more_often() {
     let mut seen = started().later(10.0);
     seen.report_mut(0).status.as_mut().unwrap().progress = progress(5);
     let first = decide(&seen);
-    assert_eq!(first.status.messages, Some(sent(5)));
+    assert_eq!(first.status.result.messages, Some(sent(5)));
     let mut seen = seen.after(1.9, &first);
     seen.report_mut(0).status.as_mut().unwrap().progress = progress(9);
     assert_eq!(decide(&seen).status, first.status);
-    assert_eq!(decide(&seen.later(0.1)).status.messages, Some(sent(9)));
+    assert_eq!(decide(&seen.later(0.1)).status.result.messages, Some(sent(9)));
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn with_all_results_it_succeeds_and_then_tidies_up() {
     let decision = decide(&seen);
     assert_eq!(decision.status.phase, Phase::Succeeded);
     assert_eq!(finished(&decision), (reasons::COMPLETED, "30 images, all answered; p95 2.0ms".into()));
-    assert_eq!(decision.status.messages.as_ref().unwrap().received, 30);
+    assert_eq!(decision.status.result.messages.as_ref().unwrap().received, 30);
     assert_eq!(decision.announcements.len(), 1);
     assert!(matches!(decision.steps[..], [Step::KeepHistograms(_)]), "first the result, then the rest");
 
@@ -267,7 +267,7 @@ fn who_does_not_report_in_time_has_failed() {
     let (reason, message) = finished(&decision);
     assert_eq!(reason, reasons::PRODUCER_FAILED);
     assert!(message.starts_with("producer 1 did not report within 60 s after the drain time; 1 of 2 did"), "{message}");
-    assert_eq!(decision.status.messages.unwrap().received, 10, "what is there is shown");
+    assert_eq!(decision.status.result.messages.unwrap().received, 10, "what is there is shown");
 }
 
 #[test]
@@ -335,7 +335,7 @@ fn a_change_of_the_pipeline_ends_the_test_at_once_and_explains_a_failure_of_a_pr
     let (reason, message) = finished(&decision);
     assert_eq!(reason, reasons::PIPELINE_CHANGED);
     assert!(message.starts_with("a change of the Pipeline's spec or of its images was applied during"), "{message}");
-    assert_eq!(decision.status.messages.unwrap().received, 10, "what is there is shown");
+    assert_eq!(decision.status.result.messages.unwrap().received, 10, "what is there is shown");
 }
 
 #[test]
@@ -403,7 +403,7 @@ fn a_pod_on_a_lost_node_is_not_waited_for_and_the_result_says_so() {
     let seen = Observation { pods: vec![pod], ..new_test().with_pipeline() };
     let decision = decide(&seen);
     assert!(decision.steps.contains(&Step::TakePipeline), "{:?}", decision.steps);
-    assert_eq!(decision.status.warnings.len(), 1);
+    assert_eq!(decision.status.result.warnings.len(), 1);
     assert!(decision.announcements.iter().any(|news| news.warning && news.note.contains("node node1 does not say")));
 
     // It is in the result, although the node has come back meanwhile.
@@ -411,7 +411,7 @@ fn a_pod_on_a_lost_node_is_not_waited_for_and_the_result_says_so() {
     let seen = seen.with_ready(0).with_ready(1);
     let start = decide(&seen);
     let seen = seen.after(27.0, &start).with_result(0, 10).with_result(1, 20);
-    assert_eq!(decide(&seen).status.warnings[0].reason, "NodeLost");
+    assert_eq!(decide(&seen).status.result.warnings[0].reason, "NodeLost");
 }
 
 fn with_baseline(status: serde_json::Value) -> Observation {

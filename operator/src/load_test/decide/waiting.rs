@@ -166,6 +166,6 @@ fn accept(seen: &Observation, turn: Turn, left: &Leftovers) -> Decision {
     status.waiting_since = None;
     status.starting_since = Some(MicroTime(seen.now));
     status.ready_producers = Some(0);
-    status.warnings = left.warnings();
+    status.result.warnings = left.warnings();
     go_on(seen, steps, status, FALLBACK_INTERVAL)
 }

@@ -233,7 +233,7 @@ impl Coordination for Kubernetes {
             Err(error) => return tracing::warn!("progress could not be written: {error}"),
         };
         let recent_millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-        let progress = ProducerProgress { messages: counts.into(), recent_latency, recent_millis };
+        let progress = ProducerProgress { messages: counts, recent_latency, recent_millis };
         let status = ProducerReportStatus { progress: Some(progress), ..self.status() };
         if let Err(Failed::ForNow(message) | Failed::ForEver(message)) = self.attempt(&status).await {
             tracing::warn!("progress could not be written: {message}");

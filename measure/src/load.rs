@@ -1,4 +1,11 @@
+//! When images are sent.
+
 use std::{fmt, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::validity::Target;
 
 /// When images are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +27,13 @@ pub enum Load {
 }
 
 /// How images follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Arrivals {
     /// At even intervals.
+    #[default]
     Constant,
-    /// At random, independently of each other.
+    /// At random and independently of each other, as from many cameras together: a Poisson process with the rate as its
+    /// mean. The times follow from `dataset.seed`.
     Poisson,
 }
 
@@ -32,6 +41,22 @@ impl Load {
     /// Whether waiting is hidden.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed { .. })
+    }
+
+    /// Images a second of so many producers together; none of a closed load.
+    pub fn images_per_second(&self, producers: u32) -> Option<u64> {
+        match self {
+            Self::Open { rate_per_producer, .. } => Some(u64::from(*rate_per_producer) * u64::from(producers)),
+            Self::Closed { .. } => None,
+        }
+    }
+
+    /// What so many producers are to send together; none of a closed load.
+    pub fn target(&self, producers: u32) -> Option<Target> {
+        match self {
+            Self::Open { arrivals: Arrivals::Poisson, .. } => Some(Target::Scheduled),
+            _ => self.images_per_second(producers).map(Target::PerSecond),
+        }
     }
 
     /// The load of so many producers, in words.
@@ -78,5 +103,15 @@ mod tests {
             closed(4, 100).of(1),
             "closed load, which hides waiting: 4 images outstanding and 100ms of think time from 1 producer"
         );
+    }
+
+    #[test]
+    fn producers_of_an_open_load_have_a_target_together_and_those_of_a_closed_one_none() {
+        let open = |arrivals| Load::Open { rate_per_producer: 20, arrivals };
+        assert_eq!(open(Arrivals::Constant).target(5), Some(Target::PerSecond(100)));
+        assert_eq!(open(Arrivals::Poisson).target(5), Some(Target::Scheduled));
+        assert_eq!(open(Arrivals::Poisson).images_per_second(5), Some(100));
+        let closed = Load::Closed { outstanding: 1, think_time: Duration::ZERO };
+        assert_eq!((closed.target(5), closed.images_per_second(5)), (None, None));
     }
 }

@@ -1,5 +1,9 @@
 //! Objectives: which number has to be at most, or at least, how much.
 
+mod objective;
+
+pub use objective::{NoSlo, Slo, SloResult, missed};
+
 use std::time::Duration;
 
 use schemars::JsonSchema;

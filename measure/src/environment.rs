@@ -1,30 +1,47 @@
+//! What a result was measured with.
+
 use std::collections::BTreeMap;
 
-/// What the numbers were measured with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The environment in which a result was measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Environment {
-    /// Container images, by part: of the producers and of the Pipeline.
+    /// Container images of the producers and of the components of the Pipeline.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
-    /// The model that answered.
+    /// The model that answered the check of the Pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<Model>,
     /// The node of each producer, in the order of the producers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub producer_nodes: Vec<String>,
-    /// Nodes on which both producers and parts of the Pipeline ran.
-    pub shared_nodes: Vec<String>,
-    /// Requests and limits of the pods, by part.
+    /// Actual requests and limits of the pods of the producers and of the components of the Pipeline, such as
+    /// `cpu 250m, memory 128Mi..512Mi`; different values are separated by semicolons. A container injected by something else,
+    /// such as a service mesh, is listed as `producer/istio-proxy`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub resources: BTreeMap<String, String>,
-    /// Annotations of the pods, by part.
+    /// Annotations of the pods that matter for the measurement, by component: what a LimitRange changed, and whether a
+    /// service mesh carries the traffic.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, BTreeMap<String, String>>,
+    /// Nodes on which both producers and pods of the Pipeline ran.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared_nodes: Vec<String>,
     /// The Kafka client settings of the producers.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub client_settings: BTreeMap<String, String>,
 }
 
-/// A model and what it consists of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The model that answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Model {
-    /// Such as `resnet20`.
+    /// The name of the model's file without its extension, such as `resnet20`.
     pub name: String,
-    /// The SHA-256 of its file, in hexadecimal.
+    /// The SHA-256 digest of the model's file, in hexadecimal.
     pub sha256: String,
 }
 
