@@ -18,7 +18,7 @@ use rdkafka::{
     message::{OwnedHeaders, OwnedMessage},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
-use tailrace_wire::{AnswerEvent, ImageEvent, PNG};
+use tailrace_wire::{AnswerEvent, ImageEvent, PNG, RAW};
 
 use super::{Broker, Database, Worker, worker::MODEL};
 
@@ -183,6 +183,29 @@ impl Pipeline {
     /// Sends any record.
     pub fn send(&self, topic: &str, value: &[u8], headers: Option<OwnedHeaders>) {
         self.send_keyed(topic, None, value, headers);
+    }
+
+    /// Sends images of a camera that compresses, all in one batch, with ids from 0 on; their subjects.
+    pub fn send_compressed(&self, codec: &str, camera: &str, count: usize) -> Vec<String> {
+        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+            .set("bootstrap.servers", self.broker.address())
+            .set("compression.type", codec)
+            .set("linger.ms", "100")
+            .create()
+            .unwrap();
+        let send = |id| {
+            let event = event(camera, id);
+            // Kafka's client compresses only what becomes smaller by it, and the pixels of a PNG file are not that.
+            let event = ImageEvent { content_type: RAW.to_owned(), ..event };
+            let topic = self.images();
+            let pixels = [id as u8; 3072];
+            let record = BaseRecord::<str, [u8]>::to(&topic).payload(&pixels).key(camera).headers(event.to_headers());
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+            event.subject()
+        };
+        let subjects = (0..count).map(send).collect();
+        producer.flush(Duration::from_secs(60)).unwrap();
+        subjects
     }
 
     /// The same, with a key or without.
