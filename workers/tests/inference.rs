@@ -64,12 +64,18 @@ fn raw_jpeg_and_png_images_are_understood() {
     let (ship, _classifier) = (sample(1), pipeline.start_classifier());
     let png = pipeline.send_image(0, &ship, PNG, None);
     let raw = pipeline.send_image(1, &raw_pixels(&ship), RAW, None);
-    let jpeg = pipeline.send_image(2, &image_file(&ship, ImageFormat::Jpeg), JPEG, None);
+    let file = image_file(&ship, ImageFormat::Jpeg);
+    let jpeg = pipeline.send_image(2, &file, JPEG, None);
+    let called =
+        [(3, "image/png"), (4, RAW), (5, "image/jpg")].map(|(id, name)| pipeline.send_image(id, &file, name, None));
+    let cut = pipeline.send_image(6, &file[..file.len() * 4 / 5], JPEG, None);
 
-    let answers = pipeline.read_answers(3, SOON);
-    for subject in [png, raw, jpeg] {
+    let answers = pipeline.read_answers(7, SOON);
+    for subject in [png, raw, jpeg].into_iter().chain(called) {
         assert_eq!(label(&answers[&subject][0].1).label, "ship", "{subject}");
     }
+    let Answer::Failed { error } = &answers[&cut][0].1.answer else { panic!("a label for a part of a picture") };
+    assert!(error.contains("it was cut"), "{error}");
 }
 
 #[test]

@@ -98,7 +98,9 @@ impl Api {
 impl From<Unclassified> for Refusal {
     fn from(unclassified: Unclassified) -> Self {
         let status = match &unclassified {
-            Unclassified::Undecodable(DecodeError::UnsupportedType { .. }) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Unclassified::Undecodable(DecodeError::UnsupportedType { .. } | DecodeError::UnsupportedFormat { .. }) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Unclassified::Undecodable(DecodeError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Unclassified::Undecodable(_) | Unclassified::DecoderPanicked => StatusCode::BAD_REQUEST,
             Unclassified::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -153,7 +153,7 @@ impl Parts {
     /// The content type is judged here, in the classifier's own words: it may be one that no HTTP header can hold, or one
     /// that HTTP knows as something else than an image, such as a form.
     async fn reply(&self, image: &Image) -> (Reply, Duration) {
-        match media_type(&image.event.content_type) {
+        match media_type(&image.event.content_type, image.record.payload().unwrap_or_default()) {
             Ok(media_type) => self.ask(image, media_type).await,
             Err(error) => (Reply::Refused(error.to_string()), image.arrived.elapsed()),
         }

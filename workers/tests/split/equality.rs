@@ -23,14 +23,22 @@ fn good() -> Vec<Sent> {
         (raw_pixels(&png), Some(RAW)),
         (png.clone(), None),
         (png.clone(), Some("")),
-        (png, Some("Image/PNG ; charset=binary")),
+        (png.clone(), Some("Image/PNG ; charset=binary")),
+        // What it is said to be does not matter.
+        (png.clone(), Some(JPEG)),
+        (png.clone(), Some(RAW)),
+        (png.clone(), Some("image/x-png")),
+        (image_file(&png, ImageFormat::Jpeg), Some("image/pjpeg")),
+        (image_file(&png, ImageFormat::Jpeg), Some("image/webp\r\nX-Injected: yes")),
     ];
     let typed = files.map(|(file, content_type)| (None, file, content_type.map(|text| text.as_bytes().to_vec())));
-    (0..10).map(|number| (Some("camera"), sample(number), Some(PNG.into()))).chain(typed).collect()
+    let long = (None, png, Some(b"x".repeat(100_000)));
+    (0..10).map(|number| (Some("camera"), sample(number), Some(PNG.into()))).chain(typed).chain([long]).collect()
 }
 
 fn odd() -> Vec<Sent> {
     let png = sample(0);
+    let jpeg = image_file(&png, ImageFormat::Jpeg);
     let mut bomb = png.clone();
     bomb[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
     let values = [
@@ -39,8 +47,9 @@ fn odd() -> Vec<Sent> {
         (b"", &RAW.into()),
         (b"no picture at all", &PNG.into()),
         (&png[..png.len() / 2], &PNG.into()),
-        (&png, &JPEG.into()),
-        (&png, &RAW.into()),
+        (&jpeg[..jpeg.len() * 4 / 5], &JPEG.into()),
+        (&jpeg[..jpeg.len() - 1], &RAW.into()),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", &PNG.into()),
         (&bomb, &PNG.into()),
     ];
     let types = [
@@ -58,8 +67,7 @@ fn odd() -> Vec<Sent> {
     let form = b"--x\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nbytes\r\n--x--\r\n";
     let values = values.map(|(value, content_type)| (None, value.to_vec(), Some(content_type.clone())));
     let types = types.map(|content_type| (None, form.to_vec(), Some(content_type.to_vec())));
-    let long = (None, png, Some(b"x".repeat(100_000)));
-    values.into_iter().chain(types).chain([long]).collect()
+    values.into_iter().chain(types).collect()
 }
 
 /// The answers and the dead letters of one topology, in the order of their images.
