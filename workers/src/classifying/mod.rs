@@ -25,7 +25,7 @@ use tailrace_classifier::{InstructionSet, Model};
 
 use crate::{ending::Ending, model::ModelArgs, sentence::sentence};
 pub use job::{Job, Timing, Unclassified, label};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, RunningTotals, Totals};
 use queue::Queue;
 pub use queue::{Entrance, Full};
 use thread::Thread;
@@ -88,6 +88,11 @@ impl Classifying {
     /// How many images all threads together have in hand at most.
     pub fn images_in_hand(&self) -> usize {
         self.threads * self.thread.most
+    }
+
+    /// What it has done since it started.
+    pub fn totals(&self) -> RunningTotals {
+        self.thread.metrics.totals()
     }
 
     /// Its metrics under their names.

@@ -54,7 +54,7 @@ impl Thread {
         self.metrics.batch(batch.len(), compute);
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             let queue = started.saturating_duration_since(job.arrived());
-            self.metrics.image(Outcome::of(&outcome), queue);
+            self.metrics.answered(Outcome::of(&outcome), queue, compute);
             job.answer(outcome, Timing { queue, compute })?;
         }
         Ok(())

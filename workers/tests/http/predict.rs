@@ -130,8 +130,10 @@ fn what_is_no_image_is_refused_in_one_sentence() {
     let error = refused("multipart/form-data", b"", 400);
     assert!(error.contains("must name its boundary"), "{error}");
 
-    let error = server.ask("POST /predict", &[PNG, "Content-Encoding: gzip"], &sample(0)).error(415);
+    let error = server.ask("POST /predict", &[PNG, "Content-Encoding: br"], &sample(0)).error(415);
     assert!(error.contains("Content-Encoding"), "{error}");
+    let error = server.ask("POST /predict", &[PNG, "Content-Encoding: gzip"], &sample(0)).error(400);
+    assert!(error.starts_with("the body is not what its Content-Encoding says"), "{error}");
 }
 
 #[test]
