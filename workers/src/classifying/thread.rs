@@ -88,5 +88,5 @@ impl Thread {
 
 /// A decoder that panics on hostile bytes must not take down the images beside them.
 fn decode_safely(job: &dyn Job) -> Result<Pixels, Unclassified> {
-    catch_unwind(AssertUnwindSafe(|| job.decode())).map_err(|_| Unclassified::DecoderPanicked)?.map_err(Into::into)
+    catch_unwind(AssertUnwindSafe(|| job.decode())).map_err(|_| Unclassified::DecoderPanicked)?
 }

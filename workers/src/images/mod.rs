@@ -14,8 +14,8 @@ use std::{
 };
 
 use prometheus_client::metrics::counter::Counter;
-use rdkafka::message::OwnedMessage;
-use tailrace_wire::{Answer, ImageEvent};
+use rdkafka::{Message, message::OwnedMessage};
+use tailrace_wire::{Answer, EventError, ImageEvent};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,10 +39,12 @@ pub struct Identity {
 
 /// An image that came from Kafka, with the way back of its answer.
 pub struct Image {
-    /// Its value is the image file.
+    /// As it came.
     pub record: OwnedMessage,
-    /// What its headers say.
+    /// What it says of itself.
     pub event: ImageEvent,
+    /// The image's file where it is not the record's value.
+    file: Result<Option<Vec<u8>>, EventError>,
     /// When it was taken from Kafka.
     pub arrived: Instant,
     answers: Arc<Answers>,
@@ -50,6 +52,15 @@ pub struct Image {
 }
 
 impl Image {
+    /// The image's file.
+    ///
+    /// # Errors
+    /// When the record is an event without one.
+    pub fn file(&self) -> Result<&[u8], EventError> {
+        let file = self.file.as_ref().map_err(Clone::clone)?;
+        Ok(file.as_deref().or_else(|| self.record.payload()).unwrap_or_default())
+    }
+
     /// Sends its answer.
     ///
     /// # Errors
