@@ -139,6 +139,14 @@ fn what_cannot_be_stored_is_kept_as_a_dead_letter_and_stops_nothing() {
     assert_eq!(headers, ["tailrace_error", "tailrace_origin"]);
     assert_eq!(database.count("inferences", doc! {}), Some(1));
     assert_eq!(records(&archive, &pipeline.answers(), "DeadLettered"), 1.0);
+
+    pipeline.send(&pipeline.answers(), &vec![7; 1_048_588 - 61 - 30], None);
+    pipeline.send(&pipeline.answers(), &vec![7; 1_040_000], None);
+    let letters = pipeline.read(&pipeline.dead_letters(), SOON, |letters| letters.len() >= 3);
+    let sizes: Vec<_> = letters.iter().map(|letter| letter.payload().unwrap_or_default().len()).collect();
+    assert_eq!(sizes, [9, 0, 1_040_000]);
+    assert_eq!(archive.metric("tailrace_dead_letters_total{kept=\"Stub\"}"), 1.0);
+    assert_eq!(archive.metric("tailrace_dead_letters_total{kept=\"Whole\"}"), 2.0);
 }
 
 #[test]

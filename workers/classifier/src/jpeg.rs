@@ -34,11 +34,14 @@ const NO_CODE: [u8; 32] = {
 /// A [`DecodeError`] that says what is wrong.
 pub fn open(bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
     let options = DecoderOptions::default().set_strict_mode(true).set_max_width(usize::MAX).set_max_height(usize::MAX);
+    let end = End::of(bytes).ok_or_else(|| match bytes.starts_with(&[MARKER, 0xd8]) {
+        true => malformed("it was cut: the marker of its end is missing"),
+        false => malformed("it does not begin as one"),
+    })?;
     let mut headers = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
     headers.decode_headers().map_err(malformed)?;
     let (width, height) = headers.dimensions().ok_or_else(|| malformed("it has no size"))?;
     let (width, height) = check_size(width as u64, height as u64)?;
-    let end = End::of(bytes).ok_or_else(|| malformed("it was cut: the marker of its end is missing"))?;
 
     let grey = headers.input_colorspace() == Some(ColorSpace::Luma);
     let colours = if grey { ColorSpace::Luma } else { ColorSpace::RGB };

@@ -22,6 +22,10 @@ const CHECKSUM: usize = 4;
 /// # Errors
 /// A [`DecodeError`] that says what is wrong.
 pub fn open(bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
+    // The decoder stops with the last row.
+    if bytes.starts_with(b"\x89PNG") && !has_end(bytes) {
+        return Err(malformed("it was cut: the chunk of its end is missing"));
+    }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODER_BYTES);
@@ -29,10 +33,6 @@ pub fn open(bytes: &[u8]) -> Result<DynamicImage, DecodeError> {
     let mut decoder = reader.into_decoder().map_err(malformed)?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into())?;
-    // The decoder stops with the last row.
-    if !has_end(bytes) {
-        return Err(malformed("it was cut: the chunk of its end is missing"));
-    }
     let orientation = decoder.orientation().map_err(malformed)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(malformed)?;
     image.apply_orientation(orientation);

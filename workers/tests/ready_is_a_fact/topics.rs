@@ -1,7 +1,6 @@
 //! Topics that go, shrink or are set to what cannot be read.
 
 use mongodb::bson::doc;
-use rdkafka::admin::{AlterConfig, ResourceSpecifier};
 use tailrace_wire::{Answer, PNG};
 
 use crate::{
@@ -23,11 +22,7 @@ pub fn delete(pipeline: &Pipeline, topic: &str) {
 }
 
 fn compress(pipeline: &Pipeline, topic: &str, codec: &str) {
-    pipeline.administrate(async |admin, options| {
-        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("compression.type", codec);
-        let altered = admin.alter_configs([&change], options).await.unwrap();
-        assert!(altered.iter().all(Result::is_ok), "{altered:?}");
-    });
+    pipeline.configure(topic, "compression.type", codec);
 }
 
 fn ready_again(worker: &Worker) {

@@ -12,7 +12,7 @@ use image::ImageFormat;
 use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     message::{OwnedHeaders, OwnedMessage},
@@ -50,8 +50,12 @@ impl Pipeline {
     }
 
     fn without_topics_on(broker: Arc<Broker>, name: &'static str) -> Self {
-        let producer =
-            ClientConfig::new().set("bootstrap.servers", broker.address()).set("linger.ms", "0").create().unwrap();
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", broker.address())
+            .set("linger.ms", "0")
+            .set("message.max.bytes", "2000000")
+            .create()
+            .unwrap();
         Self { address: broker.address(), broker, name, producer }
     }
 
@@ -102,6 +106,15 @@ impl Pipeline {
             ClientConfig::new().set("bootstrap.servers", self.broker.address()).create().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(work(&admin, &AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)))))
+    }
+
+    /// Changes a setting of a topic.
+    pub fn configure(&self, topic: &str, setting: &str, value: &str) {
+        self.administrate(async |admin, options| {
+            let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(setting, value);
+            let altered = admin.alter_configs([&change], options).await.unwrap();
+            assert!(altered.iter().all(Result::is_ok), "{altered:?}");
+        });
     }
 
     /// The command line of `check`.

@@ -35,5 +35,7 @@ pub use subject::subject;
 
 /// Header of a dead letter: why the record could not be used, in one sentence.
 pub const DEAD_LETTER_ERROR: &str = "tailrace_error";
+/// Header of a dead letter without a value, which the topic would not take: how many bytes the value had.
+pub const DEAD_LETTER_BYTES: &str = "tailrace_bytes";
 /// Header of a dead letter: where the record was, as `topic/partition/offset`.
 pub const DEAD_LETTER_ORIGIN: &str = "tailrace_origin";
