@@ -23,7 +23,7 @@ use crate::{
 const INSERT_LIMIT: Duration = Duration::from_secs(30);
 /// MongoDB's codes of a duplicate key.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
-/// MongoDB's codes that a document itself is at fault for: BadValue, InvalidBSON, DocumentValidationFailure,
+/// MongoDB's codes of a single write that the document itself is at fault for: BadValue, InvalidBSON, DocumentValidationFailure,
 /// BSONObjectTooLarge, KeyTooLong. Any other error is the server's, and passes.
 /// Source: <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>.
 const DOCUMENT_AT_FAULT: [i32; 5] = [2, 22, 121, 10334, 17280];
@@ -142,7 +142,7 @@ struct Inserted {
 enum Failure {
     /// The server is away or cannot write.
     Server(String),
-    /// Some document is at fault, it is not known which.
+    /// The driver does not even send them: some document is at fault, it is not known which.
     Documents(String),
 }
 
@@ -181,9 +181,8 @@ async fn insert_each(collection: &Collection<Document>, documents: &[Document]) 
 fn judge(error: &mongodb::error::Error) -> Result<Inserted, Failure> {
     match &*error.kind {
         ErrorKind::InsertMany(error) => judge_each(error),
-        ErrorKind::Command(command) if DOCUMENT_AT_FAULT.contains(&command.code) => {
-            Err(Failure::Documents(command.message.clone()))
-        }
+        // A command that is refused as a whole, such as one with a write concern that a standalone server cannot fulfil, is no
+        // fault of its documents, whatever its code: the server names those one by one.
         ErrorKind::Bson(_) | ErrorKind::BsonSerialization(_) | ErrorKind::InvalidArgument { .. } => {
             Err(Failure::Documents(error.to_string()))
         }

@@ -161,10 +161,15 @@ impl Pipeline {
 
     /// The same with these flags.
     pub fn start_archive_with(&self, group: &str, database: &Database, flags: &[&str]) -> Worker {
+        self.start_archive_at(group, database.uri(), flags)
+    }
+
+    /// The same with the database at this address.
+    pub fn start_archive_at(&self, group: &str, uri: String, flags: &[&str]) -> Worker {
         let own = [format!("--group={}-{group}", self.name)];
         let flags = flags.iter().map(|flag| (*flag).to_owned());
         let arguments: Vec<_> = self.arguments("db-consumer").into_iter().chain(own).chain(flags).collect();
-        Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", database.uri())])
+        Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", uri)])
     }
 
     /// Sends an image of the camera `camera` and returns its subject. It goes to any partition.
