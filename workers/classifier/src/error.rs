@@ -82,7 +82,7 @@ pub enum LoadError {
     /// What is given in the file's metadata, or instead of it, cannot be used.
     #[error("the model's {key} must be {expected}, found {found}")]
     Metadata {
-        /// `labels`, `mean` or `std`.
+        /// `labels`, `mean`, `std` or `max_pool`.
         key: &'static str,
         /// What it should be.
         expected: String,
@@ -90,12 +90,23 @@ pub enum LoadError {
         found: String,
     },
     /// A tensor is not there.
-    #[error("tensor {name:?} is missing: a CIFAR ResNet has it with the shape {expected}")]
+    #[error("tensor {name:?} is missing: a CIFAR ResNet has it with the shape {expected}; the file has {there}")]
     MissingTensor {
         /// Name of the tensor.
         name: String,
         /// Its shape, for example `[16, 3, 3, 3]`.
         expected: String,
+        /// Tensors that are there, with their shapes.
+        there: String,
+    },
+    /// Nobody says which one is meant.
+    #[error(
+        "the file has {} networks, whose names begin with {prefixes:?}: save the state_dict of one of them",
+        prefixes.len()
+    )]
+    SeveralNetworks {
+        /// What stands before the names of each.
+        prefixes: Vec<String>,
     },
     /// A tensor has another shape.
     #[error("tensor {name:?} must have the shape {expected}, found {found:?}")]
