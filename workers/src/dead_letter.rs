@@ -117,7 +117,8 @@ impl DeadLetters {
         match (kept, origin(record)) {
             (Kept::Whole, _) => {}
             (Kept::Stub, origin) => tracing::warn!(
-                "{} takes no letter as large as {origin}: only its headers are kept; raise max.message.bytes of the topic",
+                "{} takes no letter as large as {origin}: only its headers are kept; raise max.message.bytes of the \
+                 topic",
                 self.topic
             ),
             (Kept::Nothing, origin) => {

@@ -17,8 +17,8 @@ pub struct ModelArgs {
     /// By what the differences are divided; by default what the model's file says, or 0.229,0.224,0.225.
     #[arg(long, env = "TAILRACE_STD", value_name = "R,G,B", value_parser = colours)]
     pub std: Option<[f32; 3]>,
-    /// Whether the first convolution is followed by max pooling, 3 x 3 with stride 2, as in a ResNet for photographs: the
-    /// tensors are the same with it; by default what the model's file says, or false.
+    /// Whether the first convolution is followed by max pooling, 3 x 3 with stride 2, as in a ResNet for photographs:
+    /// the tensors are the same with it; by default what the model's file says, or false.
     #[arg(
         long,
         env = "TAILRACE_MAX_POOL",

@@ -1,7 +1,7 @@
 //! What a model makes of the first 40 images of CIFAR-10's test set, before anybody relies on it.
 //!
-//! Not everything about a network is in its tensors: with another mean, other labels or max pooling that nobody mentioned
-//! it computes as well, and answers wrong.
+//! Not everything about a network is in its tensors: with another mean, other labels or max pooling that nobody
+//! mentioned it computes as well, and answers wrong.
 
 use anyhow::Context;
 use tailrace_classifier::{Classifier, Model, decode};

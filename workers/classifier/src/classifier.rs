@@ -45,8 +45,8 @@ impl Classifier {
     /// Loads a CIFAR ResNet with 6n+2 layers, shortcuts of option A or B, or the CIFAR form of ResNet-18, from a
     /// `.safetensors` file or a PyTorch checkpoint: a state_dict, alone or under the key `state_dict`. Depth and widths
     /// are those of its tensors `conv1.weight`, `bn1.*`, `layer1.0.conv1.weight` ... `linear.bias`; the last layer can
-    /// be called `fc`, a projection `shortcut` or `downsample`, and any prefix, such as `module.`, can stand before
-    /// all names of the network; tensors with other names beside it are listed as [`Model::unused`]. A safetensors file can
+    /// be called `fc`, a projection `shortcut` or `downsample`, and any prefix, such as `module.`, can stand before all
+    /// names of the network; tensors with other names beside it are listed as [`Model::unused`]. A safetensors file can
     /// have `labels`, `mean` and `std` as JSON lists and `max_pool` in its metadata. Nothing in a checkpoint is run.
     ///
     /// # Errors

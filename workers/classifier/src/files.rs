@@ -12,8 +12,8 @@ use crate::{
 /// The widest and highest PNG or JPEG that is decoded, in pixels.
 pub const MAX_SIDE: u32 = 2048;
 
-/// Decodes an image that came with a content type: see [`media_type`]. A PNG or JPEG of another size than 32 x 32, up to
-/// [`MAX_SIDE`], is brought to it (bilinear).
+/// Decodes an image that came with a content type: see [`media_type`]. A PNG or JPEG of another size than 32 x 32, up
+/// to [`MAX_SIDE`], is brought to it (bilinear).
 ///
 /// # Errors
 /// A [`DecodeError`] that says what to send instead.
@@ -24,8 +24,8 @@ pub fn decode(content_type: &str, bytes: &[u8]) -> Result<Pixels, DecodeError> {
     }
 }
 
-/// Decodes an image file of a [`media_type`], of at most [`MAX_SIDE`] x [`MAX_SIDE`] pixels, in the size that it has and
-/// as it is to be looked at: what Exif says of how the camera was held is done. A file that was cut is refused.
+/// Decodes an image file of a [`media_type`], of at most [`MAX_SIDE`] x [`MAX_SIDE`] pixels, in the size that it has
+/// and as it is to be looked at: what Exif says of how the camera was held is done. A file that was cut is refused.
 ///
 /// # Errors
 /// A [`DecodeError`] that says what to send instead.

@@ -27,8 +27,8 @@ const NO_CODE: [u8; 32] = {
 
 /// Decodes a whole file, upright.
 ///
-/// A decoder fills with grey what it cannot read, and grey has a label, too. This one is strict, but takes zeros for what
-/// is missing before a marker. So the end of the file is looked for first, and then ones are put before it.
+/// A decoder fills with grey what it cannot read, and grey has a label, too. This one is strict, but takes zeros for
+/// what is missing before a marker. So the end of the file is looked for first, and then ones are put before it.
 ///
 /// # Errors
 /// A [`DecodeError`] that says what is wrong.
@@ -73,8 +73,8 @@ struct End {
 }
 
 impl End {
-    /// It is where the segments and scans lead to. The end of a thumbnail is within a segment, and what comes after the end
-    /// (a second picture, for example) belongs to the file no more.
+    /// It is where the segments and scans lead to. The end of a thumbnail is within a segment, and what comes after the
+    /// end (a second picture, for example) belongs to the file no more.
     fn of(bytes: &[u8]) -> Option<Self> {
         let (mut from, mut progressive, mut scans) = (START, false, 0);
         loop {

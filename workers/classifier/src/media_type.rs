@@ -46,8 +46,8 @@ const OTHERS: [(&str, Signature); 13] = [
 /// right; of raw pixels they say nothing, and the content type must.
 ///
 /// # Errors
-/// [`DecodeError::UnsupportedFormat`] when it is a file of another format, [`DecodeError::UnsupportedType`] when neither
-/// the first bytes nor the content type say anything that is understood.
+/// [`DecodeError::UnsupportedFormat`] when it is a file of another format, [`DecodeError::UnsupportedType`] when
+/// neither the first bytes nor the content type say anything that is understood.
 pub fn media_type(content_type: &str, bytes: &[u8]) -> Result<&'static str, DecodeError> {
     let named = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let named = NAMES.iter().find(|(name, _)| *name == named).map(|(_, media_type)| *media_type);

@@ -25,8 +25,8 @@ pub struct LoadOptions {
     pub mean: Option<[f32; 3]>,
     /// By what the differences are divided; 0.229, 0.224, 0.225 by default.
     pub std: Option<[f32; 3]>,
-    /// Whether the first convolution is followed by max pooling, as in networks for photographs; no by default. It has no
-    /// tensors, so that a file cannot show it.
+    /// Whether the first convolution is followed by max pooling, as in networks for photographs; no by default. It has
+    /// no tensors, so that a file cannot show it.
     pub max_pool: Option<bool>,
     /// The names of the outputs in their order; those of CIFAR-10 by default where there are ten.
     pub labels: Option<Vec<String>>,

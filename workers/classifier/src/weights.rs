@@ -96,7 +96,8 @@ impl<'a> Weights<'a> {
         format!("{}{name}", self.prefix)
     }
 
-    /// Tensors that are there and were not taken, those first whose names begin and end most like the one that is missing.
+    /// Tensors that are there and were not taken, those first whose names begin and end most like the one that is
+    /// missing.
     fn nearest(&self, missing: &str) -> String {
         let others = self.others.iter().map(|(name, shape)| (name.clone(), shape));
         let left = self.tensors.iter().filter(|(name, _)| !self.taken.contains(*name));
@@ -134,8 +135,8 @@ impl<'a> Weights<'a> {
         Ok((kernel, bias))
     }
 
-    /// Refuses a file with tensors under the network's names that it does not use: it is another network. Gives the names of
-    /// what is beside it.
+    /// Refuses a file with tensors under the network's names that it does not use: it is another network. Gives the
+    /// names of what is beside it.
     pub fn finish(self) -> Result<Vec<String>, LoadError> {
         let others = self.tensors.iter().filter(|(name, _)| !self.taken.contains(*name) && !is_counter(name));
         match others.min_by_key(|(name, _)| *name) {
@@ -159,8 +160,8 @@ fn likeness(one: &str, other: &str) -> usize {
     beginning + one.bytes().rev().zip(other.bytes().rev()).take_while(same).count()
 }
 
-/// What stands before the names of the network: the same before both of its anchors or, where one is missing, before the
-/// first of them and all other names.
+/// What stands before the names of the network: the same before both of its anchors or, where one is missing, before
+/// the first of them and all other names.
 fn prefix(tensors: &HashMap<String, StoredTensor<'_>>) -> Result<String, LoadError> {
     let mut before_first: Vec<_> = tensors.keys().filter_map(|name| name.strip_suffix(ANCHORS[0])).collect();
     before_first.retain(|prefix| prefix.is_empty() || prefix.ends_with('.'));

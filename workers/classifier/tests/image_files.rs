@@ -126,8 +126,8 @@ fn a_file_that_was_cut_is_refused_with_a_sentence() {
     }
 }
 
-/// Firmware that runs out of memory writes the end all the same. A progressive file may end after any of its scans; only
-/// within one it is too early.
+/// Firmware that runs out of memory writes the end all the same. A progressive file may end after any of its scans;
+/// only within one it is too early.
 #[test]
 fn a_file_that_ends_too_early_is_refused_although_it_says_that_it_ends() {
     for (name, file) in files().filter(|(name, _)| name.contains("progressive false") || name.starts_with("grey")) {

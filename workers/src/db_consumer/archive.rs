@@ -23,8 +23,8 @@ use crate::{
 const INSERT_LIMIT: Duration = Duration::from_secs(30);
 /// MongoDB's codes of a duplicate key.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
-/// MongoDB's codes of a single write that the document itself is at fault for: BadValue, InvalidBSON, DocumentValidationFailure,
-/// BSONObjectTooLarge, KeyTooLong. Any other error is the server's, and passes.
+/// MongoDB's codes of a single write that the document itself is at fault for: BadValue, InvalidBSON,
+/// DocumentValidationFailure, BSONObjectTooLarge, KeyTooLong. Any other error is the server's, and passes.
 /// Source: <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>.
 const DOCUMENT_AT_FAULT: [i32; 5] = [2, 22, 121, 10334, 17280];
 
@@ -181,8 +181,8 @@ async fn insert_each(collection: &Collection<Document>, documents: &[Document]) 
 fn judge(error: &mongodb::error::Error) -> Result<Inserted, Failure> {
     match &*error.kind {
         ErrorKind::InsertMany(error) => judge_each(error),
-        // A command that is refused as a whole, such as one with a write concern that a standalone server cannot fulfil, is no
-        // fault of its documents, whatever its code: the server names those one by one.
+        // A command that is refused as a whole, such as one with a write concern that a standalone server cannot
+        // fulfil, is no fault of its documents, whatever its code: the server names those one by one.
         ErrorKind::Bson(_) | ErrorKind::BsonSerialization(_) | ErrorKind::InvalidArgument { .. } => {
             Err(Failure::Documents(error.to_string()))
         }

@@ -172,8 +172,8 @@ impl Bodies {
     /// The whole body.
     ///
     /// # Errors
-    /// 413 when it is too large, 408 when it takes too long, 415 when it is compressed in a way that is not understood, 429
-    /// when the bodies of others leave no memory, 400 when it breaks off.
+    /// 413 when it is too large, 408 when it takes too long, 415 when it is compressed in a way that is not understood,
+    /// 429 when the bodies of others leave no memory, 400 when it breaks off.
     pub async fn receive(&self, headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refusal> {
         let encoding = match self.check(headers, &body) {
             Ok(encoding) => encoding,

@@ -138,8 +138,8 @@ impl Answers {
             match letters.keep(&record, &error).await {
                 Ok(()) => ticket.done(&in_flight),
                 Err(error) => ending.fail(format!(
-                    "Kafka did not take the dead letter of {}: {error}; the image is not committed and will be answered \
-                     after a restart",
+                    "Kafka did not take the dead letter of {}: {error}; the image is not committed and will be \
+                     answered after a restart",
                     dead_letter::origin(&record)
                 )),
             }

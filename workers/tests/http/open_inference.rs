@@ -152,7 +152,7 @@ fn a_null_is_the_same_as_nothing() {
         json!({"inputs": [input()], "outputs": [{"name": "label", "parameters": {
             "binary_data": null, "classification": null, "shared_memory_region": null,
         }}]}),
-        json!({"id": "1", "parameters": null, "inputs": [input_with(json!(null))], "outputs": null, "model_name": null}),
+        json!({"id": "1", "parameters": null, "inputs": [input_with(json!(null))], "outputs": null, "model": null}),
     ] {
         let answer = infer(&server, &request).json();
         assert_eq!(output(&answer, "label"), json!(["ship"]), "{request}");

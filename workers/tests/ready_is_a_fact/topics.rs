@@ -102,8 +102,8 @@ fn images_in_every_codec_are_classified_and_archived_whether_the_camera_or_the_t
     assert!(classifier.is_ready() && archive.is_ready());
 }
 
-/// Neither can be had from a broker that is as it should be: it takes no record and no setting with a codec that it does
-/// not know. So a batch is changed on its disk, as a later broker would have written it, or a faulty disk.
+/// Neither can be had from a broker that is as it should be: it takes no record and no setting with a codec that it
+/// does not know. So a batch is changed on its disk, as a later broker would have written it, or a faulty disk.
 #[test]
 fn a_codec_that_nobody_knows_and_damaged_bytes_are_a_sentence_and_a_metric_and_not_ready() {
     const CODEC_OF_BATCH: usize = 22;

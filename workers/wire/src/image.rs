@@ -93,8 +93,8 @@ impl ImageEvent {
     }
 }
 
-/// Reads any record as well as can be, so that a camera without CloudEvents can take part too, and gives the image's file:
-/// the value in binary mode, `data_base64` in structured mode.
+/// Reads any record as well as can be, so that a camera without CloudEvents can take part too, and gives the image's
+/// file: the value in binary mode, `data_base64` in structured mode.
 ///
 /// Without both a source and an id, the image is named by its place: source [`UNKNOWN_SOURCE`], id
 /// `topic-partition-offset`. Without a time, it is the record's; without a content type, the first bytes tell.

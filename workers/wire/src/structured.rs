@@ -28,8 +28,8 @@ pub enum EventError {
     },
     /// Structured mode in another format.
     #[error(
-        "the record is a CloudEvent in a format that is not read ({content_type}): send {JSON}, or binary mode with the \
-         image's file as the value"
+        "the record is a CloudEvent in a format that is not read ({content_type}): send {JSON}, or binary mode with \
+         the image's file as the value"
     )]
     Format {
         /// The content type that says so.

@@ -66,8 +66,8 @@ async fn statistics(State(api): State<Arc<Api>>) -> Response {
     all_statistics(&api)
 }
 
-/// An image counts as a request, whether it came over HTTP or from Kafka. The times of an image are those of its answer:
-/// what it waited, and what its batch took to be decoded and classified.
+/// An image counts as a request, whether it came over HTTP or from Kafka. The times of an image are those of its
+/// answer: what it waited, and what its batch took to be decoded and classified.
 fn all_statistics(api: &Api) -> Response {
     let Totals { images, failed, batches, queue_nanos, compute_nanos, last_millis } = api.totals.now();
     let share = |count: u64, nanos: u64| json!({"count": count, "ns": nanos});
