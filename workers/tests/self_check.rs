@@ -11,7 +11,7 @@ use support::{
     worker::{Ended, MODEL},
 };
 
-const SUSPICION: &str = "sample images of CIFAR-10: if it was trained on them";
+const SUSPICION: &str = "the model knows fewer than half of the 40 sample images of CIFAR-10";
 
 /// What a server has said when it is ready.
 fn said(flags: &[&str]) -> String {
@@ -23,7 +23,7 @@ fn a_model_that_is_not_computed_as_it_was_trained_is_warned_of() {
     let rotated = "--labels=truck,airplane,automobile,bird,cat,deer,dog,frog,horse,ship";
     for flags in [&["--max-pool"][..], &["--max-pool=true"], &["--mean=1,1,1", "--std=0.01,0.01,0.01"], &[rotated]] {
         let said = said(flags);
-        assert!(said.contains("the model knows only") && said.contains(SUSPICION), "{flags:?}: {said}");
+        assert!(said.contains(SUSPICION), "{flags:?}: {said}");
     }
 }
 
@@ -32,7 +32,7 @@ fn a_model_that_is_or_that_has_other_classes_is_not() {
     let strangers = "--labels=a,b,c,d,e,f,g,h,i,j";
     for flags in [&[][..], &["--max-pool=false"], &[strangers], &["--labels=a,b,c,cat,d,e,f,g,h,i"]] {
         let said = said(flags);
-        assert!(!said.contains(SUSPICION), "{flags:?}: {said}");
+        assert!(!said.contains("fewer than half"), "{flags:?}: {said}");
     }
 }
 
