@@ -73,6 +73,20 @@ def talk(client):
     print("all outputs by default, files:", client.infer(NAME, [files()]).as_numpy("label").tolist())
     check(client.async_infer(NAME, [images(True)]).get_result())
 
+    for algorithm in ("gzip", "deflate"):
+        check(client.infer(NAME, [images(True)], request_compression_algorithm=algorithm))
+    classes = client.infer(
+        NAME, [images(True)], outputs=[triton.InferRequestedOutput("probabilities", class_count=2)]
+    ).as_numpy("probabilities")
+    assert classes.shape == (3, 2) and classes[1][0].decode().endswith(":8:ship"), classes
+    assert client.get_model_config(NAME)["name"] == NAME
+    assert client.get_model_repository_index()[0]["state"] == "READY"
+    assert client.get_system_shared_memory_status() == [] and client.get_cuda_shared_memory_status() == []
+    client.unregister_system_shared_memory()
+    statistics = client.get_inference_statistics(NAME)["model_stats"][0]
+    assert statistics["inference_count"] >= 24, statistics
+    print("configuration, index and statistics:", statistics["inference_stats"]["compute_infer"])
+
     try:
         client.infer(NAME, [triton.InferInput("image", [1, 1], "UINT8").set_data_from_numpy(numpy.zeros((1, 1), "u1"))])
         sys.exit("a wrong shape was taken")

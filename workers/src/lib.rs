@@ -26,6 +26,7 @@ pub mod model;
 pub mod producer;
 pub mod readiness;
 pub mod ready;
+pub mod self_check;
 pub mod sentence;
 pub mod service;
 pub mod shutdown;

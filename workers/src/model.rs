@@ -17,6 +17,17 @@ pub struct ModelArgs {
     /// By what the differences are divided; by default what the model's file says, or 0.229,0.224,0.225.
     #[arg(long, env = "TAILRACE_STD", value_name = "R,G,B", value_parser = colours)]
     pub std: Option<[f32; 3]>,
+    /// Whether the first convolution is followed by max pooling, 3 x 3 with stride 2, as in a ResNet for photographs:
+    /// the tensors are the same with it; by default what the model's file says, or false.
+    #[arg(
+        long,
+        env = "TAILRACE_MAX_POOL",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub max_pool: Option<bool>,
     /// The names of the network's outputs, or a file with one a line; by default what the model's file says, or the
     /// classes of CIFAR-10.
     #[arg(long, env = "TAILRACE_LABELS", value_name = "FILE|A,B,...", value_parser = labels)]
@@ -34,7 +45,10 @@ impl ModelArgs {
     /// A [`LoadError`] that says which tensor or entry is not as it should be.
     pub fn load(&self) -> Result<Classifier, LoadError> {
         let labels = self.labels.clone().map(|labels| labels.0);
-        Classifier::load_with(&self.model, &LoadOptions { mean: self.mean, std: self.std, labels })
+        Classifier::load_with(
+            &self.model,
+            &LoadOptions { mean: self.mean, std: self.std, max_pool: self.max_pool, labels },
+        )
     }
 }
 

@@ -57,9 +57,10 @@ impl Service {
         &mut self,
         address: SocketAddr,
         limits: Limits,
-        registry: Registry,
+        mut registry: Registry,
         routes: Router,
     ) -> anyhow::Result<()> {
+        registry.register_collector(Box::new(self.readiness.clone()));
         let listener = self.runtime.block_on(http::listen(address))?;
         let routes = http::health_routes(self.component, self.readiness.clone(), registry).merge(routes);
         let server = http::serve(listener, routes, limits, self.ending.stop.clone(), self.done.clone());

@@ -9,7 +9,7 @@ use image::ImageFormat;
 use jiff::Timestamp;
 use mongodb::bson::{Bson, doc};
 use rdkafka::{Message, message::Headers};
-use support::{Database, Pipeline, Worker, eventually, image_file, raw_pixels, sample};
+use support::{Database, Pipeline, StubbornDatabase, Worker, eventually, image_file, raw_pixels, sample};
 use tailrace_wire::{Answer, AnswerEvent, JPEG, Label, PNG, RAW, subject};
 
 const SOON: Duration = Duration::from_secs(40);
@@ -138,6 +138,61 @@ fn what_cannot_be_stored_is_kept_as_a_dead_letter_and_stops_nothing() {
     let headers: Vec<_> = letters[0].headers().unwrap().iter().map(|header| header.key.to_owned()).collect();
     assert_eq!(headers, ["tailrace_error", "tailrace_origin"]);
     assert_eq!(database.count("inferences", doc! {}), Some(1));
+    assert_eq!(records(&archive, &pipeline.answers(), "DeadLettered"), 1.0);
+
+    pipeline.send(&pipeline.answers(), &vec![7; 1_048_588 - 61 - 30], None);
+    pipeline.send(&pipeline.answers(), &vec![7; 1_040_000], None);
+    let letters = pipeline.read(&pipeline.dead_letters(), SOON, |letters| letters.len() >= 3);
+    let sizes: Vec<_> = letters.iter().map(|letter| letter.payload().unwrap_or_default().len()).collect();
+    assert_eq!(sizes, [9, 0, 1_040_000]);
+    assert_eq!(archive.metric("tailrace_dead_letters_total{kept=\"Stub\"}"), 1.0);
+    assert_eq!(archive.metric("tailrace_dead_letters_total{kept=\"Whole\"}"), 2.0);
+}
+
+#[test]
+fn a_command_that_the_server_refuses_is_no_fault_of_a_document() {
+    let (pipeline, database) = (Pipeline::new("refused", 1), StubbornDatabase::start());
+    let mut archive = pipeline.start_archive_at("archive", database.uri(), &[]);
+    archive.wait_until_ready();
+    let refusals = [
+        (2, "cannot use 'w' > 1 when a host is not replicated"),
+        (22, "the message is no BSON"),
+        (121, "no document passes the validation of this collection"),
+        (100, "Not enough data-bearing nodes"),
+    ];
+    for (number, (code, message)) in refusals.into_iter().enumerate() {
+        database.refuse(code, message);
+        pipeline.send_images(10);
+        pipeline.send_answer(&answer(number));
+        let state = archive.wait_until_not_ready("DatabaseAway", SOON);
+        assert!(state["message"].as_str().unwrap().contains(message), "{state}");
+        assert_eq!(database.inserted(), number * 11);
+        database.accept();
+        eventually("all is stored", SOON, || (database.inserted() == (number + 1) * 11).then_some(()));
+        eventually("it is ready again", SOON, || archive.is_ready().then_some(()));
+    }
+    for topic in [pipeline.images(), pipeline.answers()] {
+        assert_eq!(records(&archive, &topic, "DeadLettered"), 0.0);
+    }
+    assert!(!archive.process.log().contains("cannot be stored"), "{}", archive.process.log());
+}
+
+#[test]
+fn a_document_that_the_server_refuses_is_kept_and_stops_no_other() {
+    let (pipeline, database) = (Pipeline::new("infinite", 1), Database::start());
+    let mut archive = pipeline.start_archive("archive", &database);
+    archive.wait_until_ready();
+    let endless = |id| {
+        let json = br#"{"label":"cat","index":3,"confidence":1e39,"model":"any","modelSha256":"ab"}"#;
+        pipeline.send(&pipeline.answers(), json, Some(answer(id).to_headers()));
+    };
+    (0..3).for_each(|id| pipeline.send_answer(&answer(id)));
+    endless(3);
+    (4..6).for_each(|id| pipeline.send_answer(&answer(id)));
+    eventually("the others are stored", SOON, || (database.count("inferences", doc! {}) == Some(5)).then_some(()));
+    let letters = pipeline.read(&pipeline.dead_letters(), SOON, |letters| !letters.is_empty());
+    let reason = letters[0].headers().unwrap().iter().find(|header| header.key == "tailrace_error").unwrap();
+    assert!(String::from_utf8_lossy(reason.value.unwrap()).contains("infinity values are not allowed"), "{reason:?}");
     assert_eq!(records(&archive, &pipeline.answers(), "DeadLettered"), 1.0);
 }
 

@@ -75,6 +75,8 @@ fn what_the_file_says_of_itself_can_be_overridden() {
     let (_, right) = accuracy(&[]);
     assert!(accuracy(&["--labels", exchanged]).1 < right);
     assert!(accuracy(&["--mean", "1,1,1", "--std", "1,1,1"]).1 < right);
+    assert!(accuracy(&["--max-pool"]).1 < right / 2);
+    assert_eq!(accuracy(&["--max-pool=false"]).1, right);
 }
 
 #[test]

@@ -64,12 +64,18 @@ fn raw_jpeg_and_png_images_are_understood() {
     let (ship, _classifier) = (sample(1), pipeline.start_classifier());
     let png = pipeline.send_image(0, &ship, PNG, None);
     let raw = pipeline.send_image(1, &raw_pixels(&ship), RAW, None);
-    let jpeg = pipeline.send_image(2, &image_file(&ship, ImageFormat::Jpeg), JPEG, None);
+    let file = image_file(&ship, ImageFormat::Jpeg);
+    let jpeg = pipeline.send_image(2, &file, JPEG, None);
+    let called =
+        [(3, "image/png"), (4, RAW), (5, "image/jpg")].map(|(id, name)| pipeline.send_image(id, &file, name, None));
+    let cut = pipeline.send_image(6, &file[..file.len() * 4 / 5], JPEG, None);
 
-    let answers = pipeline.read_answers(3, SOON);
-    for subject in [png, raw, jpeg] {
+    let answers = pipeline.read_answers(7, SOON);
+    for subject in [png, raw, jpeg].into_iter().chain(called) {
         assert_eq!(label(&answers[&subject][0].1).label, "ship", "{subject}");
     }
+    let Answer::Failed { error } = &answers[&cut][0].1.answer else { panic!("a label for a part of a picture") };
+    assert!(error.contains("it was cut"), "{error}");
 }
 
 #[test]
@@ -111,6 +117,65 @@ fn undecodable_bytes_are_counted_logged_once_kept_and_answered_and_stop_nothing(
     assert_eq!(lines, 1, "{}", classifier.process.log());
     let count = |outcome| classifier.metric(&format!("tailrace_inference_images_total{{outcome=\"{outcome}\"}}"));
     assert_eq!((count("Undecodable"), count("Classified")), (1.0, 2.0));
+}
+
+/// What a broker takes if nobody told it otherwise, batch and all.
+const MOST_BYTES: usize = 1_048_588;
+
+fn letters(worker: &Worker, kept: &str) -> f64 {
+    worker.metric(&format!("tailrace_dead_letters_total{{kept=\"{kept}\"}}"))
+}
+
+#[test]
+fn a_dead_letter_is_as_large_as_its_record_and_a_stub_only_where_the_topic_takes_no_more() {
+    let pipeline = Pipeline::new("large", 1);
+    let mut classifier = pipeline.start_classifier();
+    classifier.wait_until_ready();
+    // The second one has room for itself, and not for the reason as well.
+    let large = pipeline.send_image(0, &vec![7; 1_040_000], PNG, None);
+    pipeline.send(&pipeline.images(), &vec![7; MOST_BYTES - 61 - 30], None);
+    let after = pipeline.send_image(2, &sample(0), PNG, None);
+
+    let answers = pipeline.read_answers(3, SOON);
+    assert!(matches!(answers[&large][0].1.answer, Answer::Failed { .. }));
+    assert_eq!(label(&answers[&after][0].1).label, "cat");
+    let kept = pipeline.read(&pipeline.dead_letters(), SOON, |letters| letters.len() >= 2);
+    let of = |offset: i32| {
+        let origin = format!("large-images/0/{offset}");
+        kept.iter().find(|letter| header(letter, "tailrace_origin").as_ref() == Some(&origin)).unwrap()
+    };
+    assert_eq!(of(0).payload().map(<[u8]>::len), Some(1_040_000));
+    assert_eq!((header(of(0), "ce_id").as_deref(), header(of(0), "tailrace_bytes")), (Some("0"), None));
+    assert_eq!(of(1).payload().unwrap_or_default(), b"");
+    assert_eq!(header(of(1), "tailrace_bytes"), Some((MOST_BYTES - 61 - 30).to_string()));
+    assert!(header(of(1), "tailrace_error").unwrap().starts_with("a raw image has 3072 bytes"));
+    assert_eq!((letters(&classifier, "Whole"), letters(&classifier, "Stub")), (1.0, 1.0));
+    assert!(classifier.process.log().contains("raise max.message.bytes of the topic"), "{}", classifier.process.log());
+}
+
+#[test]
+fn a_dead_letter_topic_that_takes_little_or_nothing_holds_up_no_image() {
+    let pipeline = Pipeline::new("little", 1);
+    let topic = pipeline.dead_letters();
+    let mut classifier = pipeline.start_classifier();
+    classifier.wait_until_ready();
+    pipeline.configure(&topic, "max.message.bytes", "2000");
+    // Many small ones, which would be too large together, and large ones between them.
+    for id in 0..40 {
+        pipeline.send_image(id, &vec![7; if id % 4 == 0 { 5_000 } else { 500 }], PNG, None);
+    }
+    let after = pipeline.send_image(99, &sample(0), PNG, None);
+    assert_eq!(label(&pipeline.read_answers(41, SOON)[&after][0].1).label, "cat");
+    eventually("all are kept", SOON, || (letters(&classifier, "Whole") == 30.0).then_some(()));
+    eventually("all are kept", SOON, || (letters(&classifier, "Stub") == 10.0).then_some(()));
+    let kept = pipeline.read(&topic, SOON, |letters| letters.len() >= 40);
+    let stubs = kept.iter().filter(|letter| header(letter, "tailrace_bytes").as_deref() == Some("5000")).count();
+    assert_eq!((kept.len(), stubs), (40, 10));
+
+    pipeline.configure(&topic, "max.message.bytes", "10");
+    pipeline.send_image(100, &[7; 5_000], PNG, None);
+    eventually("it is counted", SOON, || (letters(&classifier, "Nothing") == 1.0).then_some(()));
+    assert_eq!(classifier.process.terminate(Duration::from_secs(12)).code(), Some(0), "{}", classifier.process.log());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::utils::barrier_pool;
 
 use crate::architecture::Architecture;
-use crate::model::{LoadOptions, Model, Normalisation};
+use crate::model::{LoadOptions, Model, Normalisation, max_pool};
 use crate::network::Network;
 use crate::weights::Weights;
 use crate::{ClassifyError, InstructionSet, LoadError, Pixels};
@@ -45,9 +45,9 @@ impl Classifier {
     /// Loads a CIFAR ResNet with 6n+2 layers, shortcuts of option A or B, or the CIFAR form of ResNet-18, from a
     /// `.safetensors` file or a PyTorch checkpoint: a state_dict, alone or under the key `state_dict`. Depth and widths
     /// are those of its tensors `conv1.weight`, `bn1.*`, `layer1.0.conv1.weight` ... `linear.bias`; the last layer can
-    /// be called `fc`, a projection `shortcut` or `downsample`, and `module.` can stand before all names.
-    /// A safetensors file can have `labels`, `mean` and `std` as JSON lists in its metadata. Nothing in a checkpoint is
-    /// run.
+    /// be called `fc`, a projection `shortcut` or `downsample`, and any prefix, such as `module.`, can stand before all
+    /// names of the network; tensors with other names beside it are listed as [`Model::unused`]. A safetensors file can
+    /// have `labels`, `mean` and `std` as JSON lists and `max_pool` in its metadata. Nothing in a checkpoint is run.
     ///
     /// # Errors
     /// A [`LoadError`] that says which tensor or entry is not as it should be.
@@ -58,9 +58,10 @@ impl Classifier {
     pub(crate) fn from_file(path: &Path, file: &[u8], options: &LoadOptions) -> Result<Self, LoadError> {
         let (mut weights, metadata) = Weights::read(path, file)?;
         let architecture = Architecture::read(&mut weights)?;
-        weights.finish()?;
-        let model = Model::new(path, file, &metadata, options, architecture.classes()?)?;
-        let network = Network::new(InstructionSet::in_use()?, &architecture, Normalisation::new(&metadata, options)?)?;
+        let unused = weights.finish()?;
+        let model = Model::new(path, file, &metadata, options, architecture.classes()?)?.with_unused(unused);
+        let (normalisation, max_pool) = (Normalisation::new(&metadata, options)?, max_pool(&metadata, options)?);
+        let network = Network::new(InstructionSet::in_use()?, &architecture, normalisation, max_pool)?;
         Ok(Self { model, network })
     }
 
@@ -176,6 +177,111 @@ mod tests {
                 assert!(difference < 1e-3, "{blocks} blocks a stage: largest difference {difference}");
             }
         }
+    }
+
+    #[test]
+    fn max_pooling_after_the_first_convolution_is_an_option_or_in_the_file() {
+        let image = reference::noisy_image("one");
+        for tensors in [reference::small_network(2), reference::network_of(&[4, 6, 8, 10], 2)] {
+            let in_file = |value: &str| {
+                let pooled = [("max_pool".to_owned(), value.to_owned())];
+                reference::metadata().into_iter().chain(pooled).collect::<HashMap<_, _>>()
+            };
+            let expected = reference::logits(&tensors, &in_file("true"), &image);
+            let found = |metadata: &HashMap<String, String>, max_pool| {
+                let file = safetensors::serialize(&tensors, Some(metadata.clone())).unwrap();
+                let options = LoadOptions { max_pool, ..LoadOptions::default() };
+                let classifier = Classifier::from_file(Path::new("x.safetensors"), &file, &options).unwrap();
+                reference::largest_difference(
+                    &classifier.logits(std::slice::from_ref(&image)).unwrap().remove(0),
+                    &expected,
+                )
+            };
+            let (given, read) = (found(&reference::metadata(), Some(true)), found(&in_file("true"), None));
+            assert!(given < 1e-3 && read < 1e-3, "largest differences {given} and {read}");
+            assert!(found(&reference::metadata(), None) > 0.1, "the same tensors without it are another network");
+            assert!(found(&in_file("true"), Some(false)) > 0.1, "what is given is taken before what the file says");
+        }
+        let error = refusal(|_, metadata| drop(metadata.insert("max_pool".into(), "3".into())));
+        assert!(error.starts_with("the model's max_pool must be true or false"), "{error}");
+    }
+
+    fn with_prefix(prefix: &str) -> HashMap<String, Tensor> {
+        reference::small_network(1).into_iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor)).collect()
+    }
+
+    #[test]
+    fn any_prefix_of_a_wrapper_is_found() {
+        let image = reference::noisy_image("one");
+        let expected = load(&with_prefix(""), &reference::metadata()).unwrap();
+        let expected = expected.logits(std::slice::from_ref(&image)).unwrap();
+        for prefix in [
+            "module.",
+            "_orig_mod.",
+            "module._orig_mod.",
+            "_orig_mod.module.",
+            "model.",
+            "net.",
+            "backbone.",
+            "1.",
+            "a.b.c.",
+        ] {
+            let classifier = load(&with_prefix(prefix), &reference::metadata()).unwrap();
+            assert_eq!(classifier.logits(std::slice::from_ref(&image)).unwrap(), expected, "{prefix}");
+            assert!(classifier.model().unused().is_empty(), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn what_is_beside_the_network_is_listed() {
+        let mut tensors = with_prefix("model.");
+        tensors.insert("criterion.weight".into(), zeros(&[10]));
+        tensors.insert("accuracy.tp".into(), zeros(&[1]));
+        let classifier = load(&tensors, &reference::metadata()).unwrap();
+        assert_eq!(classifier.model().unused(), ["accuracy.tp", "criterion.weight"]);
+    }
+
+    #[test]
+    fn two_networks_in_one_file_are_refused_by_their_prefixes() {
+        for (one, other) in [("model.", "ema."), ("", "teacher.")] {
+            let tensors = with_prefix(one).into_iter().chain(with_prefix(other)).collect();
+            let error = load(&tensors, &reference::metadata()).err().unwrap().to_string();
+            let mut prefixes = [one, other];
+            prefixes.sort_unstable();
+            assert_eq!(
+                error,
+                format!(
+                    "the file has 2 networks, whose names begin with {prefixes:?}: save the state_dict of one of them"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_listed_beside_what_is_missing() {
+        let error = refusal(|tensors, _| {
+            tensors.clear();
+            for number in 0..9 {
+                tensors.insert(format!("features.{number}.weight"), zeros(&[8, 3, 3, 3]));
+            }
+        });
+        assert!(error.starts_with(r#"tensor "conv1.weight" is missing"#), "{error}");
+        assert!(error.contains(r#"the file has "features.1.weight" [8, 3, 3, 3], "features.0.weight""#), "{error}");
+        assert!(error.ends_with("and 3 more"), "{error}");
+        let error = refusal(|tensors, _| {
+            let head = tensors.remove("linear.weight").unwrap();
+            tensors.insert("head.weight".into(), head);
+        });
+        assert!(
+            error.contains(r#""linear.weight" is missing"#) && error.contains(r#""head.weight" [10, 12]"#),
+            "{error}"
+        );
+        let mut prefixed = with_prefix("net.");
+        prefixed.remove("net.bn1.running_var");
+        let error = load(&prefixed, &reference::metadata()).err().unwrap().to_string();
+        assert!(error.starts_with(r#"tensor "net.bn1.running_var" is missing"#), "{error}");
+        let error = refusal(|tensors, _| tensors.clear());
+        assert!(error.ends_with("the file has no other tensor"), "{error}");
     }
 
     #[test]

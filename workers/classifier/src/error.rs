@@ -3,16 +3,22 @@
 use std::path::PathBuf;
 
 use crate::CheckpointError;
-use crate::pixels::{MAX_SIDE, RAW_BYTES};
+use crate::{files::MAX_SIDE, pixels::RAW_BYTES};
 
 /// An image that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The content type is none of those that are understood.
+    /// Neither the content type nor the first bytes are any of those that are understood.
     #[error("content type {found:?} is not supported: send image/png, image/jpeg or application/octet-stream")]
     UnsupportedType {
         /// The content type that came with the image.
         found: String,
+    },
+    /// A picture in a format that is not read.
+    #[error("the image is a {format} file, which is not read: send PNG or JPEG")]
+    UnsupportedFormat {
+        /// What it is, by its first bytes.
+        format: &'static str,
     },
     /// Raw pixels of another size.
     #[error("a raw image has {RAW_BYTES} bytes (32 x 32 pixels, RGB, row by row), not {found}")]
@@ -24,17 +30,17 @@ pub enum DecodeError {
     #[error("the image has {width} x {height} pixels: send at most {MAX_SIDE} x {MAX_SIDE}")]
     TooLarge {
         /// Width in pixels.
-        width: u32,
+        width: u64,
         /// Height in pixels.
-        height: u32,
+        height: u64,
     },
-    /// The bytes are not what the content type says.
-    #[error("the bytes are not a readable {content_type}: {source}")]
+    /// The file is damaged, or cut, or none at all.
+    #[error("the bytes are not a readable {content_type}: {why}")]
     Malformed {
-        /// The content type that came with the image.
+        /// What they are by their first bytes, or else by the content type that came with them.
         content_type: &'static str,
         /// What the decoder says.
-        source: image::ImageError,
+        why: String,
     },
 }
 
@@ -76,7 +82,7 @@ pub enum LoadError {
     /// What is given in the file's metadata, or instead of it, cannot be used.
     #[error("the model's {key} must be {expected}, found {found}")]
     Metadata {
-        /// `labels`, `mean` or `std`.
+        /// `labels`, `mean`, `std` or `max_pool`.
         key: &'static str,
         /// What it should be.
         expected: String,
@@ -84,12 +90,23 @@ pub enum LoadError {
         found: String,
     },
     /// A tensor is not there.
-    #[error("tensor {name:?} is missing: a CIFAR ResNet has it with the shape {expected}")]
+    #[error("tensor {name:?} is missing: a CIFAR ResNet has it with the shape {expected}; the file has {there}")]
     MissingTensor {
         /// Name of the tensor.
         name: String,
         /// Its shape, for example `[16, 3, 3, 3]`.
         expected: String,
+        /// Tensors that are there, with their shapes.
+        there: String,
+    },
+    /// Nobody says which one is meant.
+    #[error(
+        "the file has {} networks, whose names begin with {prefixes:?}: save the state_dict of one of them",
+        prefixes.len()
+    )]
+    SeveralNetworks {
+        /// What stands before the names of each.
+        prefixes: Vec<String>,
     },
     /// A tensor has another shape.
     #[error("tensor {name:?} must have the shape {expected}, found {found:?}")]

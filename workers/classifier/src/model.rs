@@ -25,6 +25,9 @@ pub struct LoadOptions {
     pub mean: Option<[f32; 3]>,
     /// By what the differences are divided; 0.229, 0.224, 0.225 by default.
     pub std: Option<[f32; 3]>,
+    /// Whether the first convolution is followed by max pooling, as in networks for photographs; no by default. It has
+    /// no tensors, so that a file cannot show it.
+    pub max_pool: Option<bool>,
     /// The names of the outputs in their order; those of CIFAR-10 by default where there are ten.
     pub labels: Option<Vec<String>>,
 }
@@ -35,6 +38,7 @@ pub struct Model {
     name: String,
     sha256: String,
     labels: Vec<Arc<str>>,
+    unused: Vec<String>,
 }
 
 impl Model {
@@ -61,7 +65,7 @@ impl Model {
             });
         }
         let labels = labels.into_iter().map(Arc::from).collect();
-        Ok(Self { name, sha256: hexadecimal(&Sha256::digest(file)), labels })
+        Ok(Self { name, sha256: hexadecimal(&Sha256::digest(file)), labels, unused: Vec::new() })
     }
 
     /// The file's name without its ending: `resnet20`.
@@ -74,6 +78,17 @@ impl Model {
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// The same, of a file that has these tensors beside the network.
+    pub(crate) fn with_unused(self, unused: Vec<String>) -> Self {
+        Self { unused, ..self }
+    }
+
+    /// The names of tensors in the file that are beside the network and not computed with, such as those of a loss.
+    #[must_use]
+    pub fn unused(&self) -> &[String] {
+        &self.unused
     }
 
     /// The names of the classes, in the order of the network's outputs.
@@ -98,6 +113,12 @@ impl Normalisation {
         let std = colours("std", "above 0 and at most 1", metadata, options.std, DEFAULT_STD, is_std)?;
         Ok(Self { mean, std })
     }
+}
+
+/// Whether there is max pooling, as it is given, or as the metadata say.
+pub(crate) fn max_pool(metadata: &HashMap<String, String>, options: &LoadOptions) -> Result<bool, LoadError> {
+    let in_file = entry(metadata, "max_pool", "true or false")?;
+    Ok(options.max_pool.or(in_file).unwrap_or_default())
 }
 
 fn colours(

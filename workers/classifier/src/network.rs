@@ -5,7 +5,7 @@ use candle_core::{Device, Result, Tensor};
 use crate::architecture::{Architecture, BlockWeights, Shortcut as ShortcutWeights};
 use crate::instruction_set::InstructionSet;
 use crate::model::Normalisation;
-use crate::operations::{Activation, Batch, Convolution, Frame, Scores, Subsample};
+use crate::operations::{Activation, Batch, Convolution, Frame, MaxPool, Scores, Subsample};
 use crate::pixels::{Pixels, SIDE};
 
 /// Images that are computed together: enough that weights are read once for many, few enough that what two layers of
@@ -18,6 +18,7 @@ pub(crate) struct Network {
     /// What a byte of each colour becomes.
     colours: [[f32; 256]; 3],
     stem: Convolution,
+    pool: Option<MaxPool>,
     blocks: Vec<Block>,
     scores: Scores,
 }
@@ -38,17 +39,24 @@ enum Shortcut {
 impl Network {
     /// # Errors
     /// When the weights do not fit each other.
-    pub fn new(set: InstructionSet, architecture: &Architecture, normalisation: Normalisation) -> Result<Self> {
+    pub fn new(
+        set: InstructionSet,
+        architecture: &Architecture,
+        normalisation: Normalisation,
+        max_pool: bool,
+    ) -> Result<Self> {
         let stem = Convolution::new(set, &architecture.stem, INPUT, Activation::Relu)?;
         let mut blocks = Vec::new();
-        let (mut frame, mut channels) = (stem.to(), architecture.stem.bias.dim(0)?);
+        let pool = if max_pool { Some(MaxPool::new(stem.to())?) } else { None };
+        let of_stem = pool.as_ref().map_or(stem.to(), MaxPool::to);
+        let (mut frame, mut channels) = (of_stem, architecture.stem.bias.dim(0)?);
         for weights in &architecture.blocks {
             let block = Block::new(set, weights, frame, channels)?;
             (frame, channels) = (block.second.to(), weights.second.bias.dim(0)?);
             blocks.push(block);
         }
         let scores = Scores::new(frame, &architecture.linear_weight, &architecture.linear_bias)?;
-        Ok(Self { colours: colours(normalisation), stem, blocks, scores })
+        Ok(Self { colours: colours(normalisation), stem, pool, blocks, scores })
     }
 
     /// One logit a class, for each image.
@@ -56,6 +64,9 @@ impl Network {
         let mut logits = Vec::with_capacity(images.len());
         for images in images.chunks(BATCH) {
             let mut batch = self.stem.forward(&self.input(images)?)?;
+            if let Some(pool) = &self.pool {
+                batch = pool.forward(&batch)?;
+            }
             for block in &self.blocks {
                 batch = block.forward(batch)?;
             }

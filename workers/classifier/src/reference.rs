@@ -22,10 +22,15 @@ pub fn noise(name: &str, shape: &[usize]) -> Tensor {
 
 /// A small network with weights from [`noise`] and this many blocks a stage.
 pub fn small_network(blocks: usize) -> HashMap<String, Tensor> {
+    network_of(&WIDTHS, blocks)
+}
+
+/// One with a stage for each of these widths.
+pub fn network_of(widths: &[usize], blocks: usize) -> HashMap<String, Tensor> {
     let mut tensors = HashMap::new();
-    add_convolution(&mut tensors, "conv1", "bn1", 3, WIDTHS[0]);
-    let mut channels = WIDTHS[0];
-    for (stage, width) in (1..).zip(WIDTHS) {
+    add_convolution(&mut tensors, "conv1", "bn1", 3, widths[0]);
+    let mut channels = widths[0];
+    for (stage, width) in (1..).zip(widths.iter().copied()) {
         for block in 0..blocks {
             let name = format!("layer{stage}.{block}");
             add_convolution(&mut tensors, &format!("{name}.conv1"), &format!("{name}.bn1"), channels, width);
@@ -67,7 +72,8 @@ pub fn noisy_image(name: &str) -> Pixels {
 /// Each class's logit, from a model's tensors as they are in its file.
 pub fn logits(tensors: &HashMap<String, Tensor>, metadata: &HashMap<String, String>, image: &Pixels) -> Vec<f32> {
     let variables = VarBuilder::from_tensors(tensors.clone(), DType::F32, &Device::Cpu);
-    let output = network(&variables, &normalised(metadata, image).unwrap()).unwrap();
+    let max_pool = metadata.get("max_pool").is_some_and(|entry| entry == "true");
+    let output = network(&variables, &normalised(metadata, image).unwrap(), max_pool).unwrap();
     output.squeeze(0).unwrap().to_vec1().unwrap()
 }
 
@@ -81,9 +87,12 @@ fn normalised(metadata: &HashMap<String, String>, image: &Pixels) -> Result<Tens
     image.broadcast_sub(&entry("mean")?)?.broadcast_div(&entry("std")?)
 }
 
-fn network(variables: &VarBuilder, image: &Tensor) -> Result<Tensor> {
+fn network(variables: &VarBuilder, image: &Tensor, max_pool: bool) -> Result<Tensor> {
     let mut x = convolve(variables, "conv1", "bn1", image, 1)?.relu()?;
-    for stage in 1..=3 {
+    if max_pool {
+        x = x.pad_with_zeros(2, 1, 1)?.pad_with_zeros(3, 1, 1)?.max_pool2d_with_stride(3, 2)?;
+    }
+    for stage in 1..=4 {
         let blocks = variables.pp(format!("layer{stage}"));
         for number in (0..).take_while(|number| blocks.contains_tensor(&format!("{number}.conv1.weight"))) {
             x = block(&blocks.pp(number), &x, if stage > 1 && number == 0 { 2 } else { 1 })?;

@@ -1,7 +1,8 @@
 //! The tensors of a model's file, by name, taken out one by one.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
@@ -13,11 +14,18 @@ use crate::{LoadError, checkpoint};
 /// What is added to a variance before its root is taken, as PyTorch does by default.
 const EPSILON: f64 = 1e-5;
 
-/// What `DataParallel` puts before each name.
-const PREFIX: &str = "module.";
+/// Every ResNet of this kind has these two.
+const ANCHORS: [&str; 2] = ["conv1.weight", "layer1.0.conv1.weight"];
+/// How many of the tensors that are there an error names.
+const MOST_NAMED: usize = 6;
 
 pub(crate) struct Weights<'a> {
+    /// What wrappers put before each name, such as `module.` or `model._orig_mod.`; often nothing.
+    prefix: String,
+    /// The names without the prefix.
     tensors: HashMap<String, StoredTensor<'a>>,
+    /// What does not have the prefix: a loss or a metric beside the network. The names with their shapes.
+    others: BTreeMap<String, Vec<usize>>,
     taken: BTreeSet<String>,
 }
 
@@ -31,11 +39,18 @@ pub(crate) struct StoredTensor<'a> {
 }
 
 impl<'a> Weights<'a> {
-    pub fn new(mut tensors: HashMap<String, StoredTensor<'a>>) -> Self {
-        if tensors.keys().all(|name| name.starts_with(PREFIX)) {
-            tensors = tensors.into_iter().map(|(name, tensor)| (name[PREFIX.len()..].to_owned(), tensor)).collect();
+    /// # Errors
+    /// When there are several networks: nobody says which one is meant.
+    pub fn new(tensors: HashMap<String, StoredTensor<'a>>) -> Result<Self, LoadError> {
+        let prefix = prefix(&tensors)?;
+        let (mut of_network, mut others) = (HashMap::new(), BTreeMap::new());
+        for (name, tensor) in tensors {
+            match name.strip_prefix(&prefix) {
+                Some(rest) => drop(of_network.insert(rest.to_owned(), tensor)),
+                None => drop(others.insert(name, tensor.shape)),
+            }
         }
-        Self { tensors, taken: BTreeSet::new() }
+        Ok(Self { prefix, tensors: of_network, others, taken: BTreeSet::new() })
     }
 
     /// The tensors in a safetensors file or a PyTorch checkpoint, and the metadata of the former.
@@ -43,13 +58,13 @@ impl<'a> Weights<'a> {
         if checkpoint::is_checkpoint(file) {
             let tensors = checkpoint::read(file);
             let tensors = tensors.map_err(|source| LoadError::Checkpoint { path: path.to_owned(), source })?;
-            return Ok((Self::new(tensors), HashMap::new()));
+            return Ok((Self::new(tensors)?, HashMap::new()));
         }
         let format = |source| LoadError::Format { path: path.to_owned(), source };
         let (_, header) = SafeTensors::read_metadata(file).map_err(format)?;
         let tensors = SafeTensors::deserialize(file).map_err(format)?;
         let tensors = tensors.tensors().into_iter().map(|(name, view)| (name, StoredTensor::from(view))).collect();
-        Ok((Self::new(tensors), header.metadata().clone().unwrap_or_default()))
+        Ok((Self::new(tensors)?, header.metadata().clone().unwrap_or_default()))
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -58,17 +73,43 @@ impl<'a> Weights<'a> {
 
     /// The tensor as 32-bit floats; `None` in `expected` stands for any length.
     pub fn take(&mut self, name: &str, expected: &[Option<usize>]) -> Result<Tensor, LoadError> {
-        let shape = || describe(expected);
-        let stored = self.tensors.get(name);
-        let stored = stored.ok_or_else(|| LoadError::MissingTensor { name: name.to_owned(), expected: shape() })?;
+        let (shape, full_name) = (|| describe(expected), self.full_name(name));
+        let Some(stored) = self.tensors.get(name) else {
+            return Err(LoadError::MissingTensor {
+                there: self.nearest(&full_name),
+                name: full_name,
+                expected: shape(),
+            });
+        };
         if !fits(expected, &stored.shape) {
-            return Err(LoadError::Shape { name: name.to_owned(), expected: shape(), found: stored.shape.clone() });
+            return Err(LoadError::Shape { name: full_name, expected: shape(), found: stored.shape.clone() });
         }
-        let float = stored.float.ok_or_else(|| LoadError::NoFloats { name: name.to_owned() })?;
+        let float = stored.float.ok_or_else(|| LoadError::NoFloats { name: full_name.clone() })?;
         let tensor = Tensor::from_raw_buffer(&stored.bytes, float, &stored.shape, &Device::Cpu)?;
-        let tensor = finite(name, tensor.to_dtype(DType::F32)?)?;
+        let tensor = finite(&full_name, tensor.to_dtype(DType::F32)?)?;
         self.taken.insert(name.to_owned());
         Ok(tensor)
+    }
+
+    /// As the file has it.
+    fn full_name(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Tensors that are there and were not taken, those first whose names begin and end most like the one that is
+    /// missing.
+    fn nearest(&self, missing: &str) -> String {
+        let others = self.others.iter().map(|(name, shape)| (name.clone(), shape));
+        let left = self.tensors.iter().filter(|(name, _)| !self.taken.contains(*name));
+        let mut left: Vec<_> = left.map(|(name, tensor)| (self.full_name(name), &tensor.shape)).chain(others).collect();
+        left.retain(|(name, _)| !is_counter(name));
+        left.sort_by_cached_key(|(name, _)| (Reverse(likeness(name, missing)), name.clone()));
+        let named: Vec<_> = left.iter().take(MOST_NAMED).map(|(name, shape)| format!("{name:?} {shape:?}")).collect();
+        match left.len().saturating_sub(MOST_NAMED) {
+            _ if named.is_empty() => "no other tensor".to_owned(),
+            0 => named.join(", "),
+            more => format!("{} and {more} more", named.join(", ")),
+        }
     }
 
     /// A convolution's kernel (out, in, size, size) and the bias (out) of the batch norm after it, folded into both.
@@ -84,23 +125,55 @@ impl<'a> Weights<'a> {
         let mut of = |part: &str| self.take(&format!("{batch_norm}.{part}"), &[Some(channels)]);
         let (weight, bias) = (of("weight")?, of("bias")?);
         let (mean, variance) = (of("running_mean")?, of("running_var")?);
-        let scale = finite(&format!("{batch_norm}.running_var"), (weight / (variance + EPSILON)?.sqrt()?)?)?;
+        let (name, [variance_of, bias_of]) = (
+            self.full_name(&name),
+            ["running_var", "bias"].map(|part| self.full_name(&format!("{batch_norm}.{part}"))),
+        );
+        let scale = finite(&variance_of, (weight / (variance + EPSILON)?.sqrt()?)?)?;
         let kernel = finite(&name, kernel.broadcast_mul(&scale.reshape((channels, 1, 1, 1))?)?)?;
-        let bias = finite(&format!("{batch_norm}.bias"), (bias - (mean * scale)?)?)?;
+        let bias = finite(&bias_of, (bias - (mean * scale)?)?)?;
         Ok((kernel, bias))
     }
 
-    /// Refuses a file with tensors that the network does not use: it is another network.
-    pub fn finish(self) -> Result<(), LoadError> {
-        let mut others: Vec<_> = self.tensors.iter().filter(|(name, _)| !self.taken.contains(*name)).collect();
-        // PyTorch counts batches in its batch norms; only training uses that.
-        others.retain(|(name, _)| !name.ends_with(".num_batches_tracked"));
-        match others.into_iter().min_by_key(|(name, _)| *name) {
-            None => Ok(()),
+    /// Refuses a file with tensors under the network's names that it does not use: it is another network. Gives the
+    /// names of what is beside it.
+    pub fn finish(self) -> Result<Vec<String>, LoadError> {
+        let others = self.tensors.iter().filter(|(name, _)| !self.taken.contains(*name) && !is_counter(name));
+        match others.min_by_key(|(name, _)| *name) {
+            None => Ok(self.others.into_keys().filter(|name| !is_counter(name)).collect()),
             Some((name, tensor)) => {
-                Err(LoadError::UnexpectedTensor { name: name.clone(), found: tensor.shape.clone() })
+                Err(LoadError::UnexpectedTensor { name: self.full_name(name), found: tensor.shape.clone() })
             }
         }
+    }
+}
+
+/// PyTorch counts batches in its batch norms; only training uses that.
+fn is_counter(name: &str) -> bool {
+    name.ends_with("num_batches_tracked")
+}
+
+/// How many letters are the same at the beginning and at the end.
+fn likeness(one: &str, other: &str) -> usize {
+    let same = |(one, other): &(u8, u8)| one == other;
+    let beginning = one.bytes().zip(other.bytes()).take_while(same).count();
+    beginning + one.bytes().rev().zip(other.bytes().rev()).take_while(same).count()
+}
+
+/// What stands before the names of the network: the same before both of its anchors or, where one is missing, before
+/// the first of them and all other names.
+fn prefix(tensors: &HashMap<String, StoredTensor<'_>>) -> Result<String, LoadError> {
+    let mut before_first: Vec<_> = tensors.keys().filter_map(|name| name.strip_suffix(ANCHORS[0])).collect();
+    before_first.retain(|prefix| prefix.is_empty() || prefix.ends_with('.'));
+    let has_both = |prefix: &&str| tensors.contains_key(&format!("{prefix}{}", ANCHORS[1]));
+    let has_all = |prefix: &&str| tensors.keys().all(|name| name.starts_with(prefix));
+
+    let mut prefixes: Vec<_> = before_first.iter().copied().filter(has_both).map(ToOwned::to_owned).collect();
+    prefixes.sort();
+    match prefixes.len() {
+        0 => Ok(before_first.into_iter().find(has_all).unwrap_or_default().to_owned()),
+        1 => Ok(prefixes.remove(0)),
+        _ => Err(LoadError::SeveralNetworks { prefixes }),
     }
 }
 

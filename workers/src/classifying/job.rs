@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tailrace_classifier::{DecodeError, Model, Pixels, Probabilities};
-use tailrace_wire::Label;
+use tailrace_wire::{EventError, Label};
 
 /// An image in the queue: a record of Kafka's, or what came over HTTP.
 pub trait Job: Send {
@@ -13,8 +13,8 @@ pub trait Job: Send {
     /// Its pixels.
     ///
     /// # Errors
-    /// [`DecodeError`] when its bytes are no image.
-    fn decode(&self) -> Result<Pixels, DecodeError>;
+    /// [`Unclassified`] when its bytes are no image.
+    fn decode(&self) -> Result<Pixels, Unclassified>;
 
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
@@ -32,6 +32,9 @@ pub enum Unclassified {
     /// Its bytes are no image.
     #[error(transparent)]
     Undecodable(#[from] DecodeError),
+    /// It came without an image.
+    #[error(transparent)]
+    NoImage(#[from] EventError),
     /// Its bytes made the decoder panic.
     #[error("the decoder fails on these bytes: send another file")]
     DecoderPanicked,

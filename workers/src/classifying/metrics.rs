@@ -1,6 +1,11 @@
 //! What the classifier counts.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
@@ -50,6 +55,44 @@ pub struct Metrics {
     batch: Histogram,
     queue: Histogram,
     compute: Histogram,
+    totals: RunningTotals,
+}
+
+/// What was done since the start; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct RunningTotals(Arc<Mutex<Totals>>);
+
+/// Sums of all images that were taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Images with a label.
+    pub images: u64,
+    /// Images without one.
+    pub failed: u64,
+    /// How often the network was computed.
+    pub batches: u64,
+    /// What images with a label waited together, in nanoseconds.
+    pub queue_nanos: u64,
+    /// What their batches took, once for each image, in nanoseconds.
+    pub compute_nanos: u64,
+    /// When the last batch ended, in milliseconds since 1970; 0 if there was none.
+    pub last_millis: i64,
+}
+
+impl RunningTotals {
+    /// All of them at this moment.
+    #[must_use]
+    pub fn now(&self) -> Totals {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Totals)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 impl Default for Metrics {
@@ -61,6 +104,7 @@ impl Default for Metrics {
             batch: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             queue: durations(),
             compute: durations(),
+            totals: RunningTotals::default(),
         }
     }
 }
@@ -79,6 +123,24 @@ impl Metrics {
         registry.register_with_unit("compute", "Decoding and classifying a batch", Unit::Seconds, self.compute.clone());
     }
 
+    /// What was done since the start.
+    pub fn totals(&self) -> RunningTotals {
+        self.totals.clone()
+    }
+
+    /// An image has its outcome, given what its batch took.
+    pub fn answered(&self, outcome: Outcome, queued: Duration, computed: Duration) {
+        self.image(outcome, queued);
+        self.totals.count(|totals| match outcome {
+            Outcome::Classified => {
+                totals.images += 1;
+                totals.queue_nanos = totals.queue_nanos.saturating_add(nanos(queued));
+                totals.compute_nanos = totals.compute_nanos.saturating_add(nanos(computed));
+            }
+            _ => totals.failed += 1,
+        });
+    }
+
     /// An image has left the queue.
     pub fn image(&self, outcome: Outcome, queued: Duration) {
         self.images.get_or_create(&Labels { outcome }).inc();
@@ -89,5 +151,9 @@ impl Metrics {
     pub fn batch(&self, images: usize, computed: Duration) {
         self.batch.observe(images as f64);
         self.compute.observe(computed.as_secs_f64());
+        self.totals.count(|totals| {
+            totals.batches += 1;
+            totals.last_millis = Timestamp::now().as_millisecond();
+        });
     }
 }

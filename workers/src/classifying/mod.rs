@@ -23,9 +23,9 @@ use anyhow::bail;
 use prometheus_client::registry::Registry;
 use tailrace_classifier::{InstructionSet, Model};
 
-use crate::{ending::Ending, model::ModelArgs, sentence::sentence};
+use crate::{ending::Ending, model::ModelArgs, self_check, sentence::sentence};
 pub use job::{Job, Timing, Unclassified, label};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, RunningTotals, Totals};
 use queue::Queue;
 pub use queue::{Entrance, Full};
 use thread::Thread;
@@ -57,6 +57,7 @@ impl Classifying {
     /// When the model cannot be loaded or computed, or there are no threads to be had.
     pub fn start(args: &Args, ending: &Arc<Ending>) -> anyhow::Result<Self> {
         let classifier = Arc::new(args.model.load()?);
+        self_check::run(&classifier)?;
         let threads = threads::available_parallelism()?.get();
         let model = Arc::new(classifier.model().clone());
         let instructions = InstructionSet::in_use()?;
@@ -88,6 +89,11 @@ impl Classifying {
     /// How many images all threads together have in hand at most.
     pub fn images_in_hand(&self) -> usize {
         self.threads * self.thread.most
+    }
+
+    /// What it has done since it started.
+    pub fn totals(&self) -> RunningTotals {
+        self.thread.metrics.totals()
     }
 
     /// Its metrics under their names.

@@ -54,7 +54,7 @@ impl Thread {
         self.metrics.batch(batch.len(), compute);
         for (job, outcome) in batch.into_iter().zip(outcomes) {
             let queue = started.saturating_duration_since(job.arrived());
-            self.metrics.image(Outcome::of(&outcome), queue);
+            self.metrics.answered(Outcome::of(&outcome), queue, compute);
             job.answer(outcome, Timing { queue, compute })?;
         }
         Ok(())
@@ -88,5 +88,5 @@ impl Thread {
 
 /// A decoder that panics on hostile bytes must not take down the images beside them.
 fn decode_safely(job: &dyn Job) -> Result<Pixels, Unclassified> {
-    catch_unwind(AssertUnwindSafe(|| job.decode())).map_err(|_| Unclassified::DecoderPanicked)?.map_err(Into::into)
+    catch_unwind(AssertUnwindSafe(|| job.decode())).map_err(|_| Unclassified::DecoderPanicked)?
 }

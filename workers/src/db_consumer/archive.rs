@@ -1,19 +1,13 @@
 //! Batches into the database, and what it refuses onto the dead-letter topic.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mongodb::{
     Collection, Database,
     bson::Document,
     error::{ErrorKind, InsertManyError},
 };
-use rdkafka::{
-    Message,
-    error::{KafkaError, RDKafkaErrorCode},
-    message::OwnedMessage,
-    producer::{FutureProducer, FutureRecord},
-    util::Timeout,
-};
+use rdkafka::{Message, error::KafkaError, message::OwnedMessage};
 
 use super::{
     database::{IMAGES, INFERENCES},
@@ -21,22 +15,16 @@ use super::{
     metrics::{Metrics, Outcome},
 };
 use crate::{
-    backoff::Backoff,
-    dead_letter,
-    kafka::{Cluster, can_heal},
+    dead_letter::{self, DeadLetters},
+    kafka::Cluster,
 };
-
-/// Sends what cannot be stored.
-pub type DeadLetters = FutureProducer;
 
 /// How long one insertion may take before it counts as failed.
 const INSERT_LIMIT: Duration = Duration::from_secs(30);
-/// How long a dead letter is sent again that Kafka's client refuses at once, as it does while the topic is made anew.
-const KEEP_LIMIT: Duration = Duration::from_secs(60);
 /// MongoDB's codes of a duplicate key.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
-/// MongoDB's codes that a document itself is at fault for: BadValue, InvalidBSON, DocumentValidationFailure,
-/// BSONObjectTooLarge, KeyTooLong. Any other error is the server's, and passes.
+/// MongoDB's codes of a single write that the document itself is at fault for: BadValue, InvalidBSON,
+/// DocumentValidationFailure, BSONObjectTooLarge, KeyTooLong. Any other error is the server's, and passes.
 /// Source: <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>.
 const DOCUMENT_AT_FAULT: [i32; 5] = [2, 22, 121, 10334, 17280];
 
@@ -59,7 +47,6 @@ pub enum StoreError {
 /// The two collections.
 pub struct Archive {
     images_topic: String,
-    dead_letter_topic: String,
     images: Collection<Document>,
     inferences: Collection<Document>,
     dead_letters: DeadLetters,
@@ -80,7 +67,6 @@ impl Archive {
     pub fn new(cluster: &Cluster, database: &Database, dead_letters: DeadLetters, metrics: Metrics) -> Self {
         Self {
             images_topic: cluster.images_topic.clone(),
-            dead_letter_topic: cluster.dead_letter_topic.clone(),
             images: database.collection(IMAGES),
             inferences: database.collection(INFERENCES),
             dead_letters,
@@ -132,24 +118,7 @@ impl Archive {
     async fn keep(&self, record: &OwnedMessage, reason: &str) -> Result<(), StoreError> {
         let origin = dead_letter::origin(record);
         tracing::warn!("the record {origin} cannot be stored: {reason}");
-        let (begun, mut backoff) = (Instant::now(), Backoff::new(Duration::from_millis(200), Duration::from_secs(5)));
-        loop {
-            let mut letter = FutureRecord::to(&self.dead_letter_topic).headers(dead_letter::headers(record, reason));
-            letter.key = record.key();
-            letter.payload = record.payload();
-            match self.dead_letters.send(letter, Timeout::Never).await {
-                Ok(_) => break,
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => {
-                    tracing::error!("the dead letter of {origin} is too large for Kafka: not kept");
-                    break;
-                }
-                Err((source, _)) if can_heal(&source) && begun.elapsed() < KEEP_LIMIT => {
-                    tracing::warn!("the dead letter of {origin} is sent again: {source}");
-                    tokio::time::sleep(backoff.delay()).await;
-                }
-                Err((source, _)) => return Err(StoreError::NotKept { origin, source }),
-            }
-        }
+        self.dead_letters.keep(record, reason).await.map_err(|source| StoreError::NotKept { origin, source })?;
         self.metrics.records(record.topic(), Outcome::DeadLettered, 1);
         Ok(())
     }
@@ -173,7 +142,7 @@ struct Inserted {
 enum Failure {
     /// The server is away or cannot write.
     Server(String),
-    /// Some document is at fault, it is not known which.
+    /// The driver does not even send them: some document is at fault, it is not known which.
     Documents(String),
 }
 
@@ -212,9 +181,8 @@ async fn insert_each(collection: &Collection<Document>, documents: &[Document]) 
 fn judge(error: &mongodb::error::Error) -> Result<Inserted, Failure> {
     match &*error.kind {
         ErrorKind::InsertMany(error) => judge_each(error),
-        ErrorKind::Command(command) if DOCUMENT_AT_FAULT.contains(&command.code) => {
-            Err(Failure::Documents(command.message.clone()))
-        }
+        // A command that is refused as a whole, such as one with a write concern that a standalone server cannot
+        // fulfil, is no fault of its documents, whatever its code: the server names those one by one.
         ErrorKind::Bson(_) | ErrorKind::BsonSerialization(_) | ErrorKind::InvalidArgument { .. } => {
             Err(Failure::Documents(error.to_string()))
         }

@@ -1,18 +1,21 @@
 //! Records as documents.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use rdkafka::{Message, message::OwnedMessage};
-use tailrace_wire::{Answer, AnswerError, AnswerEvent, ImageEvent};
+use tailrace_wire::{Answer, AnswerError, AnswerEvent, read_image};
 
 /// When a document was stored, by the db-consumer's clock: what is kept for a time is kept from then on, whatever the clock
 /// of a camera says.
 pub const STORED_AT: &str = "storedAt";
 
-/// The document of an image, whatever its bytes are: the picture itself and what its headers say. `size` is in bytes.
+/// The document of an image, whatever its bytes are: the picture itself and what came with it. `size` is in bytes.
 pub fn image(record: &OwnedMessage) -> Document {
-    let event = ImageEvent::from_record(record);
-    let picture = record.payload().unwrap_or_default().to_vec();
+    let (event, file) = read_image(record);
+    // What brings no image is kept as it came.
+    let picture = file.map_or_else(|_| record.payload().unwrap_or_default().to_vec(), Cow::into_owned);
     doc! {
         "_id": event.subject(),
         "source": event.source,
@@ -63,7 +66,8 @@ fn signed(number: impl TryInto<i64>) -> i64 {
 #[cfg(test)]
 mod tests {
     use rdkafka::Timestamp as RecordTime;
-    use tailrace_wire::{Label, PNG};
+    use rdkafka::message::{Header, OwnedHeaders};
+    use tailrace_wire::{ImageEvent, Label, PNG};
 
     use super::*;
 
@@ -104,6 +108,25 @@ mod tests {
             "picture": Binary { subtype: BinarySubtype::Generic, bytes },
         };
         assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn a_structured_event_is_stored_as_its_picture_and_one_without_a_picture_as_it_came() {
+        let structured = |json: &str| {
+            let header = Header { key: "content-type", value: Some("application/cloudevents+json") };
+            image(&record(json.as_bytes(), Some(OwnedHeaders::new().insert(header))))
+        };
+        let document = structured(
+            r#"{"specversion": "1.0", "type": "t", "source": "camera", "id": "1", "datacontenttype": "image/png",
+                "data_base64": "iVBORw=="}"#,
+        );
+        let field = |document: &Document, name: &str| document.get_str(name).unwrap().to_owned();
+        assert_eq!((field(&document, "_id"), field(&document, "contentType")), ("camera/1".into(), PNG.into()));
+        assert_eq!(document.get_binary_generic("picture").unwrap(), b"\x89PNG");
+        let json = r#"{"source": "camera", "id": "2"}"#;
+        let document = structured(json);
+        assert_eq!(field(&document, "_id"), "camera/2");
+        assert_eq!(document.get_binary_generic("picture").unwrap(), json.as_bytes());
     }
 
     #[test]

@@ -14,21 +14,21 @@ mod upkeep;
 
 use std::time::Duration;
 
-use anyhow::Context;
 use mongodb::Database;
 use prometheus_client::registry::Registry;
-use rdkafka::{message::OwnedMessage, producer::Producer};
+use rdkafka::message::OwnedMessage;
 use tailrace_crds::duration::Duration as UserDuration;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    dead_letter::{self, DeadLetters},
     http::HealthArgs,
     kafka::{self, Consuming, Probe, Progress, WaitError},
     readiness::{Part, Readiness, Reporting},
     service::Service,
 };
-use archive::{Archive, DeadLetters, StoreError};
+use archive::{Archive, StoreError};
 use consumer::Records;
 use database::Outage;
 use metrics::Metrics;
@@ -80,19 +80,26 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     progress.register(&mut registry);
+    let letters = dead_letter::Metrics::default();
+    letters.register(&mut registry);
     service.serve_health(&args.health, registry)?;
     service.report(&args.reporting);
-    let archived = archive(&args, &service, metrics, progress);
+    let archived = archive(&args, &service, (metrics, letters), progress);
     service.finish().and(archived)
 }
 
-fn archive(args: &Args, service: &Service, metrics: Metrics, progress: Progress) -> anyhow::Result<()> {
+fn archive(
+    args: &Args,
+    service: &Service,
+    (metrics, letters): (Metrics, dead_letter::Metrics),
+    progress: Progress,
+) -> anyhow::Result<()> {
     let Service { runtime, readiness, ending, .. } = service;
     let (consuming, stop) = (&args.consuming, &ending.stop);
     let opened = runtime.block_on(stop.run_until_cancelled(database::open(&args.database, PATIENCE)));
     let Some(database) = opened.transpose()? else { return Ok(()) };
     Probe::start(consuming, readiness.clone(), progress.clone(), stop.clone())?;
-    let Some(dead_letters) = wait_for_both(args, runtime, &database, readiness, stop)? else { return Ok(()) };
+    let Some(dead_letters) = wait_for_both(args, letters, runtime, &database, readiness, stop)? else { return Ok(()) };
     runtime.spawn(upkeep::run(database.clone(), args.retention, readiness.clone(), metrics.clone(), stop.clone()));
     let archive = Archive::new(&consuming.cluster, &database, dead_letters, metrics);
 
@@ -110,13 +117,14 @@ fn archive(args: &Args, service: &Service, metrics: Metrics, progress: Progress)
 /// Waits for Kafka's topics and the database; none when asked to stop meanwhile.
 fn wait_for_both(
     args: &Args,
+    letters: dead_letter::Metrics,
     runtime: &Runtime,
     database: &Database,
     readiness: &Readiness,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<DeadLetters>> {
     let (cluster, _inside) = (&args.consuming.cluster, runtime.enter());
-    let dead_letters: DeadLetters = cluster.producer().create().context("cannot set up Kafka's producer")?;
+    let dead_letters = DeadLetters::new(cluster, letters)?;
     match kafka::wait_for_topics(dead_letters.client(), &cluster.topics(), Duration::MAX, stop) {
         Ok(_) => {}
         Err(WaitError::Stopped) => return Ok(None),

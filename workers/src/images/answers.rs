@@ -21,13 +21,13 @@ use rdkafka::{
     producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer},
 };
 use tailrace_wire::{Answer, AnswerEvent};
-use tokio::task::block_in_place;
+use tokio::{runtime::Handle, task::block_in_place};
 
 use super::{Image, in_flight::InFlight};
 use crate::{
     backoff::Backoff,
     classifying::Timing,
-    dead_letter,
+    dead_letter::{self, DeadLetters},
     ending::Ending,
     kafka::{self, Cluster, can_heal},
 };
@@ -41,14 +41,27 @@ const LOOK_UP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a look-up may take.
 const LOOK_UP_LIMIT: Duration = Duration::from_secs(2);
 
-/// Sends answers and dead letters. An image is finished when all that was sent for it is acknowledged.
+/// Sends answers, and has dead letters kept. An image is finished when all that was sent for it is acknowledged.
 pub struct Answers {
     producer: ThreadedProducer<Deliveries>,
+    letters: DeadLetters,
+    in_flight: Arc<InFlight>,
+    ending: Arc<Ending>,
+    runtime: Handle,
     cluster: Cluster,
     source: Source,
     /// Partitions of the answers' topic, as far as known.
     partitions: AtomicI32,
     looked_up: Mutex<Option<Instant>>,
+}
+
+/// What is counted.
+#[derive(Clone, Default)]
+pub struct Counted {
+    /// Answers that Kafka acknowledged.
+    pub answers: Counter,
+    /// Records that could not be used.
+    pub letters: dead_letter::Metrics,
 }
 
 /// Who answers.
@@ -67,18 +80,24 @@ pub struct Ticket {
 }
 
 impl Answers {
-    /// `answered` counts those that Kafka acknowledged.
+    /// Dead letters go their own way, on `runtime`.
     pub fn new(
         cluster: &Cluster,
         source: Source,
         in_flight: Arc<InFlight>,
         ending: Arc<Ending>,
-        answered: Counter,
+        counted: Counted,
+        runtime: Handle,
     ) -> anyhow::Result<Self> {
         let mut config = cluster.producer();
         config.set("queue.buffering.max.messages", "10000");
-        let deliveries = Deliveries { in_flight, ending, answered, answers: cluster.inferences_topic.clone() };
+        let Counted { answers, letters } = counted;
+        let deliveries = Deliveries { in_flight: in_flight.clone(), ending: ending.clone(), answered: answers };
         Ok(Self {
+            letters: DeadLetters::new(cluster, letters)?,
+            in_flight,
+            ending,
+            runtime,
             producer: config.create_with_context(deliveries).context("cannot set up Kafka's producer")?,
             cluster: cluster.clone(),
             source,
@@ -105,14 +124,27 @@ impl Answers {
     /// Answers an image that cannot be used, and keeps its record on the dead-letter topic.
     pub fn refuse(&self, image: &Image, error: &str, timing: Timing) -> anyhow::Result<()> {
         let answer = Answer::Failed { error: error.to_owned() };
-        let record = &image.record;
-        let ticket = ticket(record, 2);
-        let mut letter = BaseRecord::with_opaque_to(&self.cluster.dead_letter_topic, ticket.clone())
-            .headers(dead_letter::headers(record, error));
-        letter.key = record.key();
-        letter.payload = record.payload();
-        self.send(letter)?;
+        let ticket = ticket(&image.record, 2);
+        self.keep(&image.record, error, ticket.clone());
         self.send_answer(image, &self.event(image, answer, timing), ticket)
+    }
+
+    /// Letters that are on their way already may hold this thread up.
+    fn keep(&self, record: &OwnedMessage, error: &str, ticket: Arc<Ticket>) {
+        let room = block_in_place(|| self.runtime.block_on(self.letters.room(record)));
+        let (letters, record, error) = (self.letters.clone(), record.clone(), error.to_owned());
+        let (in_flight, ending) = (self.in_flight.clone(), self.ending.clone());
+        self.runtime.spawn(async move {
+            match letters.keep(&record, &error).await {
+                Ok(()) => ticket.done(&in_flight),
+                Err(error) => ending.fail(format!(
+                    "Kafka did not take the dead letter of {}: {error}; the image is not committed and will be \
+                     answered after a restart",
+                    dead_letter::origin(&record)
+                )),
+            }
+            drop(room);
+        });
     }
 
     fn event(&self, Image { record, event, .. }: &Image, answer: Answer, timing: Timing) -> AnswerEvent {
@@ -163,10 +195,6 @@ impl Answers {
             (record, pause) = match self.producer.send(record) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => (back, QUEUE_FULL_PAUSE),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), letter)) => {
-                    self.producer.context().too_large(&letter.delivery_opaque);
-                    return Ok(());
-                }
                 Err((error, back)) if can_heal(&error) && begun.elapsed() < SEND_LIMIT => {
                     tracing::warn!("a record for {} is sent again: {error}", back.topic);
                     (back, backoff.delay())
@@ -189,21 +217,14 @@ pub struct Deliveries {
     in_flight: Arc<InFlight>,
     ending: Arc<Ending>,
     answered: Counter,
-    answers: String,
 }
 
-impl Deliveries {
-    fn done(&self, ticket: &Ticket) {
-        if ticket.deliveries.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.in_flight.finish(ticket.partition, ticket.offset);
+impl Ticket {
+    /// One of its records was acknowledged.
+    fn done(&self, in_flight: &InFlight) {
+        if self.deliveries.fetch_sub(1, Ordering::AcqRel) == 1 {
+            in_flight.finish(self.partition, self.offset);
         }
-    }
-
-    /// Only a dead letter can be: it is as large as its record, and its headers come on top. The record stays where it is.
-    fn too_large(&self, ticket: &Ticket) {
-        let Ticket { partition, offset, .. } = ticket;
-        tracing::error!("the dead letter of partition {partition}, offset {offset}, is too large for Kafka: not kept");
-        self.done(ticket);
     }
 }
 
@@ -214,13 +235,10 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: Arc<Ticket>) {
         match result {
-            Ok(record) => {
-                if record.topic() == self.answers {
-                    self.answered.inc();
-                }
-                self.done(&ticket);
+            Ok(_) => {
+                self.answered.inc();
+                ticket.done(&self.in_flight);
             }
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge), _)) => self.too_large(&ticket),
             Err((error, record)) => {
                 let Ticket { partition, offset, .. } = *ticket;
                 self.ending.fail(format!(

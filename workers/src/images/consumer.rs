@@ -1,6 +1,7 @@
 //! The images on their way from Kafka.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     message::OwnedMessage,
 };
-use tailrace_wire::ImageEvent;
+use tailrace_wire::read_image;
 use tokio_util::sync::CancellationToken;
 
 use super::{Destination, Image, answers::Answers, in_flight::InFlight};
@@ -99,8 +100,12 @@ impl Images {
 
     fn image(&self, record: OwnedMessage, answers: &Arc<Answers>) -> Image {
         let taken_away = self.waiting().in_flight.begin(record.partition(), record.offset());
-        let event = ImageEvent::from_record(&record);
-        Image { record, event, arrived: Instant::now(), answers: answers.clone(), taken_away }
+        let (event, file) = read_image(&record);
+        let file = file.map(|file| match file {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(file) => Some(file),
+        });
+        Image { record, event, file, arrived: Instant::now(), answers: answers.clone(), taken_away }
     }
 }
 

@@ -13,9 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prometheus_client::metrics::counter::Counter;
-use rdkafka::message::OwnedMessage;
-use tailrace_wire::{Answer, ImageEvent};
+use rdkafka::{Message, message::OwnedMessage};
+use tailrace_wire::{Answer, EventError, ImageEvent};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -25,6 +24,7 @@ use crate::{
     kafka::{self, Cluster, Consuming, Probe, Progress},
     service::Service,
 };
+pub use answers::Counted;
 use answers::{Answers, Source};
 use consumer::Images;
 use in_flight::InFlight;
@@ -39,10 +39,12 @@ pub struct Identity {
 
 /// An image that came from Kafka, with the way back of its answer.
 pub struct Image {
-    /// Its value is the image file.
+    /// As it came.
     pub record: OwnedMessage,
-    /// What its headers say.
+    /// What it says of itself.
     pub event: ImageEvent,
+    /// The image's file where it is not the record's value.
+    file: Result<Option<Vec<u8>>, EventError>,
     /// When it was taken from Kafka.
     pub arrived: Instant,
     answers: Arc<Answers>,
@@ -50,6 +52,15 @@ pub struct Image {
 }
 
 impl Image {
+    /// The image's file.
+    ///
+    /// # Errors
+    /// When the record is an event without one.
+    pub fn file(&self) -> Result<&[u8], EventError> {
+        let file = self.file.as_ref().map_err(Clone::clone)?;
+        Ok(file.as_deref().or_else(|| self.record.payload()).unwrap_or_default())
+    }
+
     /// Sends its answer.
     ///
     /// # Errors
@@ -85,7 +96,7 @@ pub trait Destination {
 }
 
 /// Brings the images of a group to their destination until asked to stop, then waits until what was brought is answered,
-/// to a deadline, commits and leaves the group. `answered` counts the answers that Kafka acknowledged.
+/// to a deadline, commits and leaves the group.
 ///
 /// # Errors
 /// When Kafka or its topics are not there, or Kafka's consumer cannot go on.
@@ -93,7 +104,7 @@ pub fn pump(
     consuming: &Consuming,
     pipeline_uid: Option<String>,
     service: &Service,
-    (progress, answered): (Progress, Counter),
+    (progress, counted): (Progress, Counted),
     destination: &impl Destination,
 ) -> anyhow::Result<()> {
     let Consuming { cluster, group, .. } = consuming;
@@ -101,7 +112,8 @@ pub fn pump(
     Probe::start(consuming, readiness.clone(), progress.clone(), ending.stop.clone())?;
     let in_flight = Arc::new(InFlight::default());
     let source = Source { name: group.clone(), pipeline: pipeline_uid };
-    let answers = Answers::new(cluster, source, in_flight.clone(), ending.clone(), answered)?;
+    let runtime = service.runtime.handle().clone();
+    let answers = Answers::new(cluster, source, in_flight.clone(), ending.clone(), counted, runtime)?;
     if !wait_for_topics(cluster, &answers, ending)? {
         return Ok(());
     }

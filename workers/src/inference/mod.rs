@@ -4,12 +4,12 @@
 
 mod record;
 
-use prometheus_client::{metrics::counter::Counter, registry::Registry};
+use prometheus_client::registry::Registry;
 
 use crate::{
     classifying::{self, Classifying},
     http,
-    images::{self, Identity},
+    images::{self, Counted, Identity},
     inference_api,
     kafka::{Consuming, Progress},
     readiness::Reporting,
@@ -48,7 +48,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut service = Service::new("inference")?;
     let classifying = Classifying::start(&args.classifying, &service.ending)?;
-    let answered = Counter::default();
+    let counted = Counted::default();
     let mut registry = Registry::default();
     classifying.register(&mut registry);
     let progress = Progress::new(service.readiness.clone());
@@ -56,8 +56,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     registry.sub_registry_with_prefix("tailrace_inference").register(
         "answers",
         "Answers that Kafka acknowledged",
-        answered.clone(),
+        counted.answers.clone(),
     );
+    counted.letters.register(&mut registry);
     let api = inference_api::routes(&classifying, &args.http, &service.ending, &mut registry);
     service.serve(args.http.address, args.http.limits(), registry, api)?;
     service.report(&args.reporting);
@@ -65,7 +66,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         entrance: classifying.entrance(BATCHES_IN_QUEUE * classifying.images_in_hand()),
         model: classifying.model(),
     };
-    let classified =
-        images::pump(&args.consuming, args.identity.pipeline_uid, &service, (progress, answered), &records);
+    let classified = images::pump(&args.consuming, args.identity.pipeline_uid, &service, (progress, counted), &records);
     service.finish().and(classified)
 }

@@ -5,8 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::Message;
-use tailrace_classifier::{DecodeError, Model, Pixels, Probabilities, decode};
+use tailrace_classifier::{Model, Pixels, Probabilities, decode};
 use tailrace_wire::Answer;
 
 use crate::{
@@ -42,8 +41,8 @@ impl Job for Record {
         self.image.arrived
     }
 
-    fn decode(&self) -> Result<Pixels, DecodeError> {
-        decode(&self.image.event.content_type, self.image.record.payload().unwrap_or_default())
+    fn decode(&self) -> Result<Pixels, Unclassified> {
+        Ok(decode(&self.image.event.content_type, self.image.file()?)?)
     }
 
     fn is_abandoned(&self) -> bool {

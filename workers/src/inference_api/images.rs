@@ -41,9 +41,9 @@ impl Job for Asked {
         self.arrived
     }
 
-    fn decode(&self) -> Result<Pixels, DecodeError> {
+    fn decode(&self) -> Result<Pixels, Unclassified> {
         match &self.image {
-            Image::File { content_type, bytes } => decode(content_type, bytes),
+            Image::File { content_type, bytes } => Ok(decode(content_type, bytes)?),
             Image::Pixels(pixels) => Ok(pixels.clone()),
         }
     }
@@ -98,9 +98,13 @@ impl Api {
 impl From<Unclassified> for Refusal {
     fn from(unclassified: Unclassified) -> Self {
         let status = match &unclassified {
-            Unclassified::Undecodable(DecodeError::UnsupportedType { .. }) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Unclassified::Undecodable(DecodeError::UnsupportedType { .. } | DecodeError::UnsupportedFormat { .. }) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Unclassified::Undecodable(DecodeError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Unclassified::Undecodable(_) | Unclassified::DecoderPanicked => StatusCode::BAD_REQUEST,
+            Unclassified::Undecodable(_) | Unclassified::NoImage(_) | Unclassified::DecoderPanicked => {
+                StatusCode::BAD_REQUEST
+            }
             Unclassified::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, unclassified.to_string())

@@ -7,6 +7,7 @@
 //! | `GET /v2`, `/v2/health/live`, `/v2/health/ready` | the server |
 //! | `GET /v2/models/NAME[/versions/1]`, `.../ready` | the model, named by its file's stem |
 //! | `POST /v2/models/NAME[/versions/1]/infer` | a batch of images, in JSON or with the binary tensor extension |
+//! | `GET /v2/models/NAME[/versions/1]/config`, `.../stats`, `POST /v2/repository/index` | what Triton's clients ask beside |
 //!
 //! Every error is `{"error": "one sentence"}`.
 
@@ -27,7 +28,7 @@ use tailrace_classifier::Model;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    classifying::{Classifying, Entrance, Job},
+    classifying::{Classifying, Entrance, Job, RunningTotals},
     ending::Ending,
     http::{self, Bodies, Metrics, Refusal},
 };
@@ -40,6 +41,7 @@ pub struct Api {
     model: Arc<Model>,
     entrance: Entrance<Box<dyn Job>>,
     bodies: Bodies,
+    totals: RunningTotals,
     stop: CancellationToken,
 }
 
@@ -67,6 +69,7 @@ pub fn routes(classifying: &Classifying, args: &http::Args, ending: &Ending, reg
         model: classifying.model(),
         entrance: classifying.entrance(args.max_queue as usize),
         bodies: Bodies::new(args.max_body_bytes, args.receive_timeout.get()),
+        totals: classifying.totals(),
         stop: ending.stop.clone(),
     });
     Router::new()

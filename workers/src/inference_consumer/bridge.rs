@@ -153,15 +153,19 @@ impl Parts {
     /// The content type is judged here, in the classifier's own words: it may be one that no HTTP header can hold, or one
     /// that HTTP knows as something else than an image, such as a form.
     async fn reply(&self, image: &Image) -> (Reply, Duration) {
-        match media_type(&image.event.content_type) {
-            Ok(media_type) => self.ask(image, media_type).await,
-            Err(error) => (Reply::Refused(error.to_string()), image.arrived.elapsed()),
+        let refused = |error: String| (Reply::Refused(error), image.arrived.elapsed());
+        let file = match image.file() {
+            Ok(file) => file,
+            Err(error) => return refused(error.to_string()),
+        };
+        match media_type(&image.event.content_type, file) {
+            Ok(media_type) => self.ask(image, media_type, Bytes::copy_from_slice(file)).await,
+            Err(error) => refused(error.to_string()),
         }
     }
 
     /// Sends the image until there is a reply.
-    async fn ask(&self, image: &Image, media_type: &'static str) -> (Reply, Duration) {
-        let file = Bytes::copy_from_slice(image.record.payload().unwrap_or_default());
+    async fn ask(&self, image: &Image, media_type: &'static str, file: Bytes) -> (Reply, Duration) {
         let mut attempts = Attempts::new();
         loop {
             let company = if attempts.next_is_alone() { self.concurrency } else { 1 };

@@ -22,8 +22,9 @@ use prometheus_client::registry::Registry;
 use tailrace_crds::duration::Duration as UserDuration;
 
 use crate::{
+    dead_letter,
     http::HealthArgs,
-    images::{self, Identity},
+    images::{self, Counted, Identity},
     kafka::{Consuming, Progress},
     readiness::Reporting,
     service::Service,
@@ -75,11 +76,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut registry = Registry::default();
     metrics.register(&mut registry);
     progress.register(&mut registry);
+    let letters = dead_letter::Metrics::default();
+    letters.register(&mut registry);
     service.serve_health(&args.health, registry)?;
     service.report(&args.reporting);
     let bridge = bridge(&args, &service, &metrics);
-    let counted = (progress, metrics.answers);
-    let carried = images::pump(&args.consuming, args.identity.pipeline_uid, &service, counted, &bridge);
+    let counted = Counted { answers: metrics.answers, letters };
+    let uid = args.identity.pipeline_uid;
+    let carried = images::pump(&args.consuming, uid, &service, (progress, counted), &bridge);
     service.finish().and(carried)
 }
 

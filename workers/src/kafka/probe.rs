@@ -179,3 +179,36 @@ pub fn before_joining(consuming: &Consuming, topics: &[&str], stop: &Cancellatio
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::admin::{ConfigEntry, ConfigSource};
+
+    use super::*;
+
+    fn topic(compression: &str) -> ConfigResource {
+        let entry = ConfigEntry {
+            name: COMPRESSION.to_owned(),
+            value: Some(compression.to_owned()),
+            source: ConfigSource::DynamicTopic,
+            is_read_only: false,
+            is_default: false,
+            is_sensitive: false,
+        };
+        ConfigResource { specifier: OwnedResourceSpecifier::Topic("iot_images".to_owned()), entries: vec![entry] }
+    }
+
+    #[test]
+    fn a_codec_of_a_later_kafka_is_named_with_what_to_set_instead() {
+        for codec in ["brotli", "lzma"] {
+            let trouble = unreadable(&topic(codec)).unwrap();
+            assert_eq!(trouble.reason, Reason::UnsupportedCodec);
+            let wanted =
+                format!("the topic iot_images has compression.type={codec}, which this build cannot read: set");
+            assert!(trouble.message.starts_with(&wanted), "{}", trouble.message);
+        }
+        for codec in ["producer", "uncompressed", "zstd"] {
+            assert_eq!(unreadable(&topic(codec)), None);
+        }
+    }
+}

@@ -88,7 +88,7 @@ fn judge(error: &KafkaError) -> Option<Trouble> {
         | Code::NotLeaderForPartition
         | Code::PollExceeded
         | Code::PartitionEOF => return None,
-        Code::NotImplemented | Code::BadCompression | Code::UnsupportedCompressionType => (
+        Code::NotImplemented | Code::UnsupportedCompressionType => (
             Reason::UnsupportedCodec,
             format!("records came in a compression that this build cannot read (it reads {})", super::codecs()),
         ),
@@ -102,7 +102,7 @@ fn judge(error: &KafkaError) -> Option<Trouble> {
         Code::SaslAuthenticationFailed | Code::Authentication | Code::ClusterAuthorizationFailed => {
             (Reason::NotAuthorized, format!("Kafka does not let this client in: {code}"))
         }
-        Code::BadMessage | Code::InvalidMessage | Code::InvalidMessageSize => {
+        Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::InvalidMessageSize => {
             (Reason::CorruptRecord, format!("a record cannot be read and stands in the way: {code}"))
         }
         code => (Reason::ConsumerError, format!("Kafka's client cannot read: {code}")),
@@ -159,7 +159,7 @@ mod tests {
         use RDKafkaErrorCode as Code;
         for (code, reason) in [
             (Code::NotImplemented, Some(Reason::UnsupportedCodec)),
-            (Code::BadCompression, Some(Reason::UnsupportedCodec)),
+            (Code::BadCompression, Some(Reason::CorruptRecord)),
             (Code::BadMessage, Some(Reason::CorruptRecord)),
             (Code::TopicAuthorizationFailed, Some(Reason::NotAuthorized)),
             (Code::UnknownMemberId, Some(Reason::ConsumerError)),

@@ -6,13 +6,18 @@
 mod report;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+};
 use tailrace_crds::pipeline::{SkippedRecords, VolumeUse, WorkerStatus};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +41,7 @@ pub enum Part {
 }
 
 /// Why a process is not ready, in one word; `status.workers` of a Pipeline has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// It is ready.
     Ready,
@@ -81,6 +86,21 @@ impl Trouble {
     /// A reason with its sentence.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
+    }
+}
+
+/// The metric `tailrace_trouble`: 1 for each reason for which the process is not ready.
+impl Collector for Readiness {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 while the process is not ready for this reason; no series while it is ready";
+        let mut trouble = encoder.encode_descriptor("tailrace_trouble", help, None, MetricType::Gauge)?;
+        let stopping = self.stop.is_cancelled().then_some(Reason::Stopping);
+        let reasons: BTreeSet<_> =
+            self.lock().troubles.values().map(|trouble| trouble.reason).chain(stopping).collect();
+        for reason in reasons {
+            ConstGauge::new(1_i64).encode(trouble.encode_family(&[("reason", reason.to_string())])?)?;
+        }
+        Ok(())
     }
 }
 
@@ -216,6 +236,8 @@ impl Readiness {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
+
     use super::*;
 
     fn missing(topic: &str) -> Trouble {
@@ -235,6 +257,28 @@ mod tests {
         readiness.fine(Part::Database);
         assert_eq!(readiness.why_not(), None);
         assert_eq!(readiness.status("archive").reason, "Ready");
+    }
+
+    #[test]
+    fn every_reason_for_not_being_ready_is_a_series() {
+        let readiness = Readiness::new(CancellationToken::new());
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(readiness.clone()));
+        let series = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.map(ToOwned::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(series(), [r#"tailrace_trouble{reason="Starting"} 1"#]);
+        readiness.trouble(Part::Topics, missing("a"));
+        readiness.trouble(Part::Reading, Trouble::new(Reason::UnsupportedCodec, "lzma"));
+        readiness.fine(Part::Start);
+        let both = [r#"tailrace_trouble{reason="TopicMissing"} 1"#, r#"tailrace_trouble{reason="UnsupportedCodec"} 1"#];
+        assert_eq!(series(), both);
+        readiness.fine(Part::Topics);
+        readiness.fine(Part::Reading);
+        assert!(series().is_empty());
     }
 
     #[test]

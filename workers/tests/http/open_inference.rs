@@ -1,12 +1,18 @@
 //! The Open Inference Protocol (KServe V2), with the binary tensor extension.
 
+use std::io::Write;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::{
+    Compression,
+    write::{GzEncoder, ZlibEncoder},
+};
 use image::ImageFormat;
 use serde_json::{Value, json};
 
 use crate::{
     support::{Worker, image_file, sample},
-    tensors::{bytes_tensor, image_tensor, infer, infer_binary, output, parted, pixels},
+    tensors::{INFER, bytes_tensor, image_tensor, infer, infer_binary, output, parted, pixels},
 };
 
 fn with(mut tensor: Value, field: &str, value: Value) -> Value {
@@ -24,7 +30,10 @@ fn the_server_and_the_model_say_what_they_are() {
     };
     assert_eq!(get("/v2/health/live"), json!({"live": true}));
     assert_eq!(get("/v2/health/ready"), json!({"ready": true}));
-    assert_eq!(get("/v2")["extensions"], json!(["binary_tensor_data"]));
+    assert_eq!(
+        get("/v2")["extensions"],
+        json!(["binary_tensor_data", "classification", "model_configuration", "statistics"])
+    );
     for model in ["/v2/models/resnet20", "/v2/models/resnet20/versions/1"] {
         assert_eq!(get(&format!("{model}/ready")), json!({"name": "resnet20", "ready": true}));
         let metadata = get(model);
@@ -128,6 +137,141 @@ fn files_are_understood_in_binary_and_in_base64() {
 }
 
 #[test]
+fn a_null_is_the_same_as_nothing() {
+    let server = Worker::start_server(&[]);
+    let input = || json!({"name": "file", "datatype": "BYTES", "shape": [1], "data": [STANDARD.encode(sample(1))]});
+    let input_with = |parameters: Value| with(input(), "parameters", parameters);
+    for request in [
+        json!({"id": null, "inputs": [input()]}),
+        json!({"parameters": null, "inputs": [input()]}),
+        json!({"parameters": {"binary_data_output": null, "priority": null}, "inputs": [input()]}),
+        json!({"inputs": [input()], "outputs": null}),
+        json!({"inputs": [input_with(json!(null))]}),
+        json!({"inputs": [input_with(json!({"binary_data_size": null, "shared_memory_region": null}))]}),
+        json!({"inputs": [input()], "outputs": [{"name": "label", "parameters": null}]}),
+        json!({"inputs": [input()], "outputs": [{"name": "label", "parameters": {
+            "binary_data": null, "classification": null, "shared_memory_region": null,
+        }}]}),
+        json!({"id": "1", "parameters": null, "inputs": [input_with(json!(null))], "outputs": null, "model": null}),
+    ] {
+        let answer = infer(&server, &request).json();
+        assert_eq!(output(&answer, "label"), json!(["ship"]), "{request}");
+    }
+    let error = infer(&server, &json!({"inputs": null})).error(400);
+    assert!(error.contains("there are 0 inputs"), "{error}");
+    let error = infer(&server, &json!({"inputs": [with(input(), "data", json!(null))]})).error(400);
+    assert!(error.contains("it has no data"), "{error}");
+}
+
+#[test]
+fn whole_floats_are_pixels_and_others_are_refused() {
+    let server = Worker::start_server(&[]);
+    let floats: Vec<f64> = pixels(&[1]).into_iter().map(f64::from).collect();
+    let answer = infer(&server, &json!({"inputs": [with(image_tensor(1), "data", json!(floats))]})).json();
+    assert_eq!(output(&answer, "label"), json!(["ship"]));
+    let scaled: Vec<f64> = floats.iter().map(|value| value / 255.0).collect();
+    let error = infer(&server, &json!({"inputs": [with(image_tensor(1), "data", json!(scaled))]})).error(400);
+    assert!(error.contains("expected numbers from 0 to 255"), "{error}");
+}
+
+#[test]
+fn a_compressed_request_is_answered() {
+    let server = Worker::start_server(&[]);
+    let request = serde_json::to_vec(&json!({"inputs": [with(image_tensor(1), "data", json!(pixels(&[1])))]})).unwrap();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&request).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
+    deflate.write_all(&request).unwrap();
+    for (encoding, body) in [("gzip", &gzip), ("deflate", &deflate.finish().unwrap())] {
+        let headers = ["Content-Type: application/json", &format!("Content-Encoding: {encoding}")];
+        let answer = server.ask(INFER, &headers, body).json();
+        assert_eq!(output(&answer, "label"), json!(["ship"]), "{encoding}");
+    }
+    // The length of the JSON is that before the compression.
+    let tensor = with(image_tensor(1), "parameters", json!({"binary_data_size": 3072}));
+    let json = serde_json::to_vec(&json!({"inputs": [tensor]})).unwrap();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(&[&json[..], &pixels(&[1])].concat()).unwrap();
+    let header = format!("Inference-Header-Content-Length: {}", json.len());
+    let answer = server.ask(INFER, &[&header, "Content-Encoding: gzip"], &gzip.finish().unwrap()).json();
+    assert_eq!(output(&answer, "label"), json!(["ship"]));
+}
+
+#[test]
+fn the_likeliest_classes_come_in_words_where_they_are_asked_for() {
+    let server = Worker::start_server(&[]);
+    let outputs = json!([{"name": "probabilities", "parameters": {"classification": 2}}, {"name": "index"}]);
+    let request = json!({"inputs": [with(image_tensor(2), "data", json!(pixels(&[0, 1])))], "outputs": outputs});
+    let answer = infer(&server, &request).json();
+    assert_eq!((&answer["outputs"][0]["datatype"], &answer["outputs"][0]["shape"]), (&json!("BYTES"), &json!([2, 2])));
+    let classes = output(&answer, "probabilities");
+    let parts: Vec<_> = classes[0].as_str().unwrap().split(':').collect();
+    assert_eq!(parts[1..], ["3", "cat"]);
+    assert!(parts[0].parse::<f64>().unwrap() > 0.1, "{classes}");
+    assert!(classes[2].as_str().unwrap().ends_with(":8:ship"), "{classes}");
+    let all = json!([{"name": "probabilities", "parameters": {"classification": 99}}]);
+    let request = json!({"inputs": [with(image_tensor(1), "data", json!(pixels(&[0])))], "outputs": all});
+    assert_eq!(infer(&server, &request).json()["outputs"][0]["shape"], json!([1, 10]));
+}
+
+#[test]
+fn configuration_statistics_and_index_are_answered() {
+    let server = Worker::start_server(&[]);
+    let get = |path: &str| server.ask(&format!("GET {path}"), &[], b"").json();
+    for model in ["/v2/models/resnet20", "/v2/models/resnet20/versions/1"] {
+        let config = get(&format!("{model}/config"));
+        assert_eq!((&config["name"], &config["max_batch_size"]), (&json!("resnet20"), &json!(0)));
+        let image = json!({"name": "image", "data_type": "TYPE_UINT8", "dims": [-1, 32, 32, 3], "optional": true});
+        assert_eq!(config["input"][0], image);
+        assert_eq!(config["output"][2], json!({"name": "label", "data_type": "TYPE_STRING", "dims": [-1]}));
+    }
+
+    let statistics = |path: &str| get(path)["model_stats"][0].clone();
+    assert_eq!(statistics("/v2/models/stats")["inference_count"], 0);
+    let images = json!({"inputs": [with(image_tensor(3), "data", json!(pixels(&[0, 1, 3])))]});
+    assert_eq!(infer(&server, &images).status, 200);
+    server.ask("POST /predict", &[], b"no image").error(400);
+    for path in ["/v2/models/stats", "/v2/models/resnet20/stats", "/v2/models/resnet20/versions/1/stats"] {
+        let found = statistics(path);
+        assert_eq!((&found["name"], &found["version"]), (&json!("resnet20"), &json!("1")));
+        assert_eq!((&found["inference_count"], &found["inference_stats"]["fail"]["count"]), (&json!(3), &json!(1)));
+        assert!((1..=4).contains(&found["execution_count"].as_u64().unwrap()), "{found}");
+        assert_eq!(found["inference_stats"]["compute_infer"]["count"], 3);
+        let nanos = |what: &str| found["inference_stats"][what]["ns"].as_u64().unwrap();
+        assert!(nanos("compute_infer") > 0 && nanos("success") == nanos("queue") + nanos("compute_infer"), "{found}");
+        assert!(found["last_inference"].as_i64().unwrap() > 1_700_000_000_000, "{found}");
+    }
+
+    for body in ["", "{}", r#"{"ready": true}"#, r#"{"ready": null}"#] {
+        let index = server.ask("POST /v2/repository/index", &[], body.as_bytes()).json();
+        assert_eq!(index, json!([{"name": "resnet20", "version": "1", "state": "READY", "reason": ""}]), "{body}");
+    }
+}
+
+#[test]
+fn what_is_not_offered_says_so() {
+    let server = Worker::start_server(&[]);
+    assert_eq!(server.ask("GET /v2/systemsharedmemory/status", &[], b"").json(), json!([]));
+    assert_eq!(server.ask("GET /v2/cudasharedmemory/region/a/status", &[], b"").json(), json!([]));
+    assert_eq!(server.ask("POST /v2/systemsharedmemory/unregister", &[], b"").status, 200);
+    for (request, sentence) in [
+        ("POST /v2/systemsharedmemory/region/a/register", "shared memory is not offered: send the tensors in the body"),
+        ("POST /v2/repository/models/resnet20/unload", "a server has its one model for as long as it runs"),
+        ("POST /v2/repository/models/other/load", "a server has its one model for as long as it runs"),
+        ("GET /v2/trace/setting", "traces and logs are not set over HTTP"),
+        ("POST /v2/models/resnet20/trace/setting", "traces and logs are not set over HTTP"),
+        ("POST /v2/logging", "traces and logs are not set over HTTP"),
+        ("POST /v2/models/resnet20/generate", "this model takes images and makes no text"),
+    ] {
+        let error = server.ask(request, &[], b"{}").error(501);
+        assert!(error.starts_with(sentence), "{request}: {error}");
+    }
+    server.ask("GET /v2/models/other/config", &[], b"").error(404);
+    server.ask("GET /v2/models/resnet20/versions/2/stats", &[], b"").error(404);
+}
+
+#[test]
 fn other_models_and_versions_do_not_exist() {
     let server = Worker::start_server(&[]);
     let error = server.ask("GET /v2/models/resnet50", &[], b"").error(404);
@@ -160,7 +304,7 @@ fn what_is_not_as_the_metadata_say_is_refused_in_one_sentence() {
         (json!({"inputs": [image()], "outputs": [{"name": "x"}]}), "there is no output \"x\": ask for probabilities"),
         (
             json!({"inputs": [image()], "outputs": [{"name": "label", "parameters": {"classification": 3}}]}),
-            "not offered",
+            "it has no classes",
         ),
         (json!("inputs"), "the JSON is no inference request"),
     ];
@@ -181,7 +325,7 @@ fn binary_tensors_of_a_wrong_size_are_refused() {
     assert!(error.contains("binary_data_size is 4000, but only 3072 bytes are left"), "{error}");
     let error = infer_binary(&server, &sized(3072), &pixels(&[0, 0])).error(400);
     assert!(error.contains("3072 bytes of the body belong to no input"), "{error}");
-    let error = server.ask(crate::tensors::INFER, &["Inference-Header-Content-Length: 99"], b"{}").error(400);
+    let error = server.ask(INFER, &["Inference-Header-Content-Length: 99"], b"{}").error(400);
     assert_eq!(error, "Inference-Header-Content-Length is 99, but the body has 2 bytes");
 
     let cut = [&100_u32.to_le_bytes()[..], b"short"].concat();

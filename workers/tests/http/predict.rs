@@ -52,6 +52,56 @@ fn png_jpeg_raw_pixels_and_forms_are_understood() {
 }
 
 #[test]
+fn the_first_bytes_say_what_a_file_is_and_a_wrong_type_or_name_is_no_refusal() {
+    let (server, ship) = (Worker::start_server(&[]), sample(1));
+    let jpeg = image_file(&ship, ImageFormat::Jpeg);
+    for content_type in [
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+        "image/x-png",
+        "image/jpg",
+        "image/pjpeg",
+        "image/webp",
+        "text/plain",
+        "nothing at all",
+    ] {
+        for file in [&ship, &jpeg] {
+            let header = format!("Content-Type: {content_type}");
+            assert_eq!(label(&server.ask("POST /predict", &[&header], file)), "ship", "{content_type}");
+            let head = format!(
+                "--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"photo.png\"\r\n\
+                 Content-Type: {content_type}\r\n\r\n"
+            );
+            let form = [head.as_bytes(), file, b"\r\n--x--\r\n"];
+            let multipart = "Content-Type: multipart/form-data; boundary=x";
+            let response = server.ask("POST /predict", &[multipart], &form.concat());
+            assert_eq!(label(&response), "ship", "{content_type} in a form");
+        }
+    }
+}
+
+#[test]
+fn a_cut_file_and_one_of_another_format_are_refused_whatever_their_type() {
+    let (server, ship) = (Worker::start_server(&[]), sample(1));
+    let jpeg = image_file(&ship, ImageFormat::Jpeg);
+    for content_type in ["image/jpeg", "image/png", "application/octet-stream"] {
+        let header = format!("Content-Type: {content_type}");
+        for file in [&ship, &jpeg] {
+            for percent in [60, 80, 99] {
+                let error = server.ask("POST /predict", &[&header], &file[..file.len() * percent / 100]).error(400);
+                assert!(error.starts_with("the bytes are not a readable image/"), "{error}");
+            }
+        }
+        for (format, file) in
+            [("WebP", &b"RIFF\x24\0\0\0WEBPVP8 "[..]), ("GIF", b"GIF89a\x01\0"), ("TIFF", b"II*\0\x08")]
+        {
+            let error = server.ask("POST /predict", &[&header], file).error(415);
+            assert_eq!(error, format!("the image is a {format} file, which is not read: send PNG or JPEG"));
+        }
+    }
+}
+
+#[test]
 fn a_connection_is_kept_for_the_next_request() {
     let server = Worker::start_server(&[]);
     let mut connection = server.connect();
@@ -77,8 +127,10 @@ fn what_is_no_image_is_refused_in_one_sentence() {
     let error = refused("multipart/form-data", b"", 400);
     assert!(error.contains("must name its boundary"), "{error}");
 
-    let error = server.ask("POST /predict", &[PNG, "Content-Encoding: gzip"], &sample(0)).error(415);
+    let error = server.ask("POST /predict", &[PNG, "Content-Encoding: br"], &sample(0)).error(415);
     assert!(error.contains("Content-Encoding"), "{error}");
+    let error = server.ask("POST /predict", &[PNG, "Content-Encoding: gzip"], &sample(0)).error(400);
+    assert!(error.starts_with("the body is not what its Content-Encoding says"), "{error}");
 }
 
 #[test]

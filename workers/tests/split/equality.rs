@@ -1,5 +1,6 @@
 //! Both topologies give the same answers and keep the same dead letters.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use image::ImageFormat;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::{
@@ -23,14 +24,35 @@ fn good() -> Vec<Sent> {
         (raw_pixels(&png), Some(RAW)),
         (png.clone(), None),
         (png.clone(), Some("")),
-        (png, Some("Image/PNG ; charset=binary")),
+        (png.clone(), Some("Image/PNG ; charset=binary")),
+        // What it is said to be does not matter.
+        (png.clone(), Some(JPEG)),
+        (png.clone(), Some(RAW)),
+        (png.clone(), Some("image/x-png")),
+        (image_file(&png, ImageFormat::Jpeg), Some("image/pjpeg")),
+        (image_file(&png, ImageFormat::Jpeg), Some("image/webp\r\nX-Injected: yes")),
     ];
     let typed = files.map(|(file, content_type)| (None, file, content_type.map(|text| text.as_bytes().to_vec())));
-    (0..10).map(|number| (Some("camera"), sample(number), Some(PNG.into()))).chain(typed).collect()
+    let structured = |member: &str, file: &[u8]| {
+        let file = STANDARD.encode(file);
+        let json = format!(
+            r#"{{"specversion":"1.0","type":"any","source":"structured","id":"{member}","data_base64":"{file}"}}"#
+        );
+        (None, json.into_bytes(), Some(b"application/cloudevents+json; charset=UTF-8".to_vec()))
+    };
+    let structured = [structured("png", &png), structured("raw", &raw_pixels(&png))];
+    let long = (None, png, Some(b"x".repeat(100_000)));
+    (0..10)
+        .map(|number| (Some("camera"), sample(number), Some(PNG.into())))
+        .chain(typed)
+        .chain(structured)
+        .chain([long])
+        .collect()
 }
 
 fn odd() -> Vec<Sent> {
     let png = sample(0);
+    let jpeg = image_file(&png, ImageFormat::Jpeg);
     let mut bomb = png.clone();
     bomb[16..24].copy_from_slice(&[0, 0, 0x75, 0x30, 0, 0, 0x75, 0x30]);
     let values = [
@@ -39,8 +61,9 @@ fn odd() -> Vec<Sent> {
         (b"", &RAW.into()),
         (b"no picture at all", &PNG.into()),
         (&png[..png.len() / 2], &PNG.into()),
-        (&png, &JPEG.into()),
-        (&png, &RAW.into()),
+        (&jpeg[..jpeg.len() * 4 / 5], &JPEG.into()),
+        (&jpeg[..jpeg.len() - 1], &RAW.into()),
+        (b"RIFF\x24\0\0\0WEBPVP8 ", &PNG.into()),
         (&bomb, &PNG.into()),
     ];
     let types = [
@@ -55,11 +78,17 @@ fn odd() -> Vec<Sent> {
         b"multipart/form-data; boundary=x",
         b"application/x-www-form-urlencoded",
     ];
+    let events = [
+        (&b"application/cloudevents+json"[..], &br#"{"specversion":"1.0","source":"structured","id":"none"}"#[..]),
+        (b"application/cloudevents+json", b"{"),
+        (b"application/cloudevents-batch+json", b"[{}, {}]"),
+        (b"application/cloudevents+avro", b"Obj"),
+    ];
+    let events = events.map(|(content_type, value)| (None, value.to_vec(), Some(content_type.to_vec())));
     let form = b"--x\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nbytes\r\n--x--\r\n";
     let values = values.map(|(value, content_type)| (None, value.to_vec(), Some(content_type.clone())));
     let types = types.map(|content_type| (None, form.to_vec(), Some(content_type.to_vec())));
-    let long = (None, png, Some(b"x".repeat(100_000)));
-    values.into_iter().chain(types).chain([long]).collect()
+    values.into_iter().chain(types).chain(events).collect()
 }
 
 /// The answers and the dead letters of one topology, in the order of their images.
@@ -128,6 +157,9 @@ fn good_and_odd_images_have_the_same_answers_and_dead_letters_in_both_topologies
     assert_eq!(split_answers.len(), answers.len());
     assert_eq!(letters, split_letters);
     assert_eq!(letters.len(), odd().len());
+    for subject in ["structured/png", "structured/raw", "structured/none"] {
+        assert!(answers.iter().any(|event| event.subject == subject), "{subject}");
+    }
     let labelled = answers.iter().filter(|event| matches!(event.answer, Answer::Label(_))).count();
     assert_eq!(labelled, good().len() + 1);
     assert_eq!(crate::count(&bridge, "retries_total{reason=\"Broken\"}"), 0.0, "{}", bridge.process.log());

@@ -100,9 +100,29 @@ inter.broker.listener.name=PLAINTEXT
 
     /// Ends the broker as a node that is drained does, leaves it away for so long, and starts it again with its data.
     pub fn restart(&self, away: Duration) {
+        self.restart_after(|_| std::thread::sleep(away));
+    }
+
+    /// The same with another value of the byte `place` of the first batch of records in a topic's partition 0, and the
+    /// checksum that belongs to it: what a broker with a faulty disk, or a later one, would send.
+    pub fn restart_with_byte(&self, topics: &[(String, usize, u8)]) {
+        self.restart_after(|data| {
+            for (topic, place, value) in topics {
+                let log = data.join(format!("{topic}-0/00000000000000000000.log"));
+                let mut batch = fs::read(&log).unwrap();
+                assert_ne!(std::mem::replace(&mut batch[*place], *value), *value);
+                let length = 12 + u32::from_be_bytes(batch[8..12].try_into().unwrap()) as usize;
+                let checksum = crc32c(&batch[21..length]);
+                batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+                fs::write(&log, batch).unwrap();
+            }
+        });
+    }
+
+    fn restart_after(&self, meanwhile: impl FnOnce(&Path)) {
         let mut process = self.process.lock().unwrap();
         process.terminate(Duration::from_secs(30));
-        std::thread::sleep(away);
+        meanwhile(&self.folder.path().join("data"));
         *process = run(self.folder.path());
         drop(process);
         self.wait();
@@ -129,6 +149,14 @@ inter.broker.listener.name=PLAINTEXT
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
+}
+
+/// The checksum of a batch (CRC-32C): of all that comes after it.
+/// Source: <https://kafka.apache.org/documentation/#recordbatch>.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { 0x82F6_3B78 ^ (c >> 1) } else { c >> 1 })
+    })
 }
 
 fn run(folder: &Path) -> Process {

@@ -8,6 +8,7 @@ pub mod database;
 pub mod http;
 pub mod process;
 pub mod records;
+pub mod stubborn;
 pub mod worker;
 
 use std::{
@@ -21,6 +22,7 @@ use std::{
 pub use broker::Broker;
 pub use database::Database;
 pub use records::{Pipeline, image_file, raw_pixels, sample};
+pub use stubborn::StubbornDatabase;
 pub use worker::Worker;
 
 /// A port that nobody listens on.

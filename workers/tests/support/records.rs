@@ -12,13 +12,13 @@ use image::ImageFormat;
 use jiff::Timestamp;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
+    admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
     message::{OwnedHeaders, OwnedMessage},
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
-use tailrace_wire::{AnswerEvent, ImageEvent, PNG};
+use tailrace_wire::{AnswerEvent, ImageEvent, PNG, RAW};
 
 use super::{Broker, Database, Worker, worker::MODEL};
 
@@ -50,8 +50,12 @@ impl Pipeline {
     }
 
     fn without_topics_on(broker: Arc<Broker>, name: &'static str) -> Self {
-        let producer =
-            ClientConfig::new().set("bootstrap.servers", broker.address()).set("linger.ms", "0").create().unwrap();
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", broker.address())
+            .set("linger.ms", "0")
+            .set("message.max.bytes", "2000000")
+            .create()
+            .unwrap();
         Self { address: broker.address(), broker, name, producer }
     }
 
@@ -104,6 +108,15 @@ impl Pipeline {
         runtime.block_on(work(&admin, &AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)))))
     }
 
+    /// Changes a setting of a topic.
+    pub fn configure(&self, topic: &str, setting: &str, value: &str) {
+        self.administrate(async |admin, options| {
+            let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(setting, value);
+            let altered = admin.alter_configs([&change], options).await.unwrap();
+            assert!(altered.iter().all(Result::is_ok), "{altered:?}");
+        });
+    }
+
     /// The command line of `check`.
     pub fn check(&self, timeout: &str) -> Vec<String> {
         self.arguments("check").into_iter().chain([format!("--timeout={timeout}")]).collect()
@@ -148,10 +161,15 @@ impl Pipeline {
 
     /// The same with these flags.
     pub fn start_archive_with(&self, group: &str, database: &Database, flags: &[&str]) -> Worker {
+        self.start_archive_at(group, database.uri(), flags)
+    }
+
+    /// The same with the database at this address.
+    pub fn start_archive_at(&self, group: &str, uri: String, flags: &[&str]) -> Worker {
         let own = [format!("--group={}-{group}", self.name)];
         let flags = flags.iter().map(|flag| (*flag).to_owned());
         let arguments: Vec<_> = self.arguments("db-consumer").into_iter().chain(own).chain(flags).collect();
-        Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", database.uri())])
+        Worker::start(&arguments, &[("TAILRACE_MONGODB_URI", uri)])
     }
 
     /// Sends an image of the camera `camera` and returns its subject. It goes to any partition.
@@ -183,6 +201,29 @@ impl Pipeline {
     /// Sends any record.
     pub fn send(&self, topic: &str, value: &[u8], headers: Option<OwnedHeaders>) {
         self.send_keyed(topic, None, value, headers);
+    }
+
+    /// Sends images of a camera that compresses, all in one batch, with ids from 0 on; their subjects.
+    pub fn send_compressed(&self, codec: &str, camera: &str, count: usize) -> Vec<String> {
+        let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
+            .set("bootstrap.servers", self.broker.address())
+            .set("compression.type", codec)
+            .set("linger.ms", "100")
+            .create()
+            .unwrap();
+        let send = |id| {
+            let event = event(camera, id);
+            // Kafka's client compresses only what becomes smaller by it, and the pixels of a PNG file are not that.
+            let event = ImageEvent { content_type: RAW.to_owned(), ..event };
+            let topic = self.images();
+            let pixels = [id as u8; 3072];
+            let record = BaseRecord::<str, [u8]>::to(&topic).payload(&pixels).key(camera).headers(event.to_headers());
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+            event.subject()
+        };
+        let subjects = (0..count).map(send).collect();
+        producer.flush(Duration::from_secs(60)).unwrap();
+        subjects
     }
 
     /// The same, with a key or without.

@@ -1,5 +1,7 @@
 //! An image on its way to the classifier.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use rdkafka::{
     Message,
@@ -10,6 +12,7 @@ use crate::{
     headers::{
         CONTENT_TYPE, HeaderError, ID, REPLY_PARTITION, Reader, SOURCE, SPEC_VERSION, TIME, TYPE, VERSION, Writer,
     },
+    structured::{EventError, Structured},
     subject::subject,
 };
 
@@ -83,28 +86,58 @@ impl ImageEvent {
         })
     }
 
-    /// Reads any record as well as can be, so that a camera without CloudEvents can take part too.
-    ///
-    /// Without both a source and an id, the image is named by its place: source [`UNKNOWN_SOURCE`], id
-    /// `topic-partition-offset`. Without a time, it is the record's; without a content type, the first bytes tell.
+    /// Reads any record as well as can be: see [`read_image`].
     #[must_use]
     pub fn from_record<M: Message>(record: &M) -> Self {
-        let headers = record.headers().map(Reader::new);
-        let text = |name| headers.as_ref().and_then(|headers| headers.text(name));
-        let (source, id) = match (text(SOURCE), text(ID)) {
-            (Some(source), Some(id)) => (source.to_owned(), id.to_owned()),
-            _ => (UNKNOWN_SOURCE.to_owned(), place(record)),
-        };
-        Self {
-            id,
-            source,
-            time: text(TIME).and_then(|time| time.parse().ok()).unwrap_or_else(|| record_time(record)),
-            content_type: text(CONTENT_TYPE)
-                .unwrap_or_else(|| guess_content_type(record.payload().unwrap_or_default()))
-                .to_owned(),
-            reply_partition: text(REPLY_PARTITION).and_then(partition_number),
-        }
+        read_image(record).0
     }
+}
+
+/// Reads any record as well as can be, so that a camera without CloudEvents can take part too, and gives the image's
+/// file: the value in binary mode, `data_base64` in structured mode.
+///
+/// Without both a source and an id, the image is named by its place: source [`UNKNOWN_SOURCE`], id
+/// `topic-partition-offset`. Without a time, it is the record's; without a content type, the first bytes tell.
+///
+/// # Errors
+/// In structured mode, when there is no file.
+pub fn read_image<M: Message>(record: &M) -> (ImageEvent, Result<Cow<'_, [u8]>, EventError>) {
+    let headers = record.headers().map(Reader::new);
+    let text = |name| headers.as_ref().and_then(|headers| headers.text(name));
+    let value = record.payload().unwrap_or_default();
+    let (structured, error) = match Structured::read(text(CONTENT_TYPE), value) {
+        None => (None, None),
+        Some(Ok(structured)) => (Some(structured), None),
+        Some(Err(error)) => (None, Some(error)),
+    };
+    let file = match (&structured, error) {
+        (_, Some(error)) => Err(error),
+        (Some(structured), None) => structured.data().map(Cow::Owned),
+        (None, None) => Ok(Cow::Borrowed(value)),
+    };
+
+    let attributes = structured.as_ref();
+    let names = (attributes.and_then(Structured::source), attributes.and_then(Structured::id));
+    let (source, id) = match (names.0.or_else(|| text(SOURCE)), names.1.or_else(|| text(ID))) {
+        (Some(source), Some(id)) => (source.to_owned(), id.to_owned()),
+        _ => (UNKNOWN_SOURCE.to_owned(), place(record)),
+    };
+    let time = attributes.and_then(Structured::time).or_else(|| text(TIME));
+    let content_type = match attributes {
+        Some(attributes) => attributes.content_type(),
+        None => text(CONTENT_TYPE),
+    };
+    let asked = attributes.and_then(Structured::reply_partition);
+    let event = ImageEvent {
+        id,
+        source,
+        time: time.and_then(|time| time.parse().ok()).unwrap_or_else(|| record_time(record)),
+        content_type: content_type
+            .unwrap_or_else(|| guess_content_type(file.as_deref().unwrap_or_default()))
+            .to_owned(),
+        reply_partition: asked.as_deref().or_else(|| text(REPLY_PARTITION)).and_then(partition_number),
+    };
+    (event, file)
 }
 
 fn partition_number(text: &str) -> Option<i32> {

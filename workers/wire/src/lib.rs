@@ -2,7 +2,8 @@
 //!
 //! Both are CloudEvents 1.0 in the binary mode of the Kafka protocol binding: the attributes are headers (`ce_id`,
 //! `ce_source`, ...), the value is the data itself. An image's value is the image file, so any camera with a Kafka
-//! client can take part; an answer's value is JSON.
+//! client can take part; an answer's value is JSON. An image may also come in structured mode, in JSON with the file in
+//! `data_base64`.
 //!
 //! | header | image | answer |
 //! |---|---|---|
@@ -23,14 +24,18 @@
 mod answer;
 mod headers;
 mod image;
+mod structured;
 mod subject;
 
 pub use answer::{Answer, AnswerError, AnswerEvent, Label};
 pub use headers::{HeaderError, readable_headers};
-pub use image::{ImageEvent, JPEG, PNG, RAW, UNKNOWN_SOURCE, guess_content_type};
+pub use image::{ImageEvent, JPEG, PNG, RAW, UNKNOWN_SOURCE, guess_content_type, read_image};
+pub use structured::EventError;
 pub use subject::subject;
 
 /// Header of a dead letter: why the record could not be used, in one sentence.
 pub const DEAD_LETTER_ERROR: &str = "tailrace_error";
+/// Header of a dead letter without a value, which the topic would not take: how many bytes the value had.
+pub const DEAD_LETTER_BYTES: &str = "tailrace_bytes";
 /// Header of a dead letter: where the record was, as `topic/partition/offset`.
 pub const DEAD_LETTER_ORIGIN: &str = "tailrace_origin";

@@ -22,7 +22,8 @@ const NAMES: [&str; 11] = [
     "tailrace_compute_micros",
     "tailrace_pipeline",
 ];
-const VALUES: [&str; 8] = [
+const VALUES: [&str; 9] = [
+    "application/cloudevents+json",
     "1.0",
     "dev.tailrace.image",
     "dev.tailrace.inference",
@@ -51,6 +52,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     let member = prop_oneof![
         Just("\"label\":\"cat\"".to_owned()),
         "\"(index|confidence)\":-?[0-9]{1,25}(\\.[0-9]{1,5}|e[0-9]{1,4})?",
+        "\"(id|source|time|datacontenttype|tailracereplypartition|data_base64)\":(\"[A-Z0-9=]{0,8}\"|[0-9]{1,20}|null)",
         "\"(model|modelSha256|error)\":\"[a-z\\\\u0-9]{0,9}\"",
         ".{0,9}",
     ];

@@ -6,7 +6,9 @@ use rdkafka::{
     Timestamp as RecordTime,
     message::{Header, Headers, OwnedHeaders, OwnedMessage},
 };
-use tailrace_wire::{Answer, AnswerError, AnswerEvent, HeaderError, ImageEvent, JPEG, Label, PNG, RAW, subject};
+use tailrace_wire::{
+    Answer, AnswerError, AnswerEvent, EventError, HeaderError, ImageEvent, JPEG, Label, PNG, RAW, read_image, subject,
+};
 
 fn image() -> ImageEvent {
     ImageEvent {
@@ -118,6 +120,72 @@ fn without_a_content_type_the_first_bytes_tell() {
     assert_eq!(content_type(b"\xff\xd8\xff\xdb"), JPEG);
     assert_eq!(content_type(b"anything"), RAW);
     assert_eq!(content_type(b""), RAW);
+}
+
+fn structured(content_type: &str, json: &str) -> (ImageEvent, Result<Vec<u8>, EventError>) {
+    let header = Header { key: "content-type", value: Some(content_type) };
+    let record = record(json.as_bytes(), Some(OwnedHeaders::new().insert(header)));
+    let (event, file) = read_image(&record);
+    (event, file.map(std::borrow::Cow::into_owned))
+}
+
+const JSON: &str = "application/cloudevents+json";
+
+#[test]
+fn a_structured_event_has_its_attributes_and_its_file_in_its_json() {
+    let json = r#"{"specversion": "1.0", "type": "dev.tailrace.image", "source": "camera-7", "id": "17",
+        "time": "2026-01-31T12:00:00.25Z", "datacontenttype": "image/png", "tailracereplypartition": 3,
+        "data_base64": "iVBORw0KGgo=", "subject": null, "other": {"any": ["thing"]}}"#;
+    for content_type in [JSON, "application/cloudevents+json; charset=UTF-8", "Application/CloudEvents+JSON"] {
+        let (event, file) = structured(content_type, json);
+        assert_eq!((event, file), (image(), Ok(b"\x89PNG\r\n\x1a\n".to_vec())), "{content_type}");
+    }
+    let (event, file) = structured(JSON, r#"{"source": "a", "id": "1", "data_base64": "\/9j\/"}"#);
+    assert_eq!((event.subject(), event.content_type, file), ("a/1".into(), JPEG.into(), Ok(b"\xff\xd8\xff".to_vec())));
+    assert_eq!(event.time, Timestamp::from_second(1_700_000_000).unwrap());
+}
+
+#[test]
+fn a_structured_event_without_a_file_keeps_its_name_and_says_what_to_send() {
+    for (json, sentence) in [
+        (r#"{"source": "camera-7", "id": "17"}"#, "the CloudEvent has no data_base64: write the image's file there"),
+        (r#"{"source": "camera-7", "id": "17", "data": "iVBORw0KGgo="}"#, "the CloudEvent has no data_base64"),
+        (r#"{"source": "camera-7", "id": "17", "data_base64": null}"#, "the CloudEvent has no data_base64"),
+        (r#"{"source": "camera-7", "id": "17", "data_base64": "&"}"#, "data_base64 of the CloudEvent is not in base64"),
+    ] {
+        let (event, file) = structured(JSON, json);
+        let error = file.unwrap_err().to_string();
+        assert!(error.starts_with(sentence), "{error}");
+        assert_eq!(event.subject(), "camera-7/17", "{json}");
+    }
+}
+
+#[test]
+fn batches_other_formats_and_what_is_no_json_are_refused_by_name() {
+    for (content_type, value, sentence) in [
+        (
+            "application/cloudevents-batch+json",
+            "[{}]",
+            "the record is a batch of CloudEvents (application/cloudevents-ba",
+        ),
+        ("application/cloudevents-batch+json; charset=utf-8", "", "the record is a batch of CloudEvents"),
+        (JSON, " [{}]", "the record is a batch of CloudEvents (application/cloudevents+json): send each image in a"),
+        (
+            "application/cloudevents+avro",
+            "Obj",
+            "the record is a CloudEvent in a format that is not read (application/",
+        ),
+        ("application/cloudevents+protobuf", "", "the record is a CloudEvent in a format that is not read"),
+        (JSON, "{", "the record says that it is a CloudEvent in JSON, and is not: "),
+        (JSON, "7", "the record says that it is a CloudEvent in JSON, and is not: "),
+    ] {
+        let (event, file) = structured(content_type, value);
+        let error = file.unwrap_err().to_string();
+        assert!(error.starts_with(sentence), "{error}");
+        assert_eq!(event.subject(), "unknown/iot_images-4-99");
+    }
+    let (event, file) = structured(JSON, r#"{"id": 17, "source": "", "data_base64": "AAAA"}"#);
+    assert_eq!((event.subject(), file), ("unknown/iot_images-4-99".to_owned(), Ok(vec![0; 3])));
 }
 
 #[test]

@@ -178,12 +178,13 @@ fn a_file_that_ends_early_says_so() {
 }
 
 #[test]
-fn the_prefix_of_data_parallel_is_not_part_of_a_name() {
+fn what_is_missing_is_named_as_it_would_be_in_the_file() {
     let mut without = file("option-a-before-1.6.th");
     let at = without.windows(14).position(|bytes| bytes == b"module.bn1.wei").unwrap();
     without[at + 7] = b'x';
     let error = refusal(&without);
-    assert!(error.contains(r#"tensor "bn1.weight" is missing"#), "{error}");
+    assert!(error.contains(r#"tensor "module.bn1.weight" is missing"#), "{error}");
+    assert!(error.contains(r#""module.xn1.weight" [2], "#), "{error}");
 }
 
 proptest! {

@@ -7,6 +7,7 @@ mod direct;
 mod finish;
 mod frame;
 mod layer;
+mod max_pool;
 mod memory;
 mod register_block;
 mod scores;
@@ -23,6 +24,7 @@ use candle_core::{CpuStorage, Layout, Result, bail};
 pub use batch::Batch;
 pub use convolution::{Activation, Convolution};
 pub use frame::Frame;
+pub use max_pool::MaxPool;
 pub use scores::Scores;
 pub use subsample::Subsample;
 

@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
-use super::{Activation, Convolution, Frame, Scores, Subsample};
+use super::{Activation, Convolution, Frame, MaxPool, Scores, Subsample};
 use crate::architecture::ConvolutionWeights;
 use crate::instruction_set::InstructionSet;
 use crate::reference::{largest_difference, noise};
@@ -166,6 +166,19 @@ fn every_second_pixel_is_taken_and_zeros_are_put_around_its_channels() {
     let expected = images.index_select(&even, 2).unwrap().index_select(&even, 3).unwrap();
     let expected = bordered(&expected.pad_with_zeros(1, 3, 4).unwrap(), to);
     assert_eq!(numbers(&found), numbers(&expected));
+}
+
+#[test]
+fn the_largest_of_three_by_three_is_taken_around_every_second_pixel() {
+    for (side, channels) in [(8, 5), (2, 1), (32, 16)] {
+        let from = Frame::in_blocks(side, channels);
+        let images = noise("images", &[2, channels, side, side]).relu().unwrap();
+        let pool = MaxPool::new(from).unwrap();
+        let found = pool.forward(&bordered(&images, from)).unwrap();
+        let padded = images.pad_with_zeros(2, 1, 1).unwrap().pad_with_zeros(3, 1, 1).unwrap();
+        let expected = bordered(&padded.max_pool2d_with_stride(3, 2).unwrap(), pool.to());
+        assert_eq!(numbers(&found), numbers(&expected), "{side} pixels, {channels} channels");
+    }
 }
 
 #[test]

@@ -85,6 +85,14 @@ impl<'de> Visitor<'de> for Element<'_> {
         Ok(())
     }
 
+    /// numpy writes 128.0 where an array has become one of floats.
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        if number.fract() != 0.0 || !(0.0..=255.0).contains(&number) {
+            return Err(E::invalid_value(Unexpected::Float(number), &EXPECTED));
+        }
+        self.visit_u64(number as u64)
+    }
+
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         if self.0.strings.len() == MAX_IMAGES {
             return Err(E::invalid_length(MAX_IMAGES + 1, &EXPECTED));
@@ -107,12 +115,27 @@ mod tests {
         for json in ["[1, 2, 3, 4]", "[[1, 2], [3, 4]]", "[[[1], [2, 3]], 4]"] {
             assert_eq!(read(json), Ok(Data::Numbers(vec![1, 2, 3, 4])), "{json}");
         }
+        assert_eq!(read("[0.0, [128.0, 2.55e2], -0.0, 7]"), Ok(Data::Numbers(vec![0, 128, 255, 0, 7])));
         assert_eq!(read(r#"["a", ["b"]]"#), Ok(Data::Strings(vec!["a".into(), "b".into()])));
     }
 
     #[test]
     fn what_is_neither_a_byte_nor_a_string_is_refused() {
-        for json in ["[256]", "[-1]", "[0.5]", "[true]", "[null]", "[{}]", "1", r#"[1, "a"]"#] {
+        for json in [
+            "[256]",
+            "[-1]",
+            "[0.5]",
+            "[255.5]",
+            "[256.0]",
+            "[-1.0]",
+            "[1e300]",
+            "[254.99999]",
+            "[true]",
+            "[null]",
+            "[{}]",
+            "1",
+            r#"[1, "a"]"#,
+        ] {
             assert!(read(json).is_err(), "{json}");
         }
     }

@@ -9,8 +9,10 @@
 //! Sources: <https://github.com/kserve/open-inference-protocol/blob/main/specification/protocol/inference_rest.md> and
 //! <https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md>.
 
+mod absent;
 mod bounded;
 mod data;
+mod extensions;
 mod infer;
 mod inputs;
 mod metadata;
@@ -47,12 +49,14 @@ pub fn routes() -> Router<Arc<Api>> {
     let model = Router::new()
         .route("/", get(model_metadata))
         .route("/ready", get(model_ready))
-        .route("/infer", post(infer::infer));
+        .route("/infer", post(infer::infer))
+        .merge(extensions::of_model());
     Router::new()
         .route("/v2", get(server_metadata))
         .route("/v2/", get(server_metadata))
         .route("/v2/health/live", get(live))
         .route("/v2/health/ready", get(ready))
+        .merge(extensions::routes())
         .nest("/v2/models/{model}", model.clone())
         .nest("/v2/models/{model}/versions/{version}", model)
 }

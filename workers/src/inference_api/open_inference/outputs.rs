@@ -36,6 +36,16 @@ impl Output {
         }
     }
 
+    /// The likeliest classes of each image, as `confidence:index:label`, the likeliest first.
+    fn classes(most: usize, model: &Model, images: &[Classified]) -> Tensor {
+        let class = |(index, confidence): (usize, f32)| {
+            let label = model.labels().get(index).map(ToString::to_string).unwrap_or_default();
+            format!("{confidence:.6}:{index}:{label}")
+        };
+        let of_image = |image: &Classified| image.probabilities.best_first().into_iter().take(most).map(class);
+        Tensor::Strings(images.iter().flat_map(of_image).collect())
+    }
+
     fn tensor(self, model: &Model, images: &[Classified]) -> Tensor {
         let best = |image: &Classified| image.probabilities.best_first().first().map_or(0, |(index, _)| *index);
         match self {
@@ -56,6 +66,8 @@ impl Output {
 pub struct Wanted {
     pub output: Output,
     pub binary: bool,
+    /// How many of the likeliest classes are wanted in words, in place of all in numbers.
+    pub classes: Option<usize>,
 }
 
 /// The outputs of a request, in its order; all where it names none.
@@ -65,7 +77,7 @@ pub struct Wanted {
 pub fn wanted(request: &Request) -> Result<Vec<Wanted>, Refusal> {
     let by_default = request.parameters.binary_data_output;
     if request.outputs.0.is_empty() {
-        return Ok(Output::ALL.map(|output| Wanted { output, binary: by_default }).into());
+        return Ok(Output::ALL.map(|output| Wanted { output, binary: by_default, classes: None }).into());
     }
     let wanted = |asked: &RequestedOutput| {
         let output = Output::ALL.into_iter().find(|output| output.name() == asked.name).ok_or_else(|| {
@@ -73,11 +85,18 @@ pub fn wanted(request: &Request) -> Result<Vec<Wanted>, Refusal> {
             let names = Output::ALL.map(Output::name).join(", ");
             Refusal::bad_request(format!("there is no output {shown:?}: ask for {names}"))
         })?;
-        if asked.parameters.classification.is_some() || asked.parameters.shared_memory_region.is_some() {
-            let error = "the extensions for classification and shared memory are not offered: ask for the tensor";
-            return Err(Refusal::bad_request(format!("output {:?}: {error}", output.name())));
+        let RequestedOutput { parameters, .. } = asked;
+        let refuse = |error: &str| Err(Refusal::bad_request(format!("output {:?}: {error}", output.name())));
+        if parameters.shared_memory_region.is_some() {
+            return refuse("shared memory is not offered: take the data");
         }
-        Ok(Wanted { output, binary: asked.parameters.binary_data.unwrap_or(by_default) })
+        // As it is with Triton, none are all numbers.
+        let classes = parameters.classification.filter(|classes| *classes > 0);
+        if classes.is_some() && output != Output::Probabilities {
+            return refuse("it has no classes: ask for the classification of probabilities");
+        }
+        let classes = classes.map(|classes| usize::try_from(classes).unwrap_or(usize::MAX));
+        Ok(Wanted { output, binary: parameters.binary_data.unwrap_or(by_default), classes })
     };
     request.outputs.0.iter().map(wanted).collect()
 }
@@ -92,6 +111,14 @@ enum Tensor {
 }
 
 impl Tensor {
+    fn len(&self) -> usize {
+        match self {
+            Self::Floats(floats) => floats.len(),
+            Self::Integers(integers) => integers.len(),
+            Self::Strings(strings) => strings.len(),
+        }
+    }
+
     /// Little-endian, one after the other; a string after its length in four bytes.
     fn to_bytes(&self) -> Vec<u8> {
         match self {
@@ -125,12 +152,16 @@ struct BinaryData {
 
 /// The output, and the bytes that go behind the JSON.
 pub fn output(wanted: Wanted, model: &Model, images: &[Classified]) -> (ResponseOutput, Vec<u8>) {
-    let tensor = wanted.output.tensor(model, images);
+    let tensor = match wanted.classes {
+        Some(most) => Output::classes(most, model, images),
+        None => wanted.output.tensor(model, images),
+    };
     let mut shape = vec![images.len()];
-    if let Tensor::Floats(floats) = &tensor {
-        shape.push(floats.len() / images.len().max(1));
+    if wanted.output == Output::Probabilities {
+        shape.push(tensor.len() / images.len().max(1));
     }
-    let (name, datatype) = (wanted.output.name(), wanted.output.datatype());
+    let datatype = if wanted.classes.is_some() { BYTES } else { wanted.output.datatype() };
+    let name = wanted.output.name();
     if !wanted.binary {
         return (ResponseOutput { name, datatype, shape, parameters: None, data: Some(tensor) }, Vec::new());
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::{bounded::Few, data::Data};
+use super::{absent, bounded::Few, data::Data};
 use crate::http::Refusal;
 
 /// The JSON of a request.
@@ -11,11 +11,12 @@ use crate::http::Refusal;
 pub struct Request {
     /// Comes back with the answer.
     pub id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::if_null")]
     pub parameters: RequestParameters,
+    #[serde(default, deserialize_with = "absent::if_null")]
     pub inputs: Few<Input, 2>,
     /// All where it is missing or empty.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::if_null")]
     pub outputs: Few<RequestedOutput, 3>,
 }
 
@@ -23,7 +24,7 @@ pub struct Request {
 #[derive(Debug, Default, Deserialize)]
 pub struct RequestParameters {
     /// Whether outputs that do not say otherwise come in binary.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::if_null")]
     pub binary_data_output: bool,
 }
 
@@ -32,7 +33,7 @@ pub struct Input {
     pub name: String,
     pub datatype: String,
     pub shape: Few<u64, 8>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::if_null")]
     parameters: InputParameters,
     data: Option<Data>,
 }
@@ -47,16 +48,16 @@ struct InputParameters {
 #[derive(Debug, Deserialize)]
 pub struct RequestedOutput {
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "absent::if_null")]
     pub parameters: OutputParameters,
 }
 
 #[derive(Debug, Default, Deserialize)]
 pub struct OutputParameters {
     pub binary_data: Option<bool>,
-    /// An extension that would change what comes back.
+    /// So many of the likeliest classes are wanted, in words, in place of the tensor.
     pub classification: Option<u64>,
-    /// Another one.
+    /// An extension that would change where it goes.
     pub shared_memory_region: Option<String>,
 }
 

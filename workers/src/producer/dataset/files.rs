@@ -7,8 +7,8 @@ use std::{
     sync::Arc,
 };
 
-use image::{DynamicImage, ImageFormat};
-use tailrace_classifier::open;
+use image::DynamicImage;
+use tailrace_classifier::{media_type, open};
 use tailrace_wire::{JPEG, PNG, guess_content_type};
 use walkdir::{DirEntry, WalkDir};
 
@@ -101,13 +101,12 @@ fn label(folder: &Path, path: &Path, before: Option<&ImageFile>) -> Option<Arc<s
 /// The bytes of a file, its content type by the first of them, and its picture, decoded.
 fn read(path: &Path) -> Result<(Vec<u8>, &'static str, DynamicImage), DatasetError> {
     let bytes = bytes(path)?;
-    let content_type = guess_content_type(&bytes);
-    let format = match content_type {
-        PNG => ImageFormat::Png,
-        JPEG => ImageFormat::Jpeg,
+    let unreadable = |source| DatasetError::Decode { path: path.to_owned(), source };
+    let content_type = match media_type(guess_content_type(&bytes), &bytes).map_err(unreadable)? {
+        file @ (PNG | JPEG) => file,
         _ => return Err(DatasetError::NoImage(path.to_owned())),
     };
-    let image = open(format, &bytes).map_err(|source| DatasetError::Decode { path: path.to_owned(), source })?;
+    let image = open(content_type, &bytes).map_err(unreadable)?;
     Ok((bytes, content_type, image))
 }
 

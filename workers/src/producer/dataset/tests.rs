@@ -183,11 +183,18 @@ fn the_same_files_have_the_same_order_however_they_were_written() {
 
 #[test]
 fn a_file_that_cannot_be_sent_is_refused_by_its_name_and_with_what_to_do() {
-    let image = file(1, 32, ImageFormat::Png);
+    let (image, jpeg) = (file(1, 32, ImageFormat::Png), file(1, 32, ImageFormat::Jpeg));
     for (name, bytes, sentence) in [
         ("cat/readme.txt", &b"no image"[..], "is neither a PNG nor a JPEG file"),
         ("cat/empty.png", b"", "is neither a PNG nor a JPEG file"),
         ("cat/cut.png", &image[..50], "cannot be sent: the bytes are not a readable image/png"),
+        (
+            "cat/cut.jpg",
+            &jpeg[..jpeg.len() * 9 / 10],
+            "cannot be sent: the bytes are not a readable image/jpeg: it was cut",
+        ),
+        ("cat/end.jpg", &jpeg[..jpeg.len() - 1], "cannot be sent: the bytes are not a readable image/jpeg: it was cut"),
+        ("cat/web.png", b"RIFF\x24\0\0\0WEBPVP8 ", "cannot be sent: the image is a WebP file"),
         ("cat/large.png", &file(1, 2049, ImageFormat::Png), "send at most 2048 x 2048"),
     ] {
         let folder = folder(&[("cat/0.png", &image), (name, bytes)]);
