@@ -16,7 +16,7 @@ use crate::{
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
     validation = Rule::new("has(self.managed) != has(self.external)")
-        .message("exactly one of managed and external must be set: keep the one that describes your database and remove the other"),
+        .message("write either managed or external: managed: {} for a database that the operator runs, external for your own"),
     validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
         .message("a Pipeline cannot change between a managed and an external database: create a new Pipeline")
 )]

@@ -11,7 +11,7 @@ use crate::{pod_template::PodTemplate, rules};
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
     validation = Rule::new("has(self.managed) != has(self.external)")
-        .message("exactly one of managed and external must be set: keep the one that describes your Kafka and remove the other"),
+        .message("write either managed or external: managed: {} for a Kafka that the operator runs, external for your own"),
     validation = Rule::new("has(self.managed) == has(oldSelf.managed)")
         .message("a Pipeline cannot change between a managed and an external Kafka: create a new Pipeline")
 )]

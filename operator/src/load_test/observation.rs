@@ -90,7 +90,7 @@ impl Baseline {
     pub fn unusable(&self) -> Option<Unusable> {
         let Self { name, test, waits_for_this, .. } = self;
         let baseline = format!("the baseline, LoadTest \"{name}\",");
-        let never = |why: &str| Some(Unusable::Never(format!("{baseline} {why}: name another one in a new LoadTest")));
+        let never = |why: &str| Some(Unusable::Never(format!("{baseline} {why}: name another one")));
         let Some(test) = test.as_ref().filter(|test| test.metadata.deletion_timestamp.is_none()) else {
             return Some(Unusable::Missing(format!("{baseline} does not exist in this namespace")));
         };

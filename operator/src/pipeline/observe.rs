@@ -221,13 +221,18 @@ pub fn jobs_and_pods(watches: &Watches, pipeline: &Pipeline) -> Owned {
     let pods = watches.pods().of_pipeline(&namespace, &name).into_iter().filter(|pod| !is_producer(pod.labels()));
     let (pods, others): (Vec<_>, Vec<_>) =
         pods.map(Arc::unwrap_or_clone).partition(|pod| controllers.lead_to(pod, pipeline));
-    let leaving = others.into_iter().filter(|pod| is_leaving(pod, &controllers, pipeline)).collect();
+    let works = |pod: &Pod| !matches!(phase(pod), Some("Succeeded" | "Failed"));
+    let leaving = others.into_iter().filter(|pod| works(pod) && is_leaving(pod, &controllers, pipeline)).collect();
     Owned { jobs, pods, leaving }
 }
 
 /// Whether the object is labelled as a part of the Pipeline of that name.
 pub fn is_labelled(object: &impl Resource, pipeline: &str) -> bool {
     object.meta().labels.as_ref().and_then(|labels| labels.get(PIPELINE)).is_some_and(|name| name == pipeline)
+}
+
+fn phase(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.phase.as_deref()
 }
 
 /// Whether the controllers of a pod lead to one that is gone and had the name of one of the Pipeline's.

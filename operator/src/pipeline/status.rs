@@ -9,6 +9,7 @@ use k8s_openapi::api::{
     apps::v1::{Deployment, StatefulSet},
     core::v1::PodTemplateSpec,
 };
+use kube::ResourceExt;
 use serde::Deserialize;
 use tailrace_crds::{
     Pipeline,
@@ -278,6 +279,10 @@ fn attempted(
     failed: &str,
 ) -> Finding {
     let complaint = |job| observed.complaint(job).map_or_else(|| failure(job), str::to_owned);
+    if let (Component::Check, Attempts::Due(..), Some(pod)) = (component, attempts, observed.leaving.first()) {
+        let message = format!("the check begins when pod {} of an earlier Pipeline or spec is gone", pod.name_any());
+        return Finding::new(false, running, message);
+    }
     match (attempts, observed.trouble_of_job(component, attempts.current()), attempts.failed()) {
         (Attempts::Undone(_, next), _, _) => {
             Finding::new(false, running, format!("the {} Job runs again at {next:.0}", component.as_str()))

@@ -32,10 +32,10 @@ async fn two_modes_at_once_and_no_mode_are_refused() {
     let namespace = namespace().await;
     for kafka in ["{managed: {}, external: {bootstrapServers: 'k:9092'}}", "{}"] {
         let message = refusal(&namespace, &format!("{{kafka: {kafka}}}")).await;
-        assert!(message.contains("spec.kafka") && message.contains("exactly one of managed and external"), "{message}");
+        assert!(message.contains("spec.kafka") && message.contains("write either managed or external"), "{message}");
     }
     let message = refusal(&namespace, "{mongodb: {managed: {}, external: {uriSecretRef: {name: a, key: b}}}}").await;
-    assert!(message.contains("keep the one that describes your database"), "{message}");
+    assert!(message.contains("managed: {} for a database that the operator runs, external for your own"), "{message}");
 }
 
 #[tokio::test]

@@ -442,7 +442,7 @@ fn a_baseline_that_will_never_be_one_fails_the_test_at_once() {
     let annotations = &mut pruned.baseline.as_mut().unwrap().test.as_mut().unwrap().metadata.annotations;
     annotations.get_or_insert_default().insert(PRUNED_ANNOTATION.into(), PRUNED_HISTOGRAMS.into());
     for (seen, why) in [
-        (with_baseline(json!({ "phase": "Failed" })), "has no valid result: name another one in a new LoadTest"),
+        (with_baseline(json!({ "phase": "Failed" })), "has no valid result: name another one"),
         (with_baseline(json!({ "phase": "Aborted" })), "has no valid result"),
         (in_a_circle, "waits for this one"),
         (pruned, "has no histograms any more, since its Experiment keeps those of its newest LoadTests alone"),

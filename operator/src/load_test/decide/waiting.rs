@@ -114,9 +114,11 @@ fn obstacle(seen: &Observation, left: &Leftovers) -> Option<(&'static str, Strin
         return Some((reasons::PIPELINE_NOT_READY, format!("{name} is not ready: {why}")));
     }
     let first = left.running.first()?;
-    let (count, plural) = (left.running.len(), if left.running.len() == 1 { "" } else { "s" });
+    let count = left.running.len();
+    let producers = if count == 1 { "producer" } else { "producers" };
+    let still_run = if count == 1 { "still runs" } else { "still run" };
     let message =
-        format!("{count} producer{plural} of another test, or of an earlier start, still run on {name}: \"{first}\"");
+        format!("{count} {producers} of another test, or of an earlier start, {still_run} on {name}: \"{first}\"");
     Some((reasons::PIPELINE_BUSY, message + if count > 1 { " and others" } else { "" }))
 }
 

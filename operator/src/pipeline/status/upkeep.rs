@@ -30,8 +30,14 @@ pub fn storage(observed: &Observed) -> Finding {
     });
     let full =
         observed.volumes.iter().filter_map(|volume| Some((1, reasons::ALMOST_FULL, almost_full(volume, observed)?)));
-    let finding = match troubles.chain(full).min() {
-        Some((_, reason, message)) => Finding::new(false, reason, message),
+    let mut troubles: Vec<_> = troubles.chain(full).collect();
+    troubles.sort();
+    // The reason is that of the worst, and all are named.
+    let finding = match troubles.first() {
+        Some((_, reason, _)) => {
+            let messages: Vec<_> = troubles.iter().map(|(_, _, message)| message.as_str()).collect();
+            Finding::new(false, *reason, messages.join("; "))
+        }
         None => bound(&observed.volumes),
     };
     Finding { optional: true, ..finding }
@@ -148,6 +154,17 @@ mod tests {
         let seen = observed(Component::Kafka, "10Gi", &of_server);
         assert_eq!(storage(&seen).reason, reasons::BOUND);
         assert_eq!(volume(&seen.volumes[0], &seen).free_bytes, Some(91 * GIBIBYTE));
+    }
+
+    #[test]
+    fn every_trouble_of_the_volumes_is_named_and_the_worst_is_the_reason() {
+        let mut seen = observed(Component::Database, "10Gi", &VolumeUse { used_bytes: 9 << 30, capacity_bytes: None });
+        let of_kafka = |standing| Volume { component: Component::Kafka, name: "kafka".into(), claim: None, standing };
+        seen.volumes.push(of_kafka(Standing::TooSmall("kafka cannot grow".into())));
+        let storage = storage(&seen);
+        assert_eq!(storage.reason, reasons::ALMOST_FULL);
+        assert!(storage.message.contains("is 90 % full"), "{}", storage.message);
+        assert!(storage.message.ends_with("; kafka cannot grow"), "{}", storage.message);
     }
 
     #[test]
