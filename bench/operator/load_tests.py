@@ -118,7 +118,7 @@ def run(api: Api, producers: Producers, name: str, pipeline: str) -> Followed:
             "load": {"open": {"ratePerProducer": RATE}},
             "warmup": "0s",
             "duration": f"{SECONDS}s",
-            "slos": [{"metric": "P95", "max": "50ms"}, {"metric": "LostPercent", "max": "0"}],
+            "slos": [{"metric": "P95", "max": "50ms"}, {"metric": "UnansweredPercent", "max": "0"}],
         },
     }
     seconds: dict[str, float] = {}

@@ -168,17 +168,14 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        accounting::{Answer, Ledger, Outcome},
-        intervals::Intervals,
-    };
+    use crate::accounting::{Answer, Ledger, Outcome};
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
     /// So many images, one a millisecond, of which the last `lost` were not answered, and the others after 50 ms.
     fn sum(images: u32, lost: u32) -> Sum {
         let measured = MILLISECOND * images;
-        let mut ledger = Ledger::new(Duration::ZERO, Intervals::new(measured));
+        let mut ledger = Ledger::new(Duration::ZERO, measured);
         for number in 0..images {
             let at = MILLISECOND * number;
             let sequence = ledger.send(at, at);

@@ -159,11 +159,23 @@ fn counts(text: &mut String, run: &Run) {
             ("sent", messages.sent),
             ("send errors", messages.send_errors),
             ("received", messages.received),
+            ("drained", messages.drained),
             ("lost", messages.lost),
             ("duplicates", messages.duplicates),
             ("answer errors", messages.answer_errors),
         ] {
             row(text, name, format_args!("{:>10}", grouped(count)));
+        }
+        line!(
+            text,
+            "  Drained are those that were answered only after the end of the measurement; they are among received."
+        );
+    }
+    if let Some(backlog) = &run.result.backlog {
+        section(text, "Backlog: images that were sent by the end of the measurement and not answered yet");
+        row(text, "images", format_args!("{:>10}", grouped(backlog.images)));
+        if let Some(micros) = backlog.catch_up_micros {
+            row(text, "catch-up", format_args!("{:>14} ms from the end to the last answer of them", millis(micros)));
         }
     }
     if let Some(rate) = &run.result.rate {
@@ -173,7 +185,10 @@ fn counts(text: &mut String, run: &Run) {
             target.map_or_else(|| "none: a closed load has no target".to_owned(), |rate| format!("{rate:>12}"));
         row(text, "target", target);
         row(text, "offered", format_args!("{:>12}", rate.offered));
-        row(text, "achieved", format_args!("{:>12}", rate.achieved));
+        row(text, "achieved", format_args!("{:>12} answered until the end of the measurement", rate.achieved));
+    }
+    if let Some(unanswered) = &run.result.unanswered_percent {
+        row(text, "unanswered", format_args!("{unanswered:>12} % of the images have no label"));
     }
     if let Some(accuracy) = &run.result.accuracy_percent {
         row(text, "accuracy", format_args!("{accuracy:>12} % of the labels are right"));

@@ -48,7 +48,8 @@ pub enum NoSlo {
     Form(String),
     /// Nothing has this name.
     #[error(
-        "\"{0}\" is no metric: write P50, P90, P95, P99, P999, Max, Mean, LostPercent, AchievedRatePercent or AccuracyPercent"
+        "\"{0}\" is no metric: write P50, P90, P95, P99, P999, Max, Mean, LostPercent, UnansweredPercent, AchievedRatePercent or \
+         AccuracyPercent"
     )]
     Metric(String),
     /// A share is not one.

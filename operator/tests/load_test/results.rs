@@ -8,6 +8,7 @@ use tailrace_crds::{
     conditions::{reasons, types},
     load_test::{Counts, LoadTestStatus, Phase, Rate, Summary},
 };
+use tailrace_measure::accounting::Backlog;
 use tailrace_operator::conditions::{find, is_true};
 
 use crate::{
@@ -162,6 +163,25 @@ async fn an_open_load_has_a_target_and_less_than_99_percent_of_it_is_invalid() {
         assert_eq!(status.result.rate.unwrap().target.as_deref(), Some("40.0"));
         assert_eq!(status.display.unwrap().load, "open 20/s");
     }
+}
+
+#[tokio::test]
+async fn what_is_answered_in_the_drain_is_not_achieved() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let slos = ", slos: [{metric: AchievedRatePercent, min: '99'}]";
+    namespace.create_yaml::<LoadTest>(&yaml("behind", 2, "{open: {ratePerProducer: 30}}", slos)).await;
+    let status =
+        finished(&namespace, "behind", &[Run::of(30, 2_000).with_drained(10), Run::of(30, 2_000).with_drained(5)])
+            .await;
+    let messages = status.result.messages.unwrap();
+    assert_eq!((messages.received, messages.drained), (60, 15));
+    assert_eq!(status.result.backlog, Some(Backlog { images: 15, catch_up_micros: Some(750_000) }));
+    let rate = status.result.rate.unwrap();
+    assert_eq!((rate.offered.as_str(), rate.achieved.as_str()), ("60.0", "45.0"));
+    assert_eq!(status.message.as_deref(), Some("AchievedRatePercent is 75 % and was to be at least 99 %"));
+    assert!(is_true(&status.conditions, types::RESULTS_VALID));
 }
 
 #[tokio::test]
