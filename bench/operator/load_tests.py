@@ -22,7 +22,7 @@ LOWEST_MICROS, HIGHEST_MICROS, DIGITS = 1, 3_600_000_000, 3
 COPIERS = 12
 PATIENCE_SECONDS = 120
 LONGEST_SILENCE = 10
-FINAL = ("Succeeded", "Failed", "Aborted")
+FINAL = ("Succeeded", "Missed", "Invalid", "Failed", "Aborted")
 PERMISSIONS = "/apis/rbac.authorization.k8s.io/v1"
 
 

@@ -9,6 +9,7 @@ use crate::{
     display,
     environment::Environment,
     load::Load,
+    signed,
     slo::SloResult,
     sum::Sum,
     summary::Summary,
@@ -25,6 +26,11 @@ pub struct TestResult {
     /// The images of the warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_messages: Option<Counts>,
+    /// The length of the measurement in microseconds: that of the spec, or less if the LoadTest was aborted; absent if
+    /// nothing was measured.
+    #[schemars(range(min = 0))]
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
+    pub measured_micros: Option<u64>,
     /// What was left to do at the end of the measurement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backlog: Option<Backlog>,
@@ -96,6 +102,7 @@ impl TestResult {
         Self {
             messages: Some(*counts),
             warmup_messages: Some(sum.warmup),
+            measured_micros: u64::try_from(sum.measured.as_micros()).ok(),
             backlog: Some(*backlog),
             latency_micros: Some(sum.latency()),
             confidence_micros: confidence::confidence(&sum.intervals),

@@ -35,6 +35,7 @@ pub fn of_run(run: &Run) -> Value {
         "dataset": run.dataset,
         "warmupSeconds": run.warmup.as_secs_f64(),
         "durationSeconds": run.duration.as_secs_f64(),
+        "measuredSeconds": run.measured().map(|measured| measured.as_secs_f64()),
         "drainTimeoutSeconds": run.drain_timeout.as_secs_f64(),
         "messages": result.messages,
         "backlog": result.backlog,
