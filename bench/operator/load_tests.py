@@ -22,7 +22,7 @@ LOWEST_MICROS, HIGHEST_MICROS, DIGITS = 1, 3_600_000_000, 3
 COPIERS = 12
 PATIENCE_SECONDS = 120
 LONGEST_SILENCE = 10
-FINAL = ("Succeeded", "Failed", "Aborted")
+FINAL = ("Succeeded", "Missed", "Invalid", "Failed", "Aborted")
 PERMISSIONS = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -118,7 +118,7 @@ def run(api: Api, producers: Producers, name: str, pipeline: str) -> Followed:
             "load": {"open": {"ratePerProducer": RATE}},
             "warmup": "0s",
             "duration": f"{SECONDS}s",
-            "slos": [{"metric": "P95", "max": "50ms"}, {"metric": "LostPercent", "max": "0"}],
+            "slos": [{"metric": "P95", "max": "50ms"}, {"metric": "UnansweredPercent", "max": "0"}],
         },
     }
     seconds: dict[str, float] = {}

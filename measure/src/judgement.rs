@@ -57,6 +57,8 @@ pub struct Judgement {
     pub reason: &'static str,
     /// One sentence.
     pub message: String,
+    /// Another one: what was measured, if that means something.
+    pub measured: Option<String>,
     /// How each SLO is kept, in the order in which they were given.
     pub slos: Vec<SloResult>,
 }
@@ -90,7 +92,8 @@ pub fn judge(sum: &Sum, target: Option<Target>, slos: &[Slo], circumstances: &Ci
     } else {
         (Verdict::Succeeded, reasons::COMPLETED, sum.in_a_sentence(drain))
     };
-    Judgement { verdict, reason, message, slos: judged }
+    let measured = verdict.is_valid().then(|| sum.in_a_sentence(drain));
+    Judgement { verdict, reason, message, measured, slos: judged }
 }
 
 /// Why the numbers do not mean what they say.
@@ -124,12 +127,12 @@ fn name(reason: Reason) -> &'static str {
 impl Judgement {
     /// On a test without a valid result.
     pub fn invalid(reason: &'static str, message: String) -> Self {
-        Self { verdict: Verdict::Invalid, reason, message, slos: vec![] }
+        Self { verdict: Verdict::Invalid, reason, message, measured: None, slos: vec![] }
     }
 
     /// The same of a test that its user has ended, which is nothing else, whatever its numbers are.
     pub fn aborted(self, message: String) -> Self {
-        Self { verdict: Verdict::Aborted, reason: reasons::ABORTED, message, ..self }
+        Self { verdict: Verdict::Aborted, reason: reasons::ABORTED, message, measured: None, ..self }
     }
 
     /// Whether the numbers mean what they say.
@@ -168,17 +171,14 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        accounting::{Answer, Ledger, Outcome},
-        intervals::Intervals,
-    };
+    use crate::accounting::{Answer, Ledger, Outcome};
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
     /// So many images, one a millisecond, of which the last `lost` were not answered, and the others after 50 ms.
     fn sum(images: u32, lost: u32) -> Sum {
         let measured = MILLISECOND * images;
-        let mut ledger = Ledger::new(Duration::ZERO, Intervals::new(measured));
+        let mut ledger = Ledger::new(Duration::ZERO, measured);
         for number in 0..images {
             let at = MILLISECOND * number;
             let sequence = ledger.send(at, at);
@@ -231,7 +231,8 @@ mod tests {
 
         let missed = judged(&sum(1_000, 0), &["P95<=10ms"], &comparison);
         assert_eq!((missed.verdict, missed.reason), (Verdict::Missed, reasons::SLO_MISSED));
-        assert!(missed.message.ends_with("and was to be at most 10ms"), "{}", missed.message);
+        assert_eq!(missed.message, "P95 is 50.015ms and was to be at most 10ms");
+        assert_eq!(missed.measured.as_deref(), Some("1000 images, all answered; p95 50ms"), "another fact");
 
         let nothing = judged(&sum(1_000, 1_000), &["P95<=10ms"], &comparison);
         assert_eq!((nothing.verdict, nothing.reason), (Verdict::Invalid, reasons::NO_SAMPLES));

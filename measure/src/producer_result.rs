@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounting::{Counts, Stages, Tally},
+    accounting::{Backlog, Counts, Stages, Tally},
     histogram::{DecodeError, EncodeError, LatencyHistogram},
     intervals::{Buckets, Interval, Intervals, OtherIntervals},
     signed::{self, signed, unsigned},
@@ -24,6 +24,9 @@ pub struct ProducerResult {
     pub messages: Counts,
     /// The images of the warm-up.
     pub warmup_messages: Counts,
+    /// What was left to do at the end of the measurement.
+    #[serde(default)]
+    pub backlog: Backlog,
     /// Answers of the measurement with the correct label.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     #[serde(with = "signed::Count")]
@@ -116,10 +119,12 @@ impl ProducerResult {
     /// # Errors
     /// Those of the compressor, which writes to memory.
     pub fn encode(part: &Sum, client_settings: BTreeMap<String, String>) -> Result<Self, EncodeError> {
-        let Tally { counts, correct, compared, latency, service_latency, send_delay, stages, .. } = &part.tally;
+        let Tally { counts, backlog, correct, compared, latency, service_latency, send_delay, stages, .. } =
+            &part.tally;
         Ok(Self {
             messages: *counts,
             warmup_messages: part.warmup,
+            backlog: *backlog,
             correct: *correct,
             compared: *compared,
             measured_micros: micros(part.measured),
@@ -159,6 +164,7 @@ impl ProducerResult {
     fn tally(&self) -> Result<Tally, DecodeError> {
         Ok(Tally {
             counts: self.messages,
+            backlog: self.backlog,
             correct: self.correct,
             compared: self.compared,
             latency: LatencyHistogram::decode(&self.latency)?,

@@ -4,11 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    accounting::{Counts, Stages, Tally},
+    accounting::{Backlog, Counts, Stages, Tally},
     confidence::{self, Comparison, Confidence},
     display,
     environment::Environment,
     load::Load,
+    signed,
     slo::SloResult,
     sum::Sum,
     summary::Summary,
@@ -25,6 +26,14 @@ pub struct TestResult {
     /// The images of the warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup_messages: Option<Counts>,
+    /// The length of the measurement in microseconds: that of the spec, or less if the LoadTest was aborted; absent if
+    /// nothing was measured.
+    #[schemars(range(min = 0))]
+    #[serde(with = "signed::Optional", default, skip_serializing_if = "Option::is_none")]
+    pub measured_micros: Option<u64>,
+    /// What was left to do at the end of the measurement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<Backlog>,
     /// From the intended send to the answer, in microseconds: the latency of this LoadTest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_micros: Option<Summary>,
@@ -50,6 +59,10 @@ pub struct TestResult {
     /// The share of answers with the correct label, in percent of those whose correct label is known, such as `91.7`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy_percent: Option<String>,
+    /// The share of images without a label, in percent of those scheduled, such as `0.0`: lost, answered with an error, or
+    /// not sent at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unanswered_percent: Option<String>,
     /// Whether each SLO was met, in the order of the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slos: Vec<SloResult>,
@@ -73,7 +86,7 @@ pub struct Rate {
     pub target: Option<String>,
     /// The rate at which images were sent.
     pub offered: String,
-    /// The rate at which images were answered.
+    /// The rate at which images were answered until the end of the measurement, so without the answers of the drain time.
     pub achieved: String,
 }
 
@@ -85,10 +98,12 @@ impl TestResult {
 
     /// What so many producers with this load have measured together, and what the numbers warn of.
     pub fn of(sum: &Sum, load: &Load, producers: u32) -> Self {
-        let Tally { counts, correct, compared, send_delay, stages, .. } = &sum.tally;
+        let Tally { counts, backlog, correct, compared, send_delay, stages, .. } = &sum.tally;
         Self {
             messages: Some(*counts),
             warmup_messages: Some(sum.warmup),
+            measured_micros: u64::try_from(sum.measured.as_micros()).ok(),
+            backlog: Some(*backlog),
             latency_micros: Some(sum.latency()),
             confidence_micros: confidence::confidence(&sum.intervals),
             service_latency_micros: Some(sum.service_latency()),
@@ -97,10 +112,11 @@ impl TestResult {
             rate: Some(Rate {
                 target: load.images_per_second(producers).map(|wanted| format!("{wanted}.0")),
                 offered: display::rate(counts.sent, sum.measured),
-                achieved: display::rate(counts.received, sum.measured),
+                achieved: display::rate(counts.answered_in_time(), sum.measured),
             }),
             start_skew_micros: Some(sum.start_skew_micros()),
             accuracy_percent: display::percent(*correct, *compared),
+            unanswered_percent: display::percent(counts.unanswered(), counts.scheduled),
             warnings: warning::warnings(sum),
             ..Self::default()
         }

@@ -1,6 +1,6 @@
 //! Whether a load was one that the Pipeline can keep up with.
 
-use crate::intervals::Intervals;
+use crate::{intervals::Intervals, sum::Sum};
 
 /// With fewer intervals nothing is said.
 const FEWEST_INTERVALS: usize = 20;
@@ -8,6 +8,9 @@ const FEWEST_INTERVALS: usize = 20;
 const GROWTH_THAT_IS_NO_MATTER: f64 = 0.01;
 /// One-sided 1 % of the standard normal distribution.
 const SIGNIFICANT: f64 = 2.326;
+
+/// A backlog that is larger at the end than so many times what it was in the first half has grown.
+const GREW: f64 = 1.5;
 
 /// How fast a backlog grew at the end of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +39,20 @@ pub fn growing_backlog(intervals: &Intervals) -> Option<Growth> {
         backlog: backlog.last().copied().unwrap_or_default(),
         per_second: slope / intervals.length().as_secs_f64(),
     })
+}
+
+/// How many images waited at the end of the measurement, if that was more than a second's worth of the offered rate and
+/// more than in its first half: then the percentiles depend on how long was measured, too, however short that was.
+/// Images that got no answer in the drain time either are lost, and not waited for.
+pub fn left_behind(sum: &Sum) -> Option<u64> {
+    let counts = &sum.tally.counts;
+    let waiting = sum.tally.backlog.images.min(counts.drained);
+    let offered = counts.sent as f64 / sum.measured.as_secs_f64();
+    let backlog = backlog(&sum.intervals);
+    let mut before = backlog[..backlog.len() / 2].to_vec();
+    before.sort_unstable();
+    let median = before.get(before.len() / 2).copied().unwrap_or_default();
+    (waiting as f64 > offered && waiting as f64 > GREW * median as f64).then_some(waiting)
 }
 
 /// Images scheduled and not answered at the end of each interval.
@@ -72,7 +89,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::intervals::Interval;
+    use crate::{
+        accounting::{Answer, Ledger, Outcome, Windows},
+        intervals::Interval,
+    };
 
     /// So many images scheduled and answered in each second.
     fn seconds(answered: impl IntoIterator<Item = u64>) -> Intervals {
@@ -107,6 +127,55 @@ mod tests {
     fn a_growth_of_less_than_one_percent_is_no_matter() {
         let slow = (0..60).map(|second| if second % 4 == 0 { 99 } else { 100 });
         assert_eq!(growing_backlog(&seconds(slow)), None);
+    }
+
+    /// What came of `scheduled` images a second for so many seconds, where so many a second are answered in turn, each after
+    /// `latency` at least, until the drain of 30 s is over.
+    fn queue(scheduled: u32, capacity: u32, latency: Duration, seconds: u32) -> Sum {
+        let mut ledger = Ledger::new(Duration::ZERO, Duration::from_secs(seconds.into()));
+        let drain_end = Duration::from_secs((seconds + 30).into());
+        let mut answers = vec![];
+        for number in 0..scheduled * seconds {
+            let at = Duration::from_secs(1) * number / scheduled;
+            let sequence = ledger.send(at, at);
+            ledger.acknowledged(sequence, at);
+            answers.push((sequence, (Duration::from_secs(1) * number / capacity).max(at) + latency));
+        }
+        for (sequence, at) in answers.into_iter().filter(|(_, at)| *at < drain_end) {
+            ledger.answered(sequence, at, Answer { outcome: Outcome::Correct, queue: at, compute: at });
+        }
+        let Windows { measurement: tally, intervals, .. } = ledger.finish().0;
+        let measured = Duration::from_secs(seconds.into());
+        Sum { tally, intervals, measured, ..Sum::of(vec![]).unwrap() }
+    }
+
+    #[test]
+    fn more_than_is_answered_is_unstable_however_short_the_measurement() {
+        let behind = |seconds| left_behind(&queue(1_233, 881, Duration::from_millis(20), seconds));
+        for seconds in [5, 10, 30] {
+            let waiting = behind(seconds).unwrap_or_default();
+            let expected = u64::from(352 * seconds);
+            assert!(
+                (expected..expected + 30).contains(&waiting),
+                "{waiting} of {expected} that are not answered in time"
+            );
+        }
+        assert_eq!(behind(2), None, "less than a second's worth");
+    }
+
+    #[test]
+    fn a_backlog_that_does_not_grow_is_only_a_long_latency() {
+        assert_eq!(left_behind(&queue(100, 200, Duration::from_secs(3), 30)), None);
+        assert_eq!(left_behind(&queue(100, 99, Duration::from_millis(20), 30)), None, "less than a second's worth");
+        assert_eq!(left_behind(&Sum::of(vec![]).unwrap()), None);
+    }
+
+    #[test]
+    fn what_is_lost_is_not_waited_for() {
+        let lost = queue(100, 100, Duration::from_secs(40), 30);
+        assert_eq!((lost.tally.backlog.images, lost.tally.counts.drained), (3_000, 2_000));
+        let none = queue(100, 100, Duration::from_secs(90), 30);
+        assert_eq!((none.tally.backlog.images, left_behind(&none)), (3_000, None));
     }
 
     #[test]

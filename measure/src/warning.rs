@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     display,
     lateness::Lateness,
-    stability::{Growth, growing_backlog},
+    stability::{Growth, growing_backlog, left_behind},
     sum::Sum,
     validity::is_throttled_too_long,
 };
@@ -46,6 +46,8 @@ pub struct Warning {
 enum Seen {
     /// The backlog grew to the end.
     Unstable(Growth),
+    /// More than a second's worth waited at the end, and took so long to be answered.
+    LeftBehind(u64, Option<u64>),
     /// The producers have their share in a percentile.
     GeneratorLate(Lateness),
     /// A CPU limit kept the producers from running for so long.
@@ -62,7 +64,8 @@ enum Seen {
 
 /// What the numbers themselves tell.
 pub fn warnings(sum: &Sum) -> Vec<Warning> {
-    let unstable = growing_backlog(&sum.intervals).map(Seen::Unstable);
+    let left_behind = || left_behind(sum).map(|images| Seen::LeftBehind(images, sum.tally.backlog.catch_up_micros));
+    let unstable = growing_backlog(&sum.intervals).map(Seen::Unstable).or_else(left_behind);
     let not_counted = sum.topic_records.is_none() && sum.tally.counts.scheduled > 0;
     let some = |count: u64| (count > 0).then_some(count);
     let late = Lateness::of(&sum.latency(), &sum.service_latency());
@@ -84,7 +87,7 @@ impl Seen {
     /// One word.
     fn reason(&self) -> &'static str {
         match self {
-            Self::Unstable(_) => UNSTABLE,
+            Self::Unstable(_) | Self::LeftBehind(..) => UNSTABLE,
             Self::GeneratorLate(_) | Self::Throttled(_) => GENERATOR_LATE,
             Self::ForeignImages(_) => SHARED,
             Self::ForeignAnswers(_) => FOREIGN_ANSWERS,
@@ -101,6 +104,11 @@ impl fmt::Display for Seen {
             Self::Unstable(Growth { backlog, per_second }) => write!(
                 f,
                 "images piled up to the end, by {per_second:.1} a second to {backlog}: the percentiles depend on how long was measured, so lower the rate"
+            ),
+            Self::LeftBehind(images, catch_up) => write!(
+                f,
+                "{images} images waited at the end of the measurement, more than a second's worth and more than before{}: the percentiles depend on how long was measured, so lower the rate",
+                catch_up.map(|micros| format!(", and were answered within {}", display::micros(micros))).unwrap_or_default()
             ),
             Self::GeneratorLate(lateness) => {
                 write!(f, "the producers were late for their schedule: their lateness is {lateness}")

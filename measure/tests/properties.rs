@@ -155,24 +155,25 @@ const WARMUP: Duration = Duration::from_secs(1);
 /// Longer than the images of a run can be scheduled for.
 const MEASUREMENT: Duration = Duration::from_secs(8);
 
-/// The fate of one image, from its own events only.
-fn fate(sent: bool, events: &[Event]) -> Counts {
+/// The fate of one image, from its own events only; `sent` is none of one that never was.
+fn fate(sent: Option<Duration>, events: &[Event]) -> Counts {
     let mut counts = Counts { scheduled: 1, ..Counts::default() };
-    if !sent {
+    let Some(sent) = sent else {
         counts.send_errors = 1;
         return counts;
-    }
+    };
     let given_up = events.iter().position(|event| matches!(event, Event::GivenUp)).unwrap_or(events.len());
     let answers = |events: &[Event]| {
-        let outcomes = events
-            .iter()
-            .filter_map(|event| if let Event::Answered(_, outcome) = event { Some(*outcome) } else { None });
+        let outcomes = events.iter().filter_map(|event| {
+            if let Event::Answered(after, outcome) = event { Some((*after, *outcome)) } else { None }
+        });
         outcomes.collect::<Vec<_>>()
     };
     match answers(&events[..given_up]).first() {
-        Some(first) => {
+        Some((after, outcome)) => {
             (counts.sent, counts.received) = (1, 1);
-            counts.answer_errors = u64::from(*first == Outcome::Error);
+            counts.drained = u64::from(sent + Duration::from_millis(*after) >= WARMUP + MEASUREMENT);
+            counts.answer_errors = u64::from(*outcome == Outcome::Error);
             counts.duplicates = answers(events).len() as u64 - 1;
         }
         None => {
@@ -195,12 +196,13 @@ fn is_expected(events: &[Event]) -> bool {
 #[test]
 fn accounts_close_and_are_right_under_any_order_of_what_happens() {
     holds((images(), any::<u64>()), |(images, order)| {
-        let mut ledger = Ledger::new(WARMUP, Intervals::new(MEASUREMENT)).with_records();
+        let mut ledger = Ledger::new(WARMUP, MEASUREMENT).with_records();
         let (mut intended, mut expected) = (Duration::ZERO, [Counts::default(), Counts::default()]);
         let mut queues = Vec::new();
         for (gap, late, events) in &images {
             intended += Duration::from_millis(*gap);
-            expected[usize::from(intended >= WARMUP)] += fate(late.is_some(), events);
+            let sent = late.map(|late| intended + Duration::from_millis(late));
+            expected[usize::from(intended >= WARMUP)] += fate(sent, events);
             match late {
                 None => ledger.never_sent(intended),
                 Some(late) => {
@@ -218,7 +220,7 @@ fn accounts_close_and_are_right_under_any_order_of_what_happens() {
                 None => drop(queues.swap_remove(chosen)),
                 Some(Event::Acknowledged) => ledger.acknowledged(*sequence, *sent + Duration::from_millis(1)),
                 Some(Event::Failed) => ledger.send_failed(*sequence),
-                Some(Event::GivenUp) => ledger.give_up(*sequence),
+                Some(Event::GivenUp) => ledger.give_up(*sequence, *sent),
                 Some(Event::Answered(after, outcome)) => {
                     let answer = accounting::Answer { outcome, queue: Duration::ZERO, compute: Duration::ZERO };
                     let answered = ledger.answered(*sequence, *sent + Duration::from_millis(after), answer);
@@ -232,6 +234,7 @@ fn accounts_close_and_are_right_under_any_order_of_what_happens() {
         prop_assert_eq!(records.len(), images.len(), "a record of each image");
         let total = intervals.total();
         prop_assert_eq!(total.scheduled, measurement.counts.scheduled);
+        prop_assert_eq!(total.answered, measurement.counts.answered_in_time());
         prop_assert_eq!(&LatencyHistogram::from(&total.latency), &measurement.latency);
         for (tally, expected) in [(&warmup, expected[0]), (&measurement, expected[1])] {
             prop_assert_eq!(tally.counts, expected);

@@ -36,15 +36,18 @@ pub fn of_run(run: &Run) -> io::Result<String> {
     let cases = cases(run);
     let failures = count(&cases, |outcome| matches!(outcome, Outcome::Failed { .. }));
     let skipped = count(&cases, |outcome| matches!(outcome, Outcome::Skipped(_)));
-    let (name, tests, time) = (suite(run), cases.len().to_string(), run.duration.as_secs_f64().to_string());
-    let started = run.started.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string()).unwrap_or_default();
+    let (name, tests, time) = (suite(run), cases.len().to_string(), run.measured().unwrap_or_default().as_secs_f64());
+    let time = time.to_string();
+    // One that never started has no date to show but that of its end.
+    let date = run.started.or(run.finished).map(|at| at.strftime("%Y-%m-%dT%H:%M:%S").to_string());
 
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let counts =
         [("tests", tests.as_str()), ("failures", &failures), ("errors", "0"), ("skipped", &skipped), ("time", &time)];
     writer.create_element("testsuites").with_attributes(counts).write_inner_content(|writer| {
-        let attributes = [("name", name.as_str()), ("timestamp", &started)].into_iter().chain(counts);
+        let date = date.iter().map(|date| ("timestamp", date.as_str()));
+        let attributes = [("name", name.as_str())].into_iter().chain(date).chain(counts);
         writer.create_element("testsuite").with_attributes(attributes).write_inner_content(|writer| {
             properties(writer, run)?;
             cases.iter().try_for_each(|case| write(writer, &name, case))?;

@@ -67,16 +67,29 @@ fn head(text: &mut String, run: &Run) {
     line!(text, "LoadTest {of}{}", run.name);
     row(text, "verdict", format_args!("{}: {}", run.verdict.title(), run.message));
     let validity = if run.validity.valid { "valid" } else { "NOT VALID" };
-    row(text, "validity", format_args!("{validity} ({}): {}", run.validity.reason, run.validity.message));
-    let dates = [run.started, run.finished].map(|at| at.map_or_else(|| "never".to_owned(), date));
-    row(text, "date", format_args!("{} to {}", dates[0], dates[1]));
+    let reason = if run.validity.valid { String::new() } else { format!(" ({})", run.validity.reason) };
+    // What is not valid, or has succeeded, has said so in its verdict.
+    let message = Some(&run.validity.message).filter(|message| **message != run.message);
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    row(text, "validity", format_args!("{validity}{reason}{message}"));
+    row(text, "date", dates(run));
     row(text, "pipeline", &run.pipeline);
     row(text, "load", run.load.of(run.producers));
     row(text, "producers", run.producers);
     row(text, "images sent", &run.dataset);
-    let (warmup, measured) = (duration(run.warmup), duration(run.duration));
-    row(text, "measured", format_args!("{measured}, after a warm-up of {warmup}"));
-    row(text, "drain", format_args!("answers were waited for {} at most", duration(run.drain_timeout)));
+    row(text, "measured", run.measured_in_words());
+    if run.measured().is_some() {
+        row(text, "drain", format_args!("answers were waited for {} at most", duration(run.drain_timeout)));
+    }
+}
+
+fn dates(run: &Run) -> String {
+    match (run.started.map(date), run.finished.map(date)) {
+        (Some(started), Some(finished)) => format!("{started} to {finished}"),
+        (Some(started), None) => format!("from {started}"),
+        (None, Some(finished)) => format!("never started; ended {finished}"),
+        (None, None) => "never started".to_owned(),
+    }
 }
 
 const COLUMNS: [&str; 8] = ["min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"];
@@ -159,11 +172,23 @@ fn counts(text: &mut String, run: &Run) {
             ("sent", messages.sent),
             ("send errors", messages.send_errors),
             ("received", messages.received),
+            ("drained", messages.drained),
             ("lost", messages.lost),
             ("duplicates", messages.duplicates),
             ("answer errors", messages.answer_errors),
         ] {
             row(text, name, format_args!("{:>10}", grouped(count)));
+        }
+        line!(
+            text,
+            "  Drained are those that were answered only after the end of the measurement; they are among received."
+        );
+    }
+    if let Some(backlog) = &run.result.backlog {
+        section(text, "Backlog: images that were sent by the end of the measurement and not answered yet");
+        row(text, "images", format_args!("{:>10}", grouped(backlog.images)));
+        if let Some(micros) = backlog.catch_up_micros {
+            row(text, "catch-up", format_args!("{:>14} ms from the end to the last answer of them", millis(micros)));
         }
     }
     if let Some(rate) = &run.result.rate {
@@ -173,7 +198,10 @@ fn counts(text: &mut String, run: &Run) {
             target.map_or_else(|| "none: a closed load has no target".to_owned(), |rate| format!("{rate:>12}"));
         row(text, "target", target);
         row(text, "offered", format_args!("{:>12}", rate.offered));
-        row(text, "achieved", format_args!("{:>12}", rate.achieved));
+        row(text, "achieved", format_args!("{:>12} answered until the end of the measurement", rate.achieved));
+    }
+    if let Some(unanswered) = &run.result.unanswered_percent {
+        row(text, "unanswered", format_args!("{unanswered:>12} % of the images have no label"));
     }
     if let Some(accuracy) = &run.result.accuracy_percent {
         row(text, "accuracy", format_args!("{accuracy:>12} % of the labels are right"));

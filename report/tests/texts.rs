@@ -52,9 +52,32 @@ fn a_test_that_never_started_says_so_in_every_form() {
     };
     let text = text::of_run(&run).unwrap();
     assert!(text.contains("NOT VALID (PipelineNotFound)") && text.contains("Nothing was measured."), "{text}");
+    assert!(text.contains("never started; ended 2026-11-21 18:41:25 UTC") && !text.contains("60 s"), "{text}");
+    let suite = |run: &Run| {
+        let xml = junit::of_run(run).unwrap();
+        let document = roxmltree::Document::parse(&xml).unwrap();
+        let suite = document.descendants().find(|node| node.has_tag_name("testsuite")).unwrap();
+        ["time", "timestamp"].map(|name| suite.attribute(name).map(str::to_owned))
+    };
+    assert_eq!(suite(&run), [Some("0".into()), Some("2026-11-21T18:41:25".into())]);
+    assert_eq!(suite(&Run { finished: None, ..run.clone() }), [Some("0".into()), None]);
+    assert!(json::of_run(&run)["measuredSeconds"].is_null());
     assert!(json::of_run(&run)["latencyMicros"].is_null());
     let names: Vec<_> = files::of_run(&run).unwrap().into_iter().map(|file| file.name).collect();
     assert_eq!(names, ["latency_results.txt", "results.json", "junit.xml"]);
+}
+
+#[test]
+fn a_test_that_was_ended_early_says_how_long_it_measured() {
+    let mut run = Run { verdict: Verdict::Aborted, ..support::run(u64::MAX) };
+    run.result.measured_micros = Some(8_612_345);
+    let text = text::of_run(&run).unwrap();
+    assert!(text.contains("measured        8.612 s of 60 s after a warm-up of 10 s"), "{text}");
+    assert_eq!(json::of_run(&run)["measuredSeconds"], 8.612);
+    assert!(junit::of_run(&run).unwrap().contains("time=\"8.612\""));
+    run.result.measured_micros = Some(0);
+    let text = text::of_run(&run).unwrap();
+    assert!(text.contains("measured        nothing\n"), "it was ended in the warm-up: {text}");
 }
 
 #[test]

@@ -52,6 +52,9 @@ fn verdict(run: &Run) -> Option<Verdict> {
     match run.phase {
         load_test::Phase::Succeeded => Some(Verdict::Succeeded),
         load_test::Phase::Aborted => Some(Verdict::Aborted),
+        load_test::Phase::Missed => Some(Verdict::Missed),
+        load_test::Phase::Invalid => Some(Verdict::Invalid),
+        // Older versions knew no other phase.
         load_test::Phase::Failed if run.valid == Some(true) => Some(Verdict::Missed),
         load_test::Phase::Failed => Some(Verdict::Invalid),
         _ => None,

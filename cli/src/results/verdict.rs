@@ -10,7 +10,9 @@ pub fn verdict(status: &LoadTestStatus) -> Option<Verdict> {
     match status.phase {
         Phase::Succeeded => Some(Verdict::Succeeded),
         Phase::Aborted => Some(Verdict::Aborted),
-        // A valid result that has not succeeded misses an SLO, or is slower than its baseline.
+        Phase::Missed => Some(Verdict::Missed),
+        Phase::Invalid => Some(Verdict::Invalid),
+        // Older versions knew no other phase: a valid result missed an SLO, or was slower than its baseline.
         Phase::Failed if is_true(status, types::RESULTS_VALID) => Some(Verdict::Missed),
         Phase::Failed => Some(Verdict::Invalid),
         Phase::Queued | Phase::Starting | Phase::WarmingUp | Phase::Running | Phase::Draining => None,

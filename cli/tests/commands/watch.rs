@@ -33,12 +33,15 @@ async fn the_exit_code_says_what_came_of_it() {
     let (namespace, plugin) = namespace().await;
     let valid =
         |valid| condition("ResultsValid", valid, if valid { "Valid" } else { "GeneratorSaturated" }, "so it is");
-    let failed =
-        |conditions: Value, message: &str| json!({ "phase": "Failed", "conditions": conditions, "message": message });
+    let ended = |phase: &str, conditions: Value, message: &str| json!({ "phase": phase, "conditions": conditions, "message": message });
+    // As older versions have written it.
+    let failed = |conditions: Value, message: &str| ended("Failed", conditions, message);
     let missed = json!([valid(true), condition("SLOsMet", false, "SLOMissed", "P95 is 31ms")]);
     let regressed = json!([valid(true), condition("Succeeded", false, "Regressed", "P95 is 42 % slower")]);
     let ends = [
         ("good", json!({}), 0, "good succeeded: 2400 images, all answered; p95 31ms"),
+        ("new-invalid", ended("Invalid", json!([valid(false)]), "too slow"), 2, "new-invalid not valid: too slow"),
+        ("new-missed", ended("Missed", missed.clone(), "P95 is 31ms"), 3, "new-missed objective missed: P95 is 31ms"),
         ("invalid", failed(json!([valid(false)]), "too slow"), 2, "invalid not valid: too slow"),
         ("missed", failed(missed, "P95 is 31ms"), 3, "missed objective missed: P95 is 31ms"),
         ("regressed", failed(regressed, "P95 is 42 % slower"), 3, "regressed objective missed: P95 is 42 % slower"),

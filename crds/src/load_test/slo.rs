@@ -22,8 +22,9 @@ use crate::duration;
 #[serde(rename_all = "camelCase")]
 pub struct Slo {
     /// The metric. `P50`, `P90`, `P95`, `P99`, `P999`, `Max` and `Mean` are of the latency from the intended send;
-    /// `LostPercent` is the share of scheduled images that were lost; `AchievedRatePercent` the share of images answered, of
-    /// those that an open load was to send; `AccuracyPercent` the share of correct labels, of all answers whose correct label
+    /// `UnansweredPercent` is the share of scheduled images without a label: lost, answered with an error, or not sent at
+    /// all; `LostPercent` that of the lost ones alone; `AchievedRatePercent` the share of images answered
+    /// until the end of the measurement, of those that an open load was to send; `AccuracyPercent` the share of correct labels, of all answers whose correct label
     /// is known.
     pub metric: Metric,
     /// The largest value that meets the objective: a duration such as `50ms`, or for a share a number of percent such as

@@ -24,7 +24,11 @@ pub enum Phase {
     Draining,
     /// Finished, with a valid result that meets all SLOs.
     Succeeded,
-    /// Finished without a valid result, with an SLO missed or slower than its baseline; the conditions say which.
+    /// Finished with a valid result that misses an SLO, or that is slower than its baseline by more than is allowed.
+    Missed,
+    /// Finished with a result that is not valid: its numbers do not mean what they say.
+    Invalid,
+    /// Ended without a result, for instance because its Pipeline or a producer could not start.
     Failed,
     /// Ended by `abort`; the result is what was measured up to then.
     Aborted,
@@ -33,7 +37,7 @@ pub enum Phase {
 impl Phase {
     /// Whether nothing changes any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Aborted)
+        matches!(self, Self::Succeeded | Self::Missed | Self::Invalid | Self::Failed | Self::Aborted)
     }
 }
 

@@ -25,6 +25,10 @@ pub struct Counts {
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     #[serde(with = "signed::Count")]
     pub received: u64,
+    /// Images that were answered only after the end of the measurement, in the drain time; they are part of `received`.
+    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
+    #[serde(with = "signed::Count")]
+    pub drained: u64,
     /// Images that were sent and not answered in time.
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     #[serde(with = "signed::Count")]
@@ -72,6 +76,14 @@ pub enum CountsDisagree {
         /// All answers.
         received: u64,
     },
+    /// drained > received
+    #[error("{drained} images were answered in the drain time, of only {received} answered")]
+    Drained {
+        /// Answers after the end of the measurement.
+        drained: u64,
+        /// All answers.
+        received: u64,
+    },
 }
 
 impl Counts {
@@ -80,7 +92,7 @@ impl Counts {
     /// # Errors
     /// The first sum that does not hold.
     pub fn check(&self) -> Result<(), CountsDisagree> {
-        let Self { scheduled, sent, send_errors, received, lost, answer_errors, .. } = *self;
+        let Self { scheduled, sent, send_errors, received, drained, lost, answer_errors, .. } = *self;
         if sent.checked_add(send_errors) != Some(scheduled) {
             return Err(CountsDisagree::Sending { scheduled, sent, send_errors });
         }
@@ -90,7 +102,20 @@ impl Counts {
         if answer_errors > received {
             return Err(CountsDisagree::AnswerErrors { answer_errors, received });
         }
+        if drained > received {
+            return Err(CountsDisagree::Drained { drained, received });
+        }
         Ok(())
+    }
+
+    /// Images answered before the end of the measurement, with a label or with an error.
+    pub fn answered_in_time(&self) -> u64 {
+        self.received.saturating_sub(self.drained)
+    }
+
+    /// Images without a label: those that could not be sent, were answered with an error, or were lost.
+    pub fn unanswered(&self) -> u64 {
+        self.send_errors + self.answer_errors + self.lost
     }
 
     /// Images answered with a label: those that have a finite latency.
@@ -105,6 +130,7 @@ impl AddAssign for Counts {
         self.sent += other.sent;
         self.send_errors += other.send_errors;
         self.received += other.received;
+        self.drained += other.drained;
         self.lost += other.lost;
         self.duplicates += other.duplicates;
         self.answer_errors += other.answer_errors;
@@ -115,13 +141,21 @@ impl AddAssign for Counts {
 mod tests {
     use super::*;
 
-    const CLOSED: Counts =
-        Counts { scheduled: 10, sent: 9, send_errors: 1, received: 7, lost: 2, duplicates: 3, answer_errors: 1 };
+    const CLOSED: Counts = Counts {
+        scheduled: 10,
+        sent: 9,
+        send_errors: 1,
+        received: 7,
+        drained: 3,
+        lost: 2,
+        duplicates: 3,
+        answer_errors: 1,
+    };
 
     #[test]
     fn counts_that_close_are_accepted() {
         assert_eq!(CLOSED.check(), Ok(()));
-        assert_eq!(CLOSED.labelled(), 6);
+        assert_eq!((CLOSED.labelled(), CLOSED.unanswered(), CLOSED.answered_in_time()), (6, 4, 4));
     }
 
     #[test]
@@ -132,6 +166,8 @@ mod tests {
         assert_eq!(unanswered.check(), Err(CountsDisagree::Receiving { sent: 9, received: 7, lost: 1 }));
         let too_many = Counts { answer_errors: 8, ..CLOSED };
         assert_eq!(too_many.check(), Err(CountsDisagree::AnswerErrors { answer_errors: 8, received: 7 }));
+        let drained = Counts { drained: 8, ..CLOSED };
+        assert_eq!(drained.check(), Err(CountsDisagree::Drained { drained: 8, received: 7 }));
         let huge = Counts { send_errors: u64::MAX, ..CLOSED };
         assert!(huge.check().is_err());
     }
@@ -141,7 +177,7 @@ mod tests {
         let mut sum = CLOSED;
         sum += CLOSED;
         assert_eq!(sum.check(), Ok(()));
-        assert_eq!((sum.scheduled, sum.duplicates), (20, 6));
+        assert_eq!((sum.scheduled, sum.drained, sum.duplicates), (20, 6, 6));
     }
 
     #[test]

@@ -18,12 +18,16 @@ use crate::{histogram::LatencyHistogram, intervals::Intervals};
 #[derive(Debug)]
 pub struct Ledger {
     warmup: Duration,
+    /// Of the measurement; what is answered later is answered in the drain time.
+    end: Duration,
     next: u64,
     first_measured: Option<u64>,
     images: HashMap<u64, Image>,
     /// How many of them wait for an answer that may still come.
     expected: usize,
     given_up: HashSet<u64>,
+    /// Images whose sending failed since that was last asked for.
+    failed: Vec<u64>,
     windows: Windows,
     recent: LatencyHistogram,
     /// Settled images that nobody has taken yet, if they are kept at all.
@@ -31,19 +35,28 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// An empty ledger of a run whose first part, `warmup`, is counted apart, and whose measurement is kept in intervals.
-    pub fn new(warmup: Duration, intervals: Intervals) -> Self {
+    /// An empty ledger of a run whose first part, `warmup`, is counted apart, and whose measurement of this length is kept
+    /// in intervals.
+    pub fn new(warmup: Duration, measurement: Duration) -> Self {
+        let intervals = Intervals::new(measurement);
         Self {
             warmup,
+            end: warmup.saturating_add(measurement),
             next: 0,
             first_measured: None,
             images: HashMap::new(),
             expected: 0,
             given_up: HashSet::new(),
+            failed: Vec::new(),
             windows: Windows { warmup: Tally::default(), measurement: Tally::default(), intervals },
             recent: LatencyHistogram::new(),
             records: None,
         }
+    }
+
+    /// The measurement ends early. No answer after `end` may have been entered before.
+    pub fn end_at(&mut self, end: Duration) {
+        self.end = self.end.min(end);
     }
 
     /// Keeps a record of each image for [`Self::take_records`].
@@ -89,6 +102,7 @@ impl Ledger {
         if image.answered.is_none() {
             self.expected -= 1;
             self.tally(sequence).counts.send_errors += 1;
+            self.failed.push(sequence);
         }
         self.settle(sequence);
     }
@@ -104,14 +118,15 @@ impl Ledger {
         Answered::First
     }
 
-    /// No answer is waited for any more: the image is lost or, if Kafka has not acknowledged it, a send error.
-    pub fn give_up(&mut self, sequence: u64) {
+    /// From `at` on no answer is waited for: the image is lost or, if Kafka has not acknowledged it, a send error.
+    pub fn give_up(&mut self, sequence: u64, at: Duration) {
         if self.images.get(&sequence).is_none_or(|image| image.answered.is_some()) {
             return;
         }
         if let Some(image) = self.close(sequence) {
             self.expected -= usize::from(image.expects_answer());
-            self.tally(sequence).miss(&image);
+            let end = self.end;
+            self.tally(sequence).miss(&image, at, end);
             self.given_up.insert(sequence);
         }
     }
@@ -119,6 +134,11 @@ impl Ledger {
     /// Whether an image waits for its answer that Kafka has, or may have.
     pub fn expects_answers(&self) -> bool {
         self.expected > 0
+    }
+
+    /// The images that could not be sent since this was last asked, so that nobody need wait for their answers.
+    pub fn take_failed(&mut self) -> Vec<u64> {
+        mem::take(&mut self.failed)
     }
 
     /// The counts so far, of warm-up and measurement together. They close only at the end.
@@ -143,7 +163,7 @@ impl Ledger {
         let mut waiting: Vec<u64> = self.images.keys().copied().collect();
         waiting.sort_unstable();
         for sequence in waiting {
-            self.give_up(sequence);
+            self.give_up(sequence, Duration::MAX);
             // Answered, and the word about its delivery never came.
             self.close(sequence);
         }
@@ -179,14 +199,16 @@ impl Ledger {
     fn first_answer(&mut self, sequence: u64, at: Duration, answer: Answer) {
         let Some(mut image) = self.images.remove(&sequence) else { return };
         self.expected -= usize::from(image.expects_answer());
-        let latency = self.tally(sequence).receive(&image, at, answer);
+        let end = self.end;
+        let latency = self.tally(sequence).receive(&image, at, answer, end);
         image.answered = Some((at, answer));
         if let Some(latency) = latency {
             // What is above the range is counted by the tally.
             let _ = self.recent.record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
         }
         if self.is_measured(sequence) {
-            self.windows.intervals.record(image.intended - self.warmup, at.saturating_sub(self.warmup), latency);
+            let at = (at < end).then(|| at.saturating_sub(self.warmup));
+            self.windows.intervals.record(image.intended - self.warmup, at, latency);
         }
         self.images.insert(sequence, image);
     }
@@ -224,12 +246,12 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounting::{Outcome, Stages};
+    use crate::accounting::{Backlog, Outcome, Stages};
 
     const WARMUP: Duration = Duration::from_secs(1);
 
     fn ledger(warmup: Duration) -> Ledger {
-        Ledger::new(warmup, Intervals::new(Duration::from_secs(10)))
+        Ledger::new(warmup, Duration::from_secs(10))
     }
 
     /// An answer after 1 ms in the queue and 2 ms of computing.
@@ -267,6 +289,54 @@ mod tests {
         assert_eq!((measurement.counts.scheduled, measurement.counts.received, measurement.correct), (1, 1, 0));
     }
 
+    /// Sends an image every 100 ms until 1.5 s, of which the measurement has the last ten; each is answered after `late`.
+    fn late(late: Duration, end: Option<Duration>) -> Windows {
+        let mut ledger = Ledger::new(ms(500), ms(1_000));
+        for number in 0..15 {
+            let sequence = ledger.send(ms(number * 100), ms(number * 100));
+            ledger.acknowledged(sequence, ms(number * 100));
+        }
+        end.into_iter().for_each(|end| ledger.end_at(end));
+        for number in 0..15 {
+            ledger.answered(number, ms(number * 100) + late, says(Outcome::Correct));
+        }
+        ledger.finish().0
+    }
+
+    #[test]
+    fn answers_after_the_end_are_those_of_the_drain_and_in_no_interval() {
+        for (after, drained) in [(ms(50), 0), (ms(100), 1), (ms(700), 7), (ms(5_000), 10)] {
+            let Windows { measurement, intervals, .. } = late(after, None);
+            let Tally { counts, backlog, .. } = measurement;
+            assert_eq!((counts.received, counts.drained, backlog.images), (10, drained, drained), "{after:?}");
+            assert_eq!(intervals.total().answered, counts.answered_in_time(), "{after:?}");
+            assert_eq!(intervals.total().latency.count(), 10, "their latencies count");
+            let caught_up = (drained > 0).then(|| (ms(1_400) + after - ms(1_500)).as_micros());
+            assert_eq!(backlog.catch_up_micros.map(u128::from), caught_up, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn after_an_early_end_comes_the_drain() {
+        let Windows { measurement, intervals, .. } = late(ms(100), Some(ms(1_450)));
+        assert_eq!((measurement.counts.received, measurement.counts.drained), (10, 1));
+        assert_eq!((intervals.total().answered, measurement.backlog.catch_up_micros), (9, Some(50_000)));
+    }
+
+    #[test]
+    fn a_backlog_is_what_kafka_has_and_nobody_has_answered_at_the_end() {
+        let mut ledger = Ledger::new(Duration::ZERO, ms(1_000));
+        let [given_up, lost, failed, unsent] = [0, 1, 2, 3].map(|number| ledger.send(ms(number), ms(number)));
+        let late = ledger.send(ms(999), ms(1_001));
+        [given_up, lost, late].into_iter().for_each(|sequence| ledger.acknowledged(sequence, ms(1_002)));
+        ledger.send_failed(failed);
+        ledger.give_up(given_up, ms(500));
+        ledger.answered(late, ms(1_100), says(Outcome::Correct));
+        let Tally { counts, backlog, .. } = ledger.finish().0.measurement;
+        assert_eq!((counts.lost, counts.send_errors, counts.drained), (2, 2, 1), "and {unsent} was never acknowledged");
+        assert_eq!(backlog, Backlog { images: 1, catch_up_micros: None });
+    }
+
     #[test]
     fn an_answer_before_its_acknowledgement_counts_once() {
         let mut ledger = ledger(Duration::ZERO);
@@ -285,6 +355,7 @@ mod tests {
         assert!(ledger.expects_answers());
         ledger.send_failed(sequence);
         assert!(!ledger.expects_answers());
+        assert_eq!((ledger.take_failed(), ledger.take_failed()), (vec![sequence], vec![]));
         assert_eq!(ledger.progress().send_errors, 1);
         ledger.answered(sequence, ms(9), says(Outcome::Correct));
         let counts = ledger.finish().0.measurement.counts;
@@ -308,7 +379,7 @@ mod tests {
         let mut ledger = ledger(Duration::ZERO);
         let sequence = ledger.send(ms(0), ms(0));
         ledger.acknowledged(sequence, ms(105));
-        ledger.give_up(sequence);
+        ledger.give_up(sequence, ms(200));
         assert_eq!(ledger.answered(sequence, ms(9), says(Outcome::Correct)), Answered::Late);
         let counts = ledger.finish().0.measurement.counts;
         assert_eq!((counts.received, counts.lost, counts.duplicates), (0, 1, 0));

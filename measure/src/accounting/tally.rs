@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{
-    Counts, Stages,
+    Backlog, Counts, Stages,
     image::{Answer, Delivery, Image, Outcome},
 };
 use crate::{histogram::LatencyHistogram, intervals::Intervals};
@@ -23,6 +23,8 @@ pub struct Windows {
 pub struct Tally {
     /// What became of the images.
     pub counts: Counts,
+    /// The images that were sent and not answered at the end of the measurement.
+    pub backlog: Backlog,
     /// Answers with the right label.
     pub correct: u64,
     /// Answers whose label was compared with the right one.
@@ -43,6 +45,7 @@ impl Tally {
     /// Adds all counts and values of the other.
     pub fn add(&mut self, other: &Self) {
         self.counts += other.counts;
+        self.backlog += other.backlog;
         self.correct += other.correct;
         self.compared += other.compared;
         self.latency.add(&other.latency);
@@ -60,8 +63,8 @@ impl Tally {
         record(&mut self.stages.acknowledgement, took, &mut self.above_range);
     }
 
-    /// The first answer of an image; its latency if that is finite.
-    pub(super) fn receive(&mut self, image: &Image, at: Duration, answer: Answer) -> Option<Duration> {
+    /// The first answer of an image; its latency if that is finite. `end` is that of the measurement.
+    pub(super) fn receive(&mut self, image: &Image, at: Duration, answer: Answer, end: Duration) -> Option<Duration> {
         match image.delivery {
             Delivery::Acknowledged(_) => {}
             Delivery::Pending => self.counts.sent += 1,
@@ -71,6 +74,12 @@ impl Tally {
             }
         }
         self.counts.received += 1;
+        if at >= end {
+            self.counts.drained += 1;
+            if image.sent < end {
+                self.backlog.count(Some(at - end));
+            }
+        }
         match answer.outcome {
             Outcome::Error => {
                 self.counts.answer_errors += 1;
@@ -94,9 +103,15 @@ impl Tally {
         Some(latency)
     }
 
-    pub(super) fn miss(&mut self, image: &Image) {
+    /// An image is given up at `at`.
+    pub(super) fn miss(&mut self, image: &Image, at: Duration, end: Duration) {
         match image.delivery {
-            Delivery::Acknowledged(_) => self.counts.lost += 1,
+            Delivery::Acknowledged(_) => {
+                self.counts.lost += 1;
+                if at >= end && image.sent < end {
+                    self.backlog.count(None);
+                }
+            }
             Delivery::Pending => self.counts.send_errors += 1,
             Delivery::Failed => {}
         }

@@ -74,9 +74,10 @@ impl Intervals {
     }
 
     /// An image that was to be sent at `intended` was answered at `at`; its latency if that is finite. What is answered
-    /// after the end of the measurement is answered in no interval. What is above one hour is in no histogram.
-    pub fn record(&mut self, intended: Duration, at: Duration, latency: Option<Duration>) {
-        if let Some(interval) = self.at(at) {
+    /// after the end of the measurement is answered in no interval: the last one may be longer, so for that `at` is none.
+    /// What is above one hour is in no histogram.
+    pub fn record(&mut self, intended: Duration, at: impl Into<Option<Duration>>, latency: Option<Duration>) {
+        if let Some(interval) = at.into().and_then(|at| self.at(at)) {
             interval.answered += 1;
         }
         let micros = latency.map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));

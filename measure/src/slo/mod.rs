@@ -30,7 +30,9 @@ pub enum Metric {
     Mean,
     /// Images lost, in percent of those scheduled.
     LostPercent,
-    /// Images answered, in percent of those that an open load was to send.
+    /// Images without a label, in percent of those scheduled: lost, answered with an error, or not sent at all.
+    UnansweredPercent,
+    /// Images answered until the end of the measurement, in percent of those that an open load was to send.
     AchievedRatePercent,
     /// Right labels, in percent of those whose right one is known.
     AccuracyPercent,
@@ -65,7 +67,7 @@ pub struct Results<'a> {
 impl Metric {
     /// Whether it is a share in percent, and not a latency.
     pub fn is_percent(self) -> bool {
-        matches!(self, Self::LostPercent | Self::AchievedRatePercent | Self::AccuracyPercent)
+        matches!(self, Self::LostPercent | Self::UnansweredPercent | Self::AchievedRatePercent | Self::AccuracyPercent)
     }
 
     /// The number, in microseconds or percent. Infinite for a latency that falls on images without an answer, and so
@@ -85,7 +87,10 @@ impl Metric {
             Self::Max => latency_or_infinite(latency.max),
             Self::Mean => latency_or_infinite(latency.mean.filter(|_| latency.count == counts.scheduled)),
             Self::LostPercent => percent(counts.lost, counts.scheduled as f64),
-            Self::AchievedRatePercent => percent(counts.received, results.target?.images(counts, results.duration)),
+            Self::UnansweredPercent => percent(counts.unanswered(), counts.scheduled as f64),
+            Self::AchievedRatePercent => {
+                percent(counts.answered_in_time(), results.target?.images(counts, results.duration))
+            }
             Self::AccuracyPercent => percent(correct, compared as f64),
         }
     }
@@ -98,7 +103,8 @@ impl Metric {
             Self::P95 => 200,
             Self::P99 => 1_000,
             Self::P999 => 10_000,
-            Self::Max | Self::Mean | Self::LostPercent | Self::AchievedRatePercent | Self::AccuracyPercent => 1,
+            Self::Max | Self::Mean => 1,
+            Self::LostPercent | Self::UnansweredPercent | Self::AchievedRatePercent | Self::AccuracyPercent => 1,
         }
     }
 
@@ -146,9 +152,14 @@ mod tests {
 
     /// A hundred images within 10 s: latencies of 1 to 90 ms, and ten that were lost; 81 of 90 labels are right.
     fn observe(metric: Metric, target: Option<Target>) -> Option<f64> {
+        observe_drained(metric, target, 0)
+    }
+
+    /// The same with so many of the answers in the drain time.
+    fn observe_drained(metric: Metric, target: Option<Target>, drained: u64) -> Option<f64> {
         let mut histogram = LatencyHistogram::new();
         (1..=90).for_each(|millis| histogram.record(millis * 1_000).unwrap());
-        let counts = Counts { scheduled: 100, sent: 100, received: 90, lost: 10, ..Counts::default() };
+        let counts = Counts { scheduled: 100, sent: 100, received: 90, drained, lost: 10, ..Counts::default() };
         let latency = summarize(&histogram, counts.scheduled);
         let duration = Duration::from_secs(10);
         metric.observe(&Results { latency: &latency, counts: &counts, correct: 81, compared: 90, duration, target })
@@ -171,6 +182,41 @@ mod tests {
         assert_eq!(observe(Metric::AchievedRatePercent, Some(Target::PerSecond(12))), Some(75.0));
         assert_eq!(observe(Metric::AchievedRatePercent, Some(Target::Scheduled)), Some(90.0));
         assert_eq!(observe(Metric::AchievedRatePercent, None), None, "a closed load has no target");
+    }
+
+    #[test]
+    fn what_is_answered_in_the_drain_time_is_not_achieved() {
+        let [fixed, random] = [Target::PerSecond(10), Target::Scheduled].map(Some);
+        for (drained, target, achieved) in [(0, fixed, 90.0), (30, fixed, 60.0), (30, random, 60.0), (90, fixed, 0.0)] {
+            assert_eq!(observe_drained(Metric::AchievedRatePercent, target, drained), Some(achieved), "{drained}");
+        }
+        assert_eq!(observe_drained(Metric::LostPercent, fixed, 90), Some(10.0), "what is late is not lost");
+    }
+
+    #[test]
+    fn everything_without_a_label_is_unanswered() {
+        let latency = Summary::default();
+        let observe = |counts: Counts, metric: Metric| {
+            let duration = Duration::from_secs(10);
+            metric.observe(&Results {
+                latency: &latency,
+                counts: &counts,
+                correct: 0,
+                compared: 0,
+                duration,
+                target: None,
+            })
+        };
+        let all = Counts { scheduled: 40, ..Counts::default() };
+        let not_sent = Counts { send_errors: 16, sent: 24, received: 24, ..all };
+        let errors = Counts { sent: 40, received: 40, answer_errors: 4, ..all };
+        let each = Counts { send_errors: 1, sent: 39, lost: 2, received: 37, answer_errors: 3, ..all };
+        for (counts, unanswered, lost) in [(not_sent, 40.0, 0.0), (errors, 10.0, 0.0), (each, 15.0, 5.0)] {
+            assert_eq!(counts.check(), Ok(()));
+            assert_eq!(observe(counts, Metric::UnansweredPercent), Some(unanswered), "{counts:?}");
+            assert_eq!(observe(counts, Metric::LostPercent), Some(lost), "{counts:?}");
+        }
+        assert_eq!(observe(Counts::default(), Metric::UnansweredPercent), None);
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub enum NoSlo {
     Form(String),
     /// Nothing has this name.
     #[error(
-        "\"{0}\" is no metric: write P50, P90, P95, P99, P999, Max, Mean, LostPercent, AchievedRatePercent or AccuracyPercent"
+        "\"{0}\" is no metric: write P50, P90, P95, P99, P999, Max, Mean, LostPercent, UnansweredPercent, AchievedRatePercent or \
+         AccuracyPercent"
     )]
     Metric(String),
     /// A share is not one.
@@ -124,9 +125,22 @@ impl SloResult {
         format!("{:?} is {observed} and was to be {bound} {}{}", self.metric, self.written(), self.unit())
     }
 
-    /// What was observed, with its unit.
+    /// What was observed, with its unit, which for a latency is that of the limit.
     pub fn observed(&self) -> String {
-        self.observed.as_ref().map_or_else(|| "not known".to_owned(), |observed| format!("{observed}{}", self.unit()))
+        let in_limits_unit = |observed: &str| {
+            let millis: f64 = observed.strip_suffix("ms")?.parse().ok()?;
+            let limit = self.written().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+            let value = match limit {
+                "s" => millis / 1_000.0,
+                "us" => millis * 1_000.0,
+                _ => return None,
+            };
+            Some(format!("{}{limit}", (value * 1e6).round() / 1e6))
+        };
+        self.observed.as_ref().map_or_else(
+            || "not known".to_owned(),
+            |observed| in_limits_unit(observed).unwrap_or_else(|| format!("{observed}{}", self.unit())),
+        )
     }
 
     /// `met` or `missed`.
@@ -232,6 +246,19 @@ mod tests {
         for (slo, observed, met) in cases {
             let judged = &judged(&[slo])[0];
             assert_eq!((judged.observed.as_deref(), judged.met), (Some(observed), met), "{slo}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_has_one_unit() {
+        let sentence = |slo: &str| judged(&[slo])[0].sentence();
+        for (slo, said) in [
+            ("P95<=0.01s", "P95 is 0.050431s and was to be at most 0.01s"),
+            ("P95<=100us", "P95 is 50431us and was to be at most 100us"),
+            ("P95<=50ms", "P95 is 50.431ms and was to be at most 50ms"),
+            ("Max<=1s", "Max is >30s and was to be at most 1s"),
+        ] {
+            assert_eq!(sentence(slo), said);
         }
     }
 

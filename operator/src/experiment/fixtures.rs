@@ -78,8 +78,8 @@ pub fn ended(end: &End, now: Timestamp) -> LoadTestStatus {
     let mut conditions = Conditions::new(&[], Some(1), now);
     let (phase, p95, finished, valid, slos) = match end {
         End::P95(p95) => (Phase::Succeeded, Some(*p95), "Completed", "Valid", Some(true)),
-        End::Missed => (Phase::Failed, None, "SLOMissed", "Valid", Some(false)),
-        End::Invalid(reason) => (Phase::Failed, None, *reason, *reason, None),
+        End::Missed => (Phase::Missed, None, "SLOMissed", "Valid", Some(false)),
+        End::Invalid(reason) => (Phase::Invalid, None, *reason, *reason, None),
     };
     conditions.set("Finished", true, finished, format!("it is {finished}"));
     conditions.set("Succeeded", phase == Phase::Succeeded, finished, "");

@@ -96,7 +96,7 @@ mod tests {
         table,
     };
 
-    /// Six LoadTests one after another, of which the second and the fourth have failed; all have histograms.
+    /// Six LoadTests one after another, of which the second misses an SLO and the fourth is not valid; all have histograms.
     fn six() -> Observation {
         let mut seen = new(sweep(&[1, 2, 3, 4, 5, 6], 1));
         let mut status = seen.status();
@@ -105,7 +105,11 @@ mod tests {
         for point in 0..6 {
             let planned = Planned { point, run: 0, repeat: 0, producers: 1, rate_per_producer: None };
             let mut test = build::load_test(&seen.experiment, 1, &planned);
-            let end = if [1, 3].contains(&point) { End::Missed } else { End::P95(1_000) };
+            let end = match point {
+                1 => End::Missed,
+                3 => End::Invalid("CountsDisagree"),
+                _ => End::P95(1_000),
+            };
             let now = begin() + std::time::Duration::from_secs(point as u64);
             let histograms = Histograms { config_map: String::new(), interval_seconds: 1 };
             let over = ended(&end, now);

@@ -88,7 +88,7 @@ pub fn decide(seen: &Observation) -> Decision {
         return Decision { steps: vec![], status, announcements: vec![], look_again: None };
     }
     match (status.phase, &seen.pipeline, &status.start_time) {
-        (Phase::Succeeded | Phase::Failed | Phase::Aborted, ..) => tidy_up(seen),
+        (phase, ..) if phase.is_final() => tidy_up(seen),
         (_, _, None) if seen.load_test.spec.abort => end_aborted(seen),
         (_, _, None) if seen.load_test.spec.suspend => queue(seen),
         (Phase::Queued, ..) => queue(seen),

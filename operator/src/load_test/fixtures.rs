@@ -15,7 +15,7 @@ use kube::Resource;
 use serde_json::json;
 use tailrace_crds::{LoadTest, Pipeline, ProducerReport, pipeline::ActiveLoadTest};
 use tailrace_measure::{
-    accounting::{Counts, Stages},
+    accounting::{Backlog, Counts, Stages},
     histogram::LatencyHistogram,
     producer_result::{ProducerIntervals, ProducerResult},
     signed::signed,
@@ -201,6 +201,7 @@ fn result(images: u64) -> ProducerResult {
     ProducerResult {
         messages: Counts { scheduled: images, sent: images, received: images, ..Counts::default() },
         warmup_messages: Counts::default(),
+        backlog: Backlog::default(),
         correct: images,
         compared: images,
         measured_micros: 20_000_000,

@@ -32,13 +32,14 @@ pub fn under_way(seen: &Observation, phase: Phase, message: &str) -> LoadTestSta
 
 /// Is over. `status` has the numbers already.
 pub fn finished(seen: &Observation, mut status: LoadTestStatus, judgement: &Judgement) -> LoadTestStatus {
-    let Judgement { verdict, reason, message, .. } = judgement;
+    let Judgement { verdict, reason, message, measured, .. } = judgement;
     let valid = judgement.is_valid();
     let succeeded = *verdict == Verdict::Succeeded;
     let mut conditions = conditions(seen, &status);
     conditions.set(types::FINISHED, true, reason, message);
     conditions.set(types::SUCCEEDED, succeeded, reason, message);
-    conditions.set(types::RESULTS_VALID, valid, if valid { reasons::VALID } else { reason }, message);
+    let validity = if valid { reasons::VALID } else { reason };
+    conditions.set(types::RESULTS_VALID, valid, validity, measured.as_ref().unwrap_or(message));
     if !seen.load_test.spec.slos.is_empty() {
         slos_met(&mut conditions, judgement);
     }
@@ -48,7 +49,9 @@ pub fn finished(seen: &Observation, mut status: LoadTestStatus, judgement: &Judg
     status.phase = match verdict {
         Verdict::Succeeded => Phase::Succeeded,
         Verdict::Aborted => Phase::Aborted,
-        Verdict::Missed | Verdict::Regressed | Verdict::Invalid => Phase::Failed,
+        Verdict::Missed | Verdict::Regressed => Phase::Missed,
+        Verdict::Invalid if status.result.latency_micros.is_some() => Phase::Invalid,
+        Verdict::Invalid => Phase::Failed,
     };
     status.message = Some(message.clone());
     status.observed_generation = seen.load_test.metadata.generation;
@@ -129,7 +132,8 @@ pub fn news(before: &LoadTestStatus, after: &LoadTestStatus) -> Vec<Announcement
         news.extend(announce(types::FINISHED, false));
     }
     if !before.phase.is_final() && after.phase.is_final() {
-        news.extend(announce(types::FINISHED, after.phase == Phase::Failed));
+        let calm = matches!(after.phase, Phase::Succeeded | Phase::Aborted);
+        news.extend(announce(types::FINISHED, !calm));
     }
     let new = after.result.warnings.iter().filter(|warning| !before.result.warnings.contains(warning));
     news.extend(new.map(|warning| Announcement {

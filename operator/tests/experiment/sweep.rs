@@ -43,9 +43,8 @@ async fn a_sweep_measures_its_points_in_order_and_shows_the_table() {
         ("6/6", Some("1 producer"), Some("12ms"))
     );
 
-    let events = namespace.events("table").await;
-    assert!(events.contains(&"Normal Starting: begins a round of 6 LoadTests".into()), "{events:?}");
-    assert!(events.contains(&"Normal Completed: 6 of 6 LoadTests succeeded".into()), "{events:?}");
+    namespace.until_event("table", "Normal Starting: begins a round of 6 LoadTests").await;
+    namespace.until_event("table", "Normal Completed: 6 of 6 LoadTests succeeded").await;
 }
 
 #[tokio::test]

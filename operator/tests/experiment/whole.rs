@@ -40,7 +40,7 @@ async fn a_sweep_goes_from_producers_to_its_table() {
                     be at most 8ms";
     assert_eq!(status.message.as_deref(), Some(sentence));
     let phases: Vec<_> = status.points.iter().map(|point| point.runs[0].phase).collect();
-    assert_eq!(phases, [load_test::Phase::Succeeded, load_test::Phase::Failed]);
+    assert_eq!(phases, [load_test::Phase::Succeeded, load_test::Phase::Missed]);
     assert_eq!(status.points.iter().map(|point| point.valid_runs).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(status.display.unwrap().p95.as_deref(), Some("4.0ms"));
 }

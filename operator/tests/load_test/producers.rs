@@ -103,6 +103,12 @@ impl Run {
         Self { messages, latencies, correct, seconds: 1, throttled_micros: 0, topic_records: 0 }
     }
 
+    /// So many of its images are answered only after the end of the measurement.
+    pub fn with_drained(mut self, images: u64) -> Self {
+        self.messages.drained = images;
+        self
+    }
+
     fn result(&self, index: i32) -> Value {
         let latency = histogram(self.latencies.iter().copied());
         let seconds = u64::try_from(self.seconds).unwrap();
@@ -115,6 +121,7 @@ impl Run {
         json!({
             "messages": self.messages,
             "warmupMessages": Counts { scheduled: 5, sent: 5, received: 5, ..Counts::default() },
+            "backlog": { "images": self.messages.drained, "catchUpMicros": 750_000 },
             "correct": self.correct,
             "startDelayMicros": 100 * i64::from(index),
             "latency": latency,
@@ -124,7 +131,7 @@ impl Run {
             "measuredMicros": self.seconds * 1_000_000,
             "stages": { "queue": latency, "compute": latency, "acknowledgement": latency, "rest": latency },
             "intervals": {
-                "seconds": 1, "scheduled": each(self.messages.scheduled), "answered": each(self.messages.received),
+                "seconds": 1, "scheduled": each(self.messages.scheduled), "answered": each(self.messages.answered_in_time()),
                 "latency": each_second.map(of_second).collect::<Vec<_>>(),
             },
             "throttledMicros": self.throttled_micros,

@@ -8,6 +8,7 @@ use tailrace_crds::{
     conditions::{reasons, types},
     load_test::{Counts, LoadTestStatus, Phase, Rate, Summary},
 };
+use tailrace_measure::accounting::Backlog;
 use tailrace_operator::conditions::{find, is_true};
 
 use crate::{
@@ -109,11 +110,13 @@ async fn a_result_that_misses_an_slo_is_valid_and_has_failed() {
     ready_pipeline(&namespace).await;
     let _operator = operator(&namespace);
     let status = with_slos(&namespace, "bad", "[{metric: P90, max: 3ms}, {metric: Max, max: 1s}]").await;
-    assert_eq!(status.phase, Phase::Failed);
+    assert_eq!(status.phase, Phase::Missed);
     assert!(is_true(&status.conditions, types::RESULTS_VALID) && is_true(&status.conditions, types::FINISHED));
     let missed = find(&status.conditions, types::SLOS_MET).unwrap();
     assert_eq!((missed.status.as_str(), missed.reason.as_str()), ("False", reasons::SLO_MISSED));
     assert_eq!(status.message.as_deref(), Some("Max is >1s and was to be at most 1s"));
+    let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
+    assert_eq!((valid.reason.as_str(), valid.message.as_str()), ("Valid", "100 images, of which 6 were lost; p95 >1s"));
     assert_eq!(status.display.unwrap().slo.as_deref(), Some("1/2"));
     assert_eq!(status.result.slos.iter().map(|slo| slo.met).collect::<Vec<_>>(), [true, false]);
 }
@@ -140,7 +143,7 @@ async fn counts_that_disagree_make_the_result_invalid_and_are_shown() {
     run.messages.received = 90;
     let status = finished(&namespace, "vanished", &[run]).await;
 
-    assert_eq!(status.phase, Phase::Failed);
+    assert_eq!(status.phase, Phase::Invalid);
     let valid = find(&status.conditions, types::RESULTS_VALID).unwrap();
     assert_eq!((valid.status.as_str(), valid.reason.as_str()), ("False", reasons::COUNTS_DISAGREE));
     assert!(!is_true(&status.conditions, types::SUCCEEDED));
@@ -154,7 +157,7 @@ async fn an_open_load_has_a_target_and_less_than_99_percent_of_it_is_invalid() {
     let namespace = namespace().await;
     ready_pipeline(&namespace).await;
     let _operator = operator(&namespace);
-    for (name, sent, phase) in [("enough", 20, Phase::Succeeded), ("slow", 19, Phase::Failed)] {
+    for (name, sent, phase) in [("enough", 20, Phase::Succeeded), ("slow", 19, Phase::Invalid)] {
         let yaml = yaml(name, 2, "{open: {ratePerProducer: 20}}", "");
         namespace.create_yaml::<LoadTest>(&yaml).await;
         let status = finished(&namespace, name, &[Run::of(20, 2_000), Run::of(sent, 2_000)]).await;
@@ -162,6 +165,25 @@ async fn an_open_load_has_a_target_and_less_than_99_percent_of_it_is_invalid() {
         assert_eq!(status.result.rate.unwrap().target.as_deref(), Some("40.0"));
         assert_eq!(status.display.unwrap().load, "open 20/s");
     }
+}
+
+#[tokio::test]
+async fn what_is_answered_in_the_drain_is_not_achieved() {
+    let namespace = namespace().await;
+    ready_pipeline(&namespace).await;
+    let _operator = operator(&namespace);
+    let slos = ", slos: [{metric: AchievedRatePercent, min: '99'}]";
+    namespace.create_yaml::<LoadTest>(&yaml("behind", 2, "{open: {ratePerProducer: 30}}", slos)).await;
+    let status =
+        finished(&namespace, "behind", &[Run::of(30, 2_000).with_drained(10), Run::of(30, 2_000).with_drained(5)])
+            .await;
+    let messages = status.result.messages.unwrap();
+    assert_eq!((messages.received, messages.drained), (60, 15));
+    assert_eq!(status.result.backlog, Some(Backlog { images: 15, catch_up_micros: Some(750_000) }));
+    let rate = status.result.rate.unwrap();
+    assert_eq!((rate.offered.as_str(), rate.achieved.as_str()), ("60.0", "45.0"));
+    assert_eq!(status.message.as_deref(), Some("AchievedRatePercent is 75 % and was to be at least 99 %"));
+    assert!(is_true(&status.conditions, types::RESULTS_VALID));
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ async fn an_slo_that_cannot_be_judged_is_refused_with_one_that_can() {
         ("{metric: P95, max: 1s, min: 1ms}", "exactly one of max and min must be set"),
         ("{metric: P95, max: '50'}", "write a number with a unit, such as 50ms"),
         ("{metric: LostPercent, max: 1ms}", "write a number from 0 to 100 without a unit"),
+        ("{metric: UnansweredPercent, max: 1ms}", "write a number from 0 to 100 without a unit"),
         ("{metric: LostPercent, max: '101'}", "write a number from 0 to 100 without a unit"),
         ("{metric: AchievedRatePercent, min: '99'}", "leave AchievedRatePercent out, or write an open load"),
         ("{metric: P42, max: 1s}", "P999"),

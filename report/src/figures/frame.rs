@@ -9,7 +9,7 @@ use super::{
     paint::{Anchor, FOOTNOTE, INK, MUTED, SUBTITLE, TITLE, heavy, letters},
     plot::Pixels,
 };
-use crate::{numbers::duration, text::date, values::Run};
+use crate::{text::date, values::Run};
 
 /// From the left and right edge to the texts, in pixels.
 const EDGE: i32 = 50;
@@ -44,7 +44,7 @@ impl Frame {
     pub fn of_run(run: &Run, what: &str, notes: Vec<String>) -> Self {
         let measured = [
             run.started.map_or_else(|| "never started".to_owned(), date),
-            format!("{} after a warm-up of {}", duration(run.duration), duration(run.warmup)),
+            run.measured_in_words(),
             format!("Pipeline {}", run.pipeline),
             run.verdict.title().to_owned(),
         ];

@@ -49,7 +49,7 @@ pub fn over_time(run: &Run) -> Result<Option<Figure>, FigureError> {
 
 fn slices(run: &Run) -> Option<Vec<Slice>> {
     let intervals = run.intervals.as_ref()?;
-    let (length, whole) = (intervals.length().as_secs_f64(), run.duration.as_secs_f64());
+    let (length, whole) = (intervals.length().as_secs_f64(), run.measured().unwrap_or(run.duration).as_secs_f64());
     let slices = intervals.list().iter().enumerate().map(|(index, interval)| {
         let start = index as f64 * length;
         // The last one may be cut short.

@@ -3,7 +3,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tailrace_measure::{intervals::Intervals, judgement::Verdict, load::Load, result::TestResult};
 
-use crate::raw_log::Message;
+use crate::{numbers::duration, raw_log::Message};
 
 /// One LoadTest that is over.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Run {
     pub dataset: String,
     /// Load before the measurement.
     pub warmup: Duration,
-    /// The length of the measurement.
+    /// The length of the measurement as it was planned.
     pub duration: Duration,
     /// How long answers were waited for after the last image; what came later is lost.
     pub drain_timeout: Duration,
@@ -56,6 +56,26 @@ pub struct Validity {
 }
 
 impl Run {
+    /// How long was measured, which is less than planned where the test was ended early; none if nothing was.
+    pub fn measured(&self) -> Option<Duration> {
+        let result = &self.result;
+        // What an older version has measured it has measured to the end.
+        let planned = result.latency_micros.map(|_| self.duration);
+        // The digits below a millisecond say nothing.
+        let measured = result.measured_micros.map(|micros| Duration::from_millis(micros / 1_000)).or(planned);
+        measured.filter(|measured| !measured.is_zero())
+    }
+
+    /// The same for people.
+    pub fn measured_in_words(&self) -> String {
+        let after = format!("after a warm-up of {}", duration(self.warmup));
+        match self.measured() {
+            Some(measured) if measured == self.duration => format!("{} {after}", duration(measured)),
+            Some(measured) => format!("{} of {} {after}", duration(measured), duration(self.duration)),
+            None => "nothing".to_owned(),
+        }
+    }
+
     /// How many images were to have an answer: percentiles are over these.
     pub fn scheduled(&self) -> u64 {
         self.result.messages.map_or(0, |messages| messages.scheduled)

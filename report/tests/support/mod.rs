@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tailrace_measure::{
-    accounting::{Counts, Stages},
+    accounting::{Backlog, Counts, Stages},
     confidence::{Change, Comparison, Confidence, MetricComparison, Range, RegressionVerdict},
     display,
     environment::{Environment, Model},
@@ -101,6 +101,7 @@ pub fn run(lost: u64) -> Run {
         validity: Validity { valid: true, reason: "Valid".into(), message: "the numbers mean what they say".into() },
         result: TestResult {
             messages: Some(counts),
+            backlog: Some(Backlog::default()),
             rate: Some(Rate {
                 target: Some("100.0".into()),
                 offered: "100.0".into(),
@@ -123,6 +124,7 @@ pub fn run(lost: u64) -> Run {
             }),
             start_skew_micros: Some(130),
             accuracy_percent: Some("91.7".into()),
+            unanswered_percent: display::percent(counts.unanswered(), counts.scheduled),
             slos: vec![
                 slo(Metric::P95, "8ms", &format!("{}ms", latency.p95.unwrap() as f64 / 1_000.0)),
                 slo(Metric::LostPercent, "0.5", "0"),
@@ -138,7 +140,10 @@ pub fn run(lost: u64) -> Run {
 /// Something of everything that a text can say.
 pub fn troubled_run() -> Run {
     let run = run(50);
+    let messages = run.result.messages.map(|messages| Counts { drained: 40, ..messages });
     let result = TestResult {
+        messages,
+        backlog: Some(Backlog { images: 160, catch_up_micros: Some(1_234_567) }),
         comparison: Some(Comparison {
             baseline: "main".into(),
             max_regression_percent: 10,
@@ -155,7 +160,7 @@ pub fn troubled_run() -> Run {
             environment_differences: vec!["the image of kafka is not the same".into()],
         }),
         warnings: vec![Warning { reason: "Shared".into(), message: "12 images of others reached the topic".into() }],
-        rate: Some(Rate { target: None, offered: "100.0".into(), achieved: "100.0".into() }),
+        rate: Some(Rate { target: None, offered: "100.0".into(), achieved: "97.3".into() }),
         ..run.result
     };
     Run { verdict: Verdict::Missed, load: Load::Closed { outstanding: 1, think_time: Duration::ZERO }, result, ..run }

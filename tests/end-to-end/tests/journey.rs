@@ -53,7 +53,7 @@ spec:
   warmup: 2s
   duration: 8s
   rawLog: true
-  slos: [{metric: P95, max: 1h}, {metric: LostPercent, max: '0'}, {metric: AchievedRatePercent, min: '99'}]
+  slos: [{metric: P95, max: 1h}, {metric: UnansweredPercent, max: '0'}, {metric: AchievedRatePercent, min: '90'}]
 ";
 
 const LONG: &str = "

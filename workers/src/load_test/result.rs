@@ -1,9 +1,10 @@
 //! From what the producers have measured to a result, and the judgement on it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use tailrace_measure::{
+    display,
     environment::Environment,
     judgement::{Circumstances, Judgement, judge, reasons},
     result::TestResult,
@@ -41,9 +42,9 @@ pub fn run(args: &Args, measured: Measured) -> anyhow::Result<Run> {
     let mut judgement = judge(&sum, load.target(producers), &args.slos, &circumstances);
     if aborted {
         judgement = judgement
-            .aborted(format!("ended by its user; the numbers are those of the first {} s", sum.measured.as_secs()));
+            .aborted(format!("ended by its user; the numbers are those of {}", display::duration(sum.measured)));
     }
-    let validity = validity(&judgement, &sum, drain_timeout);
+    let validity = validity(&judgement);
     let result = TestResult::of(&sum, &load, producers);
     let environment = environment(args, client_settings);
     Ok(Run {
@@ -74,11 +75,10 @@ fn parts(measurements: &[Measurement]) -> Vec<Sum> {
     parts
 }
 
-fn validity(judgement: &Judgement, sum: &Sum, drain: Duration) -> Validity {
-    let valid = judgement.is_valid();
-    let (reason, message) =
-        if valid { (reasons::VALID, sum.in_a_sentence(drain)) } else { (judgement.reason, judgement.message.clone()) };
-    Validity { valid, reason: reason.to_owned(), message }
+fn validity(Judgement { reason, message, measured, .. }: &Judgement) -> Validity {
+    let reason = if measured.is_some() { reasons::VALID } else { reason };
+    let message = measured.as_ref().unwrap_or(message).clone();
+    Validity { valid: measured.is_some(), reason: reason.to_owned(), message }
 }
 
 fn environment(args: &Args, client_settings: BTreeMap<String, String>) -> Environment {

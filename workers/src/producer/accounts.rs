@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tailrace_measure::{
-    accounting::{Counts, Ledger, Record, Windows},
-    intervals::Intervals,
-};
+use tailrace_measure::accounting::{Counts, Ledger, Record, Windows};
 
 use super::clock::Clock;
 
@@ -27,7 +24,7 @@ pub struct Accounts {
 impl Accounts {
     /// An empty ledger, which keeps a record of each image if these are wanted.
     pub fn new(warmup: Duration, measurement: Duration, with_records: bool) -> Self {
-        let ledger = Ledger::new(warmup, Intervals::new(measurement));
+        let ledger = Ledger::new(warmup, measurement);
         let ledger = if with_records { ledger.with_records() } else { ledger };
         Self { ledger: Arc::new(Mutex::new(ledger)), clock: Arc::default(), foreign: Arc::default() }
     }
@@ -35,6 +32,15 @@ impl Accounts {
     /// From now on times are those of this clock. Nothing is sent before.
     pub fn start(&self, clock: Clock) {
         let _ = self.clock.set(clock);
+    }
+
+    /// The measurement ends now. No answer that came earlier is taken for a later one, nor the other way round, since the
+    /// clock is read while nobody else can write.
+    pub fn end_now(&self) -> Duration {
+        let mut ledger = self.ledger();
+        let now = self.clock.get().map(Clock::now).unwrap_or_default();
+        ledger.end_at(now);
+        now
     }
 
     /// For one entry. A thread that panicked while it wrote ends the whole run, so what it left does not matter.
@@ -65,7 +71,7 @@ impl Accounts {
 
     /// Closes the ledger; what comes later has come too late. Returns the records that nobody has taken, too.
     pub fn finish(&self) -> (Windows, Vec<Record>) {
-        let empty = Ledger::new(Duration::ZERO, Intervals::new(Duration::ZERO));
+        let empty = Ledger::new(Duration::ZERO, Duration::ZERO);
         std::mem::replace(&mut *self.ledger(), empty).finish()
     }
 }

@@ -26,6 +26,8 @@ use super::{
 /// How often is looked whether all answers are there, and how soon a thread sees that it is to end.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 const REPLY_POLL: Duration = Duration::from_millis(100);
+/// How soon a closed load sees that a send has failed.
+const FAILURE_POLL: Duration = Duration::from_millis(5);
 
 /// Everything that a run needs.
 pub struct Run {
@@ -104,7 +106,7 @@ impl Run {
     fn follow(&self, schedule: Schedule, ending: &Ending) -> Duration {
         for intended in schedule.offsets_before(self.plan.end()) {
             if !self.wait_until(intended, ending) {
-                return self.clock.now();
+                return self.accounts.end_now();
             }
             if self.clock.now() < self.plan.drain_end() {
                 self.send(intended);
@@ -135,18 +137,22 @@ impl Run {
     }
 
     /// This thread sends and receives, so that the next image leaves as soon as the answer is there. An image that is
-    /// not answered within the drain time is lost, and another one follows it. Returns when the sending ended.
+    /// not answered within the drain time is lost, and another one follows it, as it does one that could not be sent.
+    /// Returns when the sending ended.
     fn closed(&self, closed: Closed, replies: &Replies, ending: &Ending) -> Duration {
         let mut outstanding = Outstanding::new(closed, self.plan.end(), self.plan.drain);
         let mut end = self.plan.end();
         while !ending.stop.is_cancelled() {
             let now = self.clock.now();
             if ending.abort.is_cancelled() && now < end {
-                end = now;
-                outstanding.end_at(now);
+                end = self.accounts.end_now();
+                outstanding.end_at(end);
+            }
+            for sequence in self.accounts.ledger().take_failed() {
+                outstanding.failed(sequence, now);
             }
             for sequence in outstanding.overdue(now) {
-                self.accounts.ledger().give_up(sequence);
+                self.accounts.ledger().give_up(sequence, now);
             }
             if let Some(intended) = outstanding.due(now) {
                 outstanding.sent(self.send(intended), intended);
@@ -173,5 +179,5 @@ impl Run {
 /// How long an answer may be waited for where something else is due after `left`. Kafka's client knows only whole
 /// milliseconds; less than one is spent in asking again and again, so that nothing is sent late.
 fn patience(left: Duration) -> Duration {
-    Duration::from_millis(u64::try_from(left.min(REPLY_POLL).as_millis()).unwrap_or_default())
+    Duration::from_millis(u64::try_from(left.min(FAILURE_POLL).as_millis()).unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 use tailrace_measure::{
-    accounting::{Counts, Stages},
+    accounting::{Backlog, Counts, Stages},
     histogram::EncodeError,
     judgement::{Circumstances, judge},
     load::Load,
@@ -35,6 +35,7 @@ pub struct Measurement {
 pub struct Summary<'a> {
     messages: Option<Counts>,
     warmup_messages: Option<Counts>,
+    backlog: Option<Backlog>,
     latency_micros: Option<Value>,
     /// 95 %, by block bootstrap; none of less than twenty seconds.
     confidence_micros: Option<Value>,
@@ -73,6 +74,7 @@ impl Measurement {
         Summary {
             messages: result.messages,
             warmup_messages: result.warmup_messages,
+            backlog: result.backlog,
             latency_micros: result.latency_micros.as_ref().map(json::latency),
             confidence_micros: result.confidence_micros.as_ref().map(json::confidence),
             service_latency_micros: result.service_latency_micros.as_ref().map(json::latency),
@@ -97,7 +99,6 @@ mod tests {
     use tailrace_measure::{
         accounting::{Answer, Ledger, Outcome},
         histogram::LatencyHistogram,
-        intervals::Intervals,
         load::Arrivals,
         summary::summarize,
     };
@@ -109,7 +110,7 @@ mod tests {
     /// One image in the warm-up; of ten that are measured, seven have the right label, one a wrong one, one an error,
     /// and one is lost.
     fn measurement() -> Measurement {
-        let mut ledger = Ledger::new(TICK, Intervals::new(TICK * 10));
+        let mut ledger = Ledger::new(TICK, TICK * 10);
         for number in 0..11 {
             let sequence = ledger.send(TICK * number, TICK * number);
             ledger.acknowledged(sequence, TICK * number + TICK / 50);

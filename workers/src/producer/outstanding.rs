@@ -7,7 +7,10 @@ use std::{
 
 use super::plan::Closed;
 
-/// Each image that is answered, or given up, is followed by another one after the think time. All times count from the
+/// How long after a failed send another image follows: a Kafka that refuses all of them at once is not flooded.
+const AFTER_FAILURE: Duration = Duration::from_millis(10);
+
+/// Each image that is answered, given up or could not be sent is followed by another one after the think time. All times count from the
 /// common start.
 #[derive(Debug)]
 pub struct Outstanding {
@@ -51,6 +54,13 @@ impl Outstanding {
         }
     }
 
+    /// An image could not be sent: its place is free.
+    pub fn failed(&mut self, sequence: u64, at: Duration) {
+        if self.deadlines.remove(&sequence).is_some() {
+            self.follow(at + AFTER_FAILURE.saturating_sub(self.think_time));
+        }
+    }
+
     /// Takes out the images that are not waited for any more.
     pub fn overdue(&mut self, now: Duration) -> Vec<u64> {
         let mut overdue = Vec::new();
@@ -75,11 +85,12 @@ impl Outstanding {
         self.due.front().copied().into_iter().chain(deadline).min()
     }
 
-    /// Answers come in the order of their times, and so do the images that follow them.
+    /// In the order of time, also where a failure is waited for longer than an answer after it.
     fn follow(&mut self, answered: Duration) {
         let intended = answered + self.think_time;
         if intended < self.end {
-            self.due.push_back(intended);
+            let later = self.due.partition_point(|due| *due <= intended);
+            self.due.insert(later, intended);
         }
     }
 }
@@ -139,6 +150,35 @@ mod tests {
         assert_eq!(outstanding.overdue(PATIENCE), [0]);
         outstanding.answered(0, PATIENCE + millis(1));
         assert_eq!(send(&mut outstanding, &mut next, PATIENCE + millis(1)), 1);
+    }
+
+    #[test]
+    fn a_failed_send_frees_its_place_at_once() {
+        let (mut outstanding, mut next) = (outstanding(2, Duration::ZERO), 0);
+        send(&mut outstanding, &mut next, millis(0));
+        outstanding.failed(0, millis(1));
+        outstanding.answered(1, millis(2));
+        assert_eq!(outstanding.next_event(), Some(millis(2)), "what is answered is followed first");
+        assert_eq!(send(&mut outstanding, &mut next, millis(11)), 2);
+        outstanding.answered(0, millis(12));
+        outstanding.failed(0, millis(12));
+        assert_eq!(send(&mut outstanding, &mut next, millis(100)), 0, "it is followed once");
+    }
+
+    #[test]
+    fn after_a_failed_send_the_think_time_is_kept_too() {
+        let (mut outstanding, mut next) = (outstanding(1, millis(100)), 0);
+        send(&mut outstanding, &mut next, millis(0));
+        outstanding.failed(0, millis(5));
+        assert_eq!((outstanding.is_empty(), outstanding.next_event()), (true, Some(millis(105))));
+    }
+
+    #[test]
+    fn nothing_follows_a_failed_send_at_the_end() {
+        let (mut outstanding, mut next) = (outstanding(1, Duration::ZERO), 0);
+        send(&mut outstanding, &mut next, millis(0));
+        outstanding.failed(0, END);
+        assert_eq!(outstanding.next_event(), None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use rdkafka::admin::{NewTopic, TopicReplication};
+
 use crate::{
     echo::{Behaviour, Echo, Reply},
     measured::Measured,
@@ -78,4 +80,22 @@ fn an_image_without_an_answer_is_lost_after_the_drain_time_and_the_next_is_sent(
     assert_eq!(measured.count("received"), measured.count("scheduled") - lost);
     assert_eq!(measured.latency("max"), None, "a lost image has no finite latency");
     assert!(measured.latency("p50").unwrap() >= 20.0);
+}
+
+#[test]
+fn a_failed_send_frees_its_place_at_once() {
+    let pipeline = Pipeline::without_topics("closed-refused");
+    let images = pipeline.images();
+    let small = NewTopic::new(&images, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "2800");
+    pipeline.administrate(async |admin, options| admin.create_topics([&small], options).await.unwrap());
+    pipeline.create(1);
+    let echo = Echo::start(&pipeline, ANSWERED);
+    // Every image has 3072 bytes, so Kafka takes none of them.
+    let flags = "--load closed --outstanding 4 --encoding raw --warmup 0s --duration 2s --drain-timeout 20s";
+    let measured = Measured::run(&pipeline, flags);
+    let scheduled = measured.count("scheduled");
+    assert!((40..=800).contains(&scheduled), "{scheduled} images, four each hundredth of a second at most");
+    assert_eq!((measured.count("sendErrors"), measured.count("lost")), (scheduled, 0));
+    assert!(echo.seen().is_empty());
+    assert!(measured.invalid().is_some_and(|why| why.contains("could not be sent")), "{:?}", measured.invalid());
 }

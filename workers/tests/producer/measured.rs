@@ -36,6 +36,11 @@ impl Measured {
         self.0["warmupMessages"][name].as_u64().unwrap()
     }
 
+    /// What was left to do at the end, such as `images`.
+    pub fn backlog(&self, name: &str) -> u64 {
+        self.0["backlog"][name].as_u64().unwrap()
+    }
+
     /// A percentile of the latency in milliseconds, such as `p95`; none if it falls on images without an answer.
     pub fn latency(&self, percentile: &str) -> Option<f64> {
         self.0["latencyMicros"][percentile].as_u64().map(|micros| micros as f64 / 1_000.0)

@@ -68,6 +68,19 @@ fn lost_images_are_infinitely_late() {
 }
 
 #[test]
+fn what_is_answered_after_the_end_is_drained_and_the_backlog_of_the_end_is_known() {
+    let pipeline = Pipeline::new("open-behind", 1);
+    let _echo = Echo::start(&pipeline, Behaviour { delay: |_| Duration::from_millis(1_500), ..ANSWERED });
+    let measured = Measured::run(&pipeline, "--rate 50 --warmup 0s --duration 2s");
+    assert_eq!((measured.count("scheduled"), measured.count("received")), (100, 100));
+    let drained = measured.count("drained");
+    assert!((75..=100).contains(&drained), "{drained} were due in the last 1.5 s");
+    assert_eq!(measured.backlog("images"), drained, "all of them had been sent by the end");
+    let catch_up = measured.backlog("catchUpMicros");
+    assert!(catch_up > 1_400_000, "the last of them was due 20 ms before the end: {catch_up}");
+}
+
+#[test]
 fn further_answers_are_counted_apart() {
     let pipeline = Pipeline::new("open-twice", 1);
     let twice = |_| vec![Reply::Right, Reply::Right];
