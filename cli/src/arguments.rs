@@ -57,7 +57,8 @@ pub struct Report {
     /// NAME or loadtest/NAME of a LoadTest, or experiment/NAME of an Experiment
     #[arg(value_name = "NAME")]
     pub target: Target,
-    /// text, json, junit (LoadTests) or csv (Experiments) for standard output, or a FOLDER for all files (./json is one)
+    /// text, json, junit (LoadTests) or csv (Experiments) for standard output, or a FOLDER for all files (./json is
+    /// one)
     #[arg(short, long, value_name = "FORMAT|FOLDER", default_value = "text")]
     pub output: Output,
 }

@@ -28,8 +28,8 @@ fn main() -> ExitCode {
     started()
 }
 
-/// The client of the cluster reads `NO_PROXY` itself and gives up at an entry that it cannot read, such as the empty one
-/// behind a last comma. Other programs pass over it, so this one starts itself again without.
+/// The client of the cluster reads `NO_PROXY` itself and gives up at an entry that it cannot read, such as the empty
+/// one behind a last comma. Other programs pass over it, so this one starts itself again without.
 #[cfg(unix)]
 fn start_with_readable_no_proxy() -> Option<std::io::Error> {
     use std::{env, os::unix::process::CommandExt, process};

@@ -91,8 +91,9 @@ fn leaves_out_all(without: &str) -> bool {
     without.split(',').any(|entry| entry.trim() == "*")
 }
 
-/// A value of `NO_PROXY` without the entries that the client of the cluster cannot read, at which it would give up; they
-/// leave out no server that it knows. An asterisk among others, which it cannot read either, leaves out every server.
+/// A value of `NO_PROXY` without the entries that the client of the cluster cannot read, at which it would give up;
+/// they leave out no server that it knows. An asterisk among others, which it cannot read either, leaves out every
+/// server.
 pub fn readable(without: &str) -> String {
     if leaves_out_all(without) {
         return "*".to_owned();

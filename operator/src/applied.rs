@@ -1,8 +1,9 @@
 //! Objects that are as they should be are left alone: a Pipeline at rest makes no requests.
 //!
-//! Each object bears a digest of what was asked for when it was applied. One that bears the present digest and has all that
-//! is asked for needs nothing. The API server may write a value in another way than it was asked for (`1000m` as `1`), so
-//! what it made of an object is remembered, too. Whatever others change in what was asked for is applied again.
+//! Each object bears a digest of what was asked for when it was applied. One that bears the present digest and has all
+//! that is asked for needs nothing. The API server may write a value in another way than it was asked for (`1000m` as
+//! `1`), so what it made of an object is remembered, too. Whatever others change in what was asked for is applied
+//! again.
 
 use std::{
     collections::HashMap,

@@ -66,8 +66,8 @@ impl Context {
         self.event_about(object, None, type_, reason, note).await;
     }
 
-    /// Publishes an event about `object` that comes from another object. Events that differ in nothing but their note are
-    /// counted as one, with the note of the first.
+    /// Publishes an event about `object` that comes from another object. Events that differ in nothing but their note
+    /// are counted as one, with the note of the first.
     pub async fn event_about<K>(
         &self,
         object: &K,

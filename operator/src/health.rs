@@ -1,7 +1,7 @@
 //! `/livez` and `/readyz` for the kubelet, `/metrics` for Prometheus.
 //!
-//! An operator that waits for the lease is as ready as the one that has it. One that has it and cannot list what it watches
-//! is not: it says what is missing, and nothing is gained by starting it again.
+//! An operator that waits for the lease is as ready as the one that has it. One that has it and cannot list what it
+//! watches is not: it says what is missing, and nothing is gained by starting it again.
 
 use std::{
     collections::BTreeMap,

@@ -13,7 +13,8 @@ use crate::settings::LeaseSettings;
 const LEASE_SECONDS: u64 = 10;
 /// Seconds before that at which it is renewed.
 const RENEW_EARLIER_SECONDS: u64 = 7;
-/// How often an operator that waits for the lease says so. The first time is after the lease of one that died would be free.
+/// How often an operator that waits for the lease says so. The first time is after the lease of one that died would be
+/// free.
 const SAY_AGAIN: Duration = Duration::from_secs(15);
 
 /// Why an operator stopped leading.

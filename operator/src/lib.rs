@@ -1,9 +1,9 @@
 //! The operator of Tailrace: makes what a [`Pipeline`](tailrace_crds::Pipeline), a
-//! [`LoadTest`](tailrace_crds::LoadTest) and an [`Experiment`](tailrace_crds::Experiment) ask for, and says in their status
-//! what came of it.
+//! [`LoadTest`](tailrace_crds::LoadTest) and an [`Experiment`](tailrace_crds::Experiment) ask for, and says in their
+//! status what came of it.
 //!
-//! Each kind has a folder: observe -> decide (pure) -> apply; whatever is made is built by pure functions. Everything is a function of what the API server
-//! holds, so an operator that is killed at any point goes on where it was.
+//! Each kind has a folder: observe -> decide (pure) -> apply; whatever is made is built by pure functions. Everything
+//! is a function of what the API server holds, so an operator that is killed at any point goes on where it was.
 
 pub mod accounts;
 pub mod applied;

@@ -1,7 +1,7 @@
 //! The log: one line an event, and none of them long.
 //!
-//! What the API server sends may be of any size, and libraries log what they cannot read. So the bound is where lines are
-//! written, whoever writes them.
+//! What the API server sends may be of any size, and libraries log what they cannot read. So the bound is where lines
+//! are written, whoever writes them.
 
 use std::io::{self, IsTerminal, Write};
 

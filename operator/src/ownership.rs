@@ -95,7 +95,8 @@ impl Controllers {
         Self(objects.into_iter().filter_map(controller).collect())
     }
 
-    /// Reads those of the Deployments, ReplicaSets and StatefulSets that `selector` selects in the namespace of `about`.
+    /// Reads those of the Deployments, ReplicaSets and StatefulSets that `selector` selects in the namespace of
+    /// `about`.
     ///
     /// # Errors
     /// Of the API server.

@@ -69,8 +69,8 @@ pub fn account(mut metadata: ObjectMeta, template: &PodTemplate) -> ServiceAccou
     ServiceAccount { metadata, automount_service_account_token: Some(false), ..ServiceAccount::default() }
 }
 
-/// The user's resources, or the defaults; always with a memory limit, by default that of the user's own request. There is
-/// no CPU limit of our own: throttling would be measured as latency.
+/// The user's resources, or the defaults; always with a memory limit, by default that of the user's own request. There
+/// is no CPU limit of our own: throttling would be measured as latency.
 pub fn resources(wanted: Option<&ResourceRequirements>, defaults: &Defaults) -> ResourceRequirements {
     let requested = wanted.and_then(|wanted| wanted.requests.as_ref()?.get("memory").cloned());
     let mut resources = wanted.cloned().unwrap_or_else(|| defaults.requests());

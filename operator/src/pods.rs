@@ -17,8 +17,8 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// Whether it can go without a change of what the pod was made from: a Secret or a claim that is made, room on a node,
-    /// a registry that answers again. Only the name of an image stays as it is.
+    /// Whether it can go without a change of what the pod was made from: a Secret or a claim that is made, room on a
+    /// node, a registry that answers again. Only the name of an image stays as it is.
     pub fn can_heal(&self) -> bool {
         self.reason != "InvalidImageName"
     }
@@ -89,8 +89,8 @@ fn unschedulable(pod: &Pod) -> Option<(String, String)> {
     })
 }
 
-/// The scheduler says on how many nodes something is missing, and not how much is asked for: `0/4 nodes are available: 3
-/// Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: ...`.
+/// The scheduler says on how many nodes something is missing, and not how much is asked for: `0/4 nodes are available:
+/// 3 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: ...`.
 fn in_figures(pod: &Pod, message: &str) -> Option<String> {
     let (nodes, why) = message.strip_prefix("0/")?.split_once(" nodes are available: ")?;
     let why = why.split(" preemption:").next()?.trim_end_matches('.');

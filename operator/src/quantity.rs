@@ -16,8 +16,8 @@ pub struct NotAQuantity {
     text: String,
 }
 
-/// That all requests and limits are quantities. The API server says so too, but not so that it can be told from a failure
-/// of its own.
+/// That all requests and limits are quantities. The API server says so too, but not so that it can be told from a
+/// failure of its own.
 pub fn check(resources: &ResourceRequirements) -> Result<(), NotAQuantity> {
     let parts = [("requests", &resources.requests), ("limits", &resources.limits)];
     for (part, quantities) in parts {

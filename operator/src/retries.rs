@@ -50,8 +50,8 @@ impl Retries {
         self.counts().remove(&Key::of(object));
     }
 
-    /// Whether `error`, met while `object` was reconciled, will not change by waiting: the API server refuses, or it has
-    /// answered 500 again and again, as it does to quantities that it cannot read, or 404.
+    /// Whether `error`, met while `object` was reconciled, will not change by waiting: the API server refuses, or it
+    /// has answered 500 again and again, as it does to quantities that it cannot read, or 404.
     pub fn is_lasting<K: Resource<DynamicType = ()>>(&self, object: &K, error: &Error) -> bool {
         let failures = || self.counts().get(&Key::of(&ObjectRef::from_obj(object))).copied().unwrap_or_default();
         error.is_refusal() || (error.may_last() && failures() >= ERRORS_THAT_LAST)

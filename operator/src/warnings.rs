@@ -13,8 +13,8 @@ const REASONS: [&str; 4] = ["FailedCreate", "FailedMount", "FailedAttachVolume",
 /// The API server has no order for events, and one object in trouble has a handful of them.
 const MOST_EVENTS: u32 = 100;
 
-/// The UID of the object whose events say why a part does not run: that of its only `workload` while that has no pod, or
-/// of the first pod that waits on its node in silence.
+/// The UID of the object whose events say why a part does not run: that of its only `workload` while that has no pod,
+/// or of the first pod that waits on its node in silence.
 pub fn whom_to_ask<W: Resource>(workload: &W, pods: &[&Pod]) -> Option<String> {
     match pods {
         [] => workload.meta().uid.clone(),
@@ -29,7 +29,8 @@ fn is_silent(pod: &Pod) -> bool {
     pending && placed && pods::trouble(pod).is_none()
 }
 
-/// The last of the events about the object of that UID that tell why it does not start. `about` is whom it is asked for.
+/// The last of the events about the object of that UID that tell why it does not start. `about` is whom it is asked
+/// for.
 ///
 /// # Errors
 /// Of the API server.

@@ -15,8 +15,8 @@ use crate::ownership::{self, Taken};
 /// The longest that one request may take: the client's own retries have no such bound.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A resourceVersion that no object has, since the first write to an empty etcd makes revision 2: server-side apply with it
-/// creates an object, and is a conflict where there is one.
+/// A resourceVersion that no object has, since the first write to an empty etcd makes revision 2: server-side apply
+/// with it creates an object, and is a conflict where there is one.
 const OF_NO_OBJECT: &str = "1";
 
 /// Why a request to the API server failed.
@@ -71,8 +71,8 @@ impl Error {
         })
     }
 
-    /// Whether the API server could not handle the request, or misses another object that this one needs. It may pass, or
-    /// be about the object: see [`Retries::is_lasting`](crate::retries::Retries::is_lasting).
+    /// Whether the API server could not handle the request, or misses another object that this one needs. It may pass,
+    /// or be about the object: see [`Retries::is_lasting`](crate::retries::Retries::is_lasting).
     pub fn may_last(&self) -> bool {
         matches!(self.api_status(), Some(status) if status.code == 500 || status.code == 404)
     }
@@ -117,8 +117,8 @@ impl Writer {
         Self { client, manager }
     }
 
-    /// Makes `object` what it says, and returns it as it now is, status included. One of that name that is there already
-    /// is only written to if it has the same controller.
+    /// Makes `object` what it says, and returns it as it now is, status included. One of that name that is there
+    /// already is only written to if it has the same controller.
     ///
     /// # Errors
     /// [`Error::Taken`] if it has another one or none.
@@ -148,8 +148,8 @@ impl Writer {
         self.patch("apply", &object).await
     }
 
-    /// Makes `object` unless it is there. One that is there and has the same controller is returned as it is: whoever made
-    /// it did not live to see it.
+    /// Makes `object` unless it is there. One that is there and has the same controller is returned as it is: whoever
+    /// made it did not live to see it.
     ///
     /// # Errors
     /// [`Error::Taken`] if one of that name is there that has another controller or none.

@@ -1,4 +1,5 @@
-//! Results as JSON, for programs. The shape is stable: fields are added, and `version` counts up when one changes or goes.
+//! Results as JSON, for programs. The shape is stable: fields are added, and `version` counts up when one changes or
+//! goes.
 
 use serde_json::{Value, json};
 use tailrace_measure::{
@@ -15,8 +16,8 @@ use crate::values::{Point, Run, Sweep, Varied};
 /// Of the shapes of this module.
 const VERSION: u32 = 1;
 
-/// A LoadTest. Latencies are in microseconds, `null` where they fall on images without an answer; dates are RFC 3339. The
-/// fields are described in docs/results.md.
+/// A LoadTest. Latencies are in microseconds, `null` where they fall on images without an answer; dates are RFC 3339.
+/// The fields are described in docs/results.md.
 pub fn of_run(run: &Run) -> Value {
     let (result, environment) = (&run.result, run.result.environment());
     json!({

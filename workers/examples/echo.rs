@@ -1,4 +1,5 @@
-//! Answers every image at once with a label: what is then measured is Kafka and the producer. `bench/generator` uses it.
+//! Answers every image at once with a label: what is then measured is Kafka and the producer. `bench/generator` uses
+//! it.
 //!
 //! `echo IMAGES INFERENCES` prints `ready` once it misses no image.
 

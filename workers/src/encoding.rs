@@ -60,8 +60,8 @@ impl Encoding {
     }
 }
 
-/// With a fixed filter and the fast compressor the 10,000 images of CIFAR-10 take a tenth of a second, and 10 % more bytes
-/// than with the best effort, which takes ten times as long.
+/// With a fixed filter and the fast compressor the 10,000 images of CIFAR-10 take a tenth of a second, and 10 % more
+/// bytes than with the best effort, which takes ten times as long.
 fn png(image: DynamicImage) -> Result<Vec<u8>, EncodeError> {
     let (rgb, mut file) = (image.into_rgb8(), Vec::new());
     PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Paeth).write_image(

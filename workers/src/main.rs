@@ -82,9 +82,9 @@ fn run(part: Part) -> anyhow::Result<ExitCode> {
     .map(|()| ExitCode::SUCCESS)
 }
 
-/// Of Kafka's client, what it says itself is shown from warnings on, but not what its Rust side repeats many times a second
-/// while a broker is away, nor that a client that cannot go on cannot be closed. Who renders pictures warns of what they do
-/// not need.
+/// Of Kafka's client, what it says itself is shown from warnings on, but not what its Rust side repeats many times a
+/// second while a broker is away, nor that a client that cannot go on cannot be closed. Who renders pictures warns of
+/// what they do not need.
 const QUIET: &str = "librdkafka=warn,rdkafka=warn,rdkafka::client=off,rdkafka::consumer::base_consumer=off,\
     simplecss=error,tiny_skia=error";
 const DEFAULT_LEVEL: &str = "info";

@@ -1,5 +1,5 @@
-//! The ways to a cluster that kubectl knows: proxies of the environment and of the kubeconfig, and programs that bring a
-//! token.
+//! The ways to a cluster that kubectl knows: proxies of the environment and of the kubeconfig, and programs that bring
+//! a token.
 
 use std::{
     io::{BufRead, BufReader, Read, Write, copy},

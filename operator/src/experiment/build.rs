@@ -11,8 +11,8 @@ pub fn prefix(experiment: &Experiment, round: i32) -> String {
     format!("{}-{round}-", experiment.name_any())
 }
 
-/// The name of a LoadTest: the Experiment, the round, the place of the point and the repetition, from 1; one that is made
-/// again has `-r1` or `-r2` at its end.
+/// The name of a LoadTest: the Experiment, the round, the place of the point and the repetition, from 1; one that is
+/// made again has `-r1` or `-r2` at its end.
 pub fn name(experiment: &Experiment, round: i32, planned: &Planned) -> String {
     let again = if planned.repeat == 0 { String::new() } else { format!("-r{}", planned.repeat) };
     format!("{}{:02}-{}{again}", prefix(experiment, round), planned.point + 1, planned.run + 1)

@@ -1,7 +1,8 @@
 //! The state machine of an Experiment, as a pure function of what was observed.
 //!
-//! A LoadTest that is over is written into the table, and the table says which one is the next. Its name follows from the
-//! Experiment, the round and its place, so an operator that is killed after it was made finds it again and makes no other.
+//! A LoadTest that is over is written into the table, and the table says which one is the next. Its name follows from
+//! the Experiment, the round and its place, so an operator that is killed after it was made finds it again and makes no
+//! other.
 
 use std::{
     cmp::{max, min},

@@ -1,4 +1,5 @@
-//! What of finished LoadTests is kept. Their numbers are in the table, so the LoadTests can go, and their big parts first.
+//! What of finished LoadTests is kept. Their numbers are in the table, so the LoadTests can go, and their big parts
+//! first.
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
@@ -96,7 +97,8 @@ mod tests {
         table,
     };
 
-    /// Six LoadTests one after another, of which the second misses an SLO and the fourth is not valid; all have histograms.
+    /// Six LoadTests one after another, of which the second misses an SLO and the fourth is not valid; all have
+    /// histograms.
     fn six() -> Observation {
         let mut seen = new(sweep(&[1, 2, 3, 4, 5, 6], 1));
         let mut status = seen.status();

@@ -1,5 +1,5 @@
-//! The search for the highest rate that keeps the SLOs. Inside it a rate is that of each producer, since all send the same;
-//! outside it is that of all of them together.
+//! The search for the highest rate that keeps the SLOs. Inside it a rate is that of each producer, since all send the
+//! same; outside it is that of all of them together.
 
 use tailrace_crds::{
     conditions::{reasons, types, warnings},
@@ -60,8 +60,8 @@ pub fn result(bounds: &MaxRate, template: &LoadTestSpec, points: &[Point]) -> Ma
 
 /// What a LoadTest that is over says about its rate; none if it says nothing.
 ///
-/// Where fewer images were sent than were to be, or none was answered, it depends on when the images left: if in time, it was
-/// Kafka that did not take them, or the classifier that did not answer, and both are parts of the Pipeline.
+/// Where fewer images were sent than were to be, or none was answered, it depends on when the images left: if in time,
+/// it was Kafka that did not take them, or the classifier that did not answer, and both are parts of the Pipeline.
 pub fn outcome(status: &LoadTestStatus) -> Option<Outcome> {
     let valid = find(&status.conditions, types::RESULTS_VALID)?;
     if valid.status == "True" {

@@ -1,5 +1,5 @@
-//! Reads what a decision needs, which the watches know. They may be a moment behind: the status is written with the version
-//! that it was decided on, and a LoadTest has a name that can be taken only once.
+//! Reads what a decision needs, which the watches know. They may be a moment behind: the status is written with the
+//! version that it was decided on, and a LoadTest has a name that can be taken only once.
 
 use std::sync::Arc;
 

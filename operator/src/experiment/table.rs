@@ -57,7 +57,8 @@ pub fn put(points: &mut Vec<Point>, planned: &Planned, run: Run) {
     }
 }
 
-/// The LoadTest in this row, which is `over`, is to be made again under the name `next`: its Pipeline changed while it ran.
+/// The LoadTest in this row, which is `over`, is to be made again under the name `next`: its Pipeline changed while it
+/// ran.
 pub fn repeat(points: &mut Vec<Point>, planned: &Planned, over: Run, next: String) {
     let Run { load_test, message, completion_time, .. } = over;
     let repeated = Repeated { load_test, message: message.unwrap_or_default(), completion_time };

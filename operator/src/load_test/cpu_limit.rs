@@ -38,7 +38,8 @@ fn limit_of(seen: &Observation, pod: &Pod) -> Option<CpuLimit> {
     Some(CpuLimit { quantity, origin: origin.into(), remedy: remedy.into() })
 }
 
-/// The admission plugin says so: `LimitRanger plugin set: cpu request for container a; cpu, memory limit for container a`.
+/// The admission plugin says so: `LimitRanger plugin set: cpu request for container a; cpu, memory limit for container
+/// a`.
 fn is_of_limit_range(pod: &Pod) -> bool {
     let suffix = format!(" limit for container {}", Component::Producer.as_str());
     let set = pod.annotations().get(LIMIT_RANGER).map(String::as_str).unwrap_or_default();

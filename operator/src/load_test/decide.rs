@@ -1,7 +1,7 @@
 //! The state machine of a LoadTest, as a pure function of what was observed.
 //!
-//! Whatever happens between two decisions is found again in the API server, so it does not matter which operator, started
-//! how often, makes the next one. What must happen once is written once: the common start, and the end.
+//! Whatever happens between two decisions is found again in the API server, so it does not matter which operator,
+//! started how often, makes the next one. What must happen once is written once: the common start, and the end.
 
 mod ending;
 mod instead;

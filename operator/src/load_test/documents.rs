@@ -33,8 +33,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long the Pipeline is kept for a deletion: its Job has ended long before, unless the operator cannot work.
 const LONGEST: SignedDuration = SignedDuration::from_secs(DEADLINE_SECONDS + 60);
 
-/// Whether the documents of a test that is over are still to be deleted. The next test waits for that: it would be measured
-/// beside the deletion otherwise.
+/// Whether the documents of a test that is over are still to be deleted. The next test waits for that: it would be
+/// measured beside the deletion otherwise.
 pub fn is_pending(load_test: &LoadTest, now: Timestamp) -> bool {
     let Some(status) = &load_test.status else { return false };
     let too_long = status.completion_time.as_ref().is_some_and(|time| time.0 + LONGEST <= now);

@@ -104,8 +104,8 @@ fn annotations(seen: &Observation) -> BTreeMap<String, BTreeMap<String, String>>
 const MOST_ANNOTATIONS: usize = 8;
 const LONGEST_ANNOTATION: usize = 256;
 
-/// Whether the annotation says something about the measurement: that a LimitRange has changed a pod, or that a mesh is to
-/// carry its traffic or not.
+/// Whether the annotation says something about the measurement: that a LimitRange has changed a pod, or that a mesh is
+/// to carry its traffic or not.
 fn is_telling(key: &str) -> bool {
     const MESHES: [&str; 4] = ["istio.io", "linkerd.io", "kuma.io", "consul.hashicorp.com"];
     // What a mesh notes about each pod is different for each.

@@ -18,8 +18,8 @@ use crate::{
     writer::{Error, bounded},
 };
 
-/// How long nothing must have happened to a Pipeline and its LoadTest. A LoadTest that runs writes its progress more often,
-/// so it is not asked for as long as it does.
+/// How long nothing must have happened to a Pipeline and its LoadTest. A LoadTest that runs writes its progress more
+/// often, so it is not asked for as long as it does.
 const DEBOUNCE: Duration = Duration::from_secs(3);
 
 /// Releases Pipelines whose LoadTest is gone, until `shutdown` is cancelled.

@@ -165,8 +165,8 @@ impl Observation {
         self.pods.iter().filter(move |pod| is_owned_by(*pod, job))
     }
 
-    /// The pods of the Pipeline that stay, by the controllers above them: not those of its Jobs, which come and go, nor any
-    /// that only bear its labels.
+    /// The pods of the Pipeline that stay, by the controllers above them: not those of its Jobs, which come and go, nor
+    /// any that only bear its labels.
     pub fn pods_of_pipeline(&self) -> impl Iterator<Item = &Pod> {
         let pipeline = self.pipeline.as_ref();
         let ours = move |pod: &&Pod| pipeline.is_some_and(|pipeline| self.controllers.lead_to(*pod, pipeline));

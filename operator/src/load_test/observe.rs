@@ -142,8 +142,8 @@ impl Around {
         }
     }
 
-    /// Notes whose the first Job or report is that has the name of one of this test and is not its own, and forgets such
-    /// reports.
+    /// Notes whose the first Job or report is that has the name of one of this test and is not its own, and forgets
+    /// such reports.
     fn keep_own_reports(&mut self, load_test: &LoadTest) {
         let owner = load_test.controller_owner_ref(&());
         let names: Vec<_> = (0..load_test.spec.producers).map(|index| producer_name(load_test, index)).collect();
@@ -274,8 +274,8 @@ async fn read_measurement(context: &Context, load_test: &LoadTest, baseline: &mu
     Ok(())
 }
 
-/// What only events say of the first producer that does not start: why the Job controller could not make its pod, such as
-/// a quota, or why its node cannot give it its volumes. They are asked for only while one starts.
+/// What only events say of the first producer that does not start: why the Job controller could not make its pod, such
+/// as a quota, or why its node cannot give it its volumes. They are asked for only while one starts.
 async fn refusals(
     context: &Context,
     load_test: &LoadTest,

@@ -1,7 +1,7 @@
 //! One LoadTest at a time on a Pipeline, oldest first, then by name.
 //!
-//! The Pipeline's status names the test that has it. The operator writes that name with the resourceVersion it has read,
-//! so of two that try, one gets a conflict.
+//! The Pipeline's status names the test that has it. The operator writes that name with the resourceVersion it has
+//! read, so of two that try, one gets a conflict.
 
 use std::sync::Arc;
 

@@ -28,7 +28,8 @@ use crate::{
     writer::{self, Writer},
 };
 
-/// Makes the claims of the volumes what they should be, those `found` of servers that are not wanted at present included.
+/// Makes the claims of the volumes what they should be, those `found` of servers that are not wanted at present
+/// included.
 pub async fn claims(
     context: &Context,
     writer: &Writer,
@@ -111,9 +112,9 @@ async fn volume(
     Ok(Volume { component, name, claim: Some(claim.clone()), standing })
 }
 
-/// Applies the other objects but the Jobs, and returns what there is then. Addresses come first, since the pods look for
-/// them when they start; all pods start at once and wait for each other themselves. No server starts on a volume that
-/// cannot be used. An object that the API server refuses keeps no other one from being made.
+/// Applies the other objects but the Jobs, and returns what there is then. Addresses come first, since the pods look
+/// for them when they start; all pods start at once and wait for each other themselves. No server starts on a volume
+/// that cannot be used. An object that the API server refuses keeps no other one from being made.
 pub async fn workloads(
     context: &Context,
     writer: &Writer,
@@ -211,7 +212,8 @@ async fn make_accounts(
     Ok(())
 }
 
-/// Makes the Services that are not there. They concern no pod that runs, and without them a pod finds the others no more.
+/// Makes the Services that are not there. They concern no pod that runs, and without them a pod finds the others no
+/// more.
 pub async fn missing_services(writer: &Writer, resources: &Resources) -> Result<(), writer::Error> {
     for service in &resources.services {
         match writer.create(service).await {

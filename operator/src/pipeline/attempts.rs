@@ -29,8 +29,8 @@ pub enum Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    /// Looks for the attempts called `name`-1, `name`-2 and so on. `undone` says whether what succeeded at that time holds
-    /// no more.
+    /// Looks for the attempts called `name`-1, `name`-2 and so on. `undone` says whether what succeeded at that time
+    /// holds no more.
     pub fn of(name: &str, observed: &'a Observed, now: Timestamp, undone: impl FnOnce(Timestamp) -> bool) -> Self {
         let mut attempts: Vec<(u32, &Job)> = attempts(name, &observed.jobs).collect();
         attempts.sort_by_key(|(number, _)| *number);

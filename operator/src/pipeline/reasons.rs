@@ -60,7 +60,8 @@ pub fn not_ready(type_: &str) -> String {
     format!("{}NotReady", type_.trim_end_matches("Ready"))
 }
 
-/// The reason of the event that the condition does not hold: events of one reason are counted as one, so it names the part.
+/// The reason of the event that the condition does not hold: events of one reason are counted as one, so it names the
+/// part.
 pub fn of_event(type_: &str, reason: &str) -> String {
     if type_.ends_with("Ready") { not_ready(type_) } else { format!("{type_}{reason}") }
 }

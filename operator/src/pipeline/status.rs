@@ -352,7 +352,8 @@ fn image(pod: &PodTemplateSpec) -> Option<String> {
     pod.spec.as_ref()?.containers.first()?.image.clone()
 }
 
-/// Nodes name an image by the digest of its manifest after an `@` or, where they did not pull it, by that of its configuration.
+/// Nodes name an image by the digest of its manifest after an `@` or, where they did not pull it, by that of its
+/// configuration.
 fn with_digest(image: String, ids: &BTreeSet<String>) -> String {
     let digests: BTreeSet<_> =
         ids.iter().map(|id| id.rsplit_once('@').map_or(id.as_str(), |(_, digest)| digest)).collect();

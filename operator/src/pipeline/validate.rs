@@ -172,8 +172,8 @@ pub fn validate(pipeline: &Pipeline, settings: &Settings) -> Result<Validated, I
 }
 
 impl Validated {
-    /// Shares what the broker's volume really holds, where that is less than the spec says: one that an earlier Pipeline
-    /// left, or that has not grown yet.
+    /// Shares what the broker's volume really holds, where that is less than the spec says: one that an earlier
+    /// Pipeline left, or that has not grown yet.
     pub fn on_volume(mut self, capacity: Option<&Quantity>) -> Result<Self, Invalid> {
         if let (Kafka::Managed { storage, disk, .. }, Some(capacity)) = (&mut self.kafka, capacity) {
             let smaller = matches!((quantity::bytes(capacity), quantity::bytes(&storage.size)), (Ok(real), Ok(wanted)) if real < wanted);

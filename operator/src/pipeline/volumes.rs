@@ -87,8 +87,8 @@ pub fn why_unusable(claim: &PersistentVolumeClaim, pipeline: &Validated) -> Opti
     })
 }
 
-/// The owners that a claim of the Pipeline should have, if it has others. With the policy Delete it goes with the Pipeline;
-/// it never goes with its StatefulSet, as claims made from a template of the set may.
+/// The owners that a claim of the Pipeline should have, if it has others. With the policy Delete it goes with the
+/// Pipeline; it never goes with its StatefulSet, as claims made from a template of the set may.
 pub fn owners(claim: &PersistentVolumeClaim, pipeline: &Validated) -> Option<Vec<OwnerReference>> {
     let sets = [Component::Kafka, Component::Database].map(|component| name_of(&pipeline.name, component));
     let mut wanted = claim.owner_references().to_vec();

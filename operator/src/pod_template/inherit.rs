@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use tailrace_crds::pod_template::{PodTemplate, RESERVED_PREFIXES};
 
-/// `own` with what it leaves to all pods. Of labels, annotations and the node selector each key by itself; the pull secrets
-/// and tolerations of both; of everything else, that of `own` if there is one. What belongs to one part alone is not
-/// inherited.
+/// `own` with what it leaves to all pods. Of labels, annotations and the node selector each key by itself; the pull
+/// secrets and tolerations of both; of everything else, that of `own` if there is one. What belongs to one part alone
+/// is not inherited.
 pub fn inherit(own: PodTemplate, of_all: &PodTemplate) -> PodTemplate {
     let PodTemplate {
         labels,

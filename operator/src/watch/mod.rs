@@ -1,7 +1,8 @@
 //! One watch for each kind in the whole process: a cache of the kind's objects, and a stream of their changes.
 //!
-//! What the API server sends is read object by object: one that cannot be read is left out of the cache, is told so in its
-//! own status, and harms no other. A watch that fails lists again after a pause, and the operator is not ready meanwhile.
+//! What the API server sends is read object by object: one that cannot be read is left out of the cache, is told so in
+//! its own status, and harms no other. A watch that fails lists again after a pause, and the operator is not ready
+//! meanwhile.
 
 mod facts;
 pub mod kinds;

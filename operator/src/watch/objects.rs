@@ -1,5 +1,5 @@
-//! The objects that a watch knows, each as deflated JSON: in the structures of the Kubernetes API it would take many times
-//! the memory.
+//! The objects that a watch knows, each as deflated JSON: in the structures of the Kubernetes API it would take many
+//! times the memory.
 
 use std::{
     collections::HashMap,

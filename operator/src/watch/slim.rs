@@ -54,8 +54,8 @@ pub fn load_test(test: &mut LoadTest) {
     });
 }
 
-/// The numbers of a result, which is read again when all of a test are there. Of a producer whose result is a part of that
-/// of its test, how it went.
+/// The numbers of a result, which is read again when all of a test are there. Of a producer whose result is a part of
+/// that of its test, how it went.
 pub fn report(report: &mut ProducerReport) {
     metadata(report);
     if let Some(status) = report.status.as_mut().filter(|status| status.summed)

@@ -12,8 +12,8 @@ use crate::{
     support::Operator,
 };
 
-/// For each of two LoadTests its creation, a status and the mark that its reports are gone, the event of the begin and of
-/// one failure, the end and its event.
+/// For each of two LoadTests its creation, a status and the mark that its reports are gone, the event of the begin and
+/// of one failure, the end and its event.
 const WRITES: usize = 10;
 
 fn ending(test: &LoadTest) -> End {

@@ -85,8 +85,8 @@ pub async fn until_made(namespace: &Namespace, name: &str) -> LoadTest {
     namespace.until::<LoadTest>(name, "there", |_| true).await
 }
 
-/// Ends each LoadTest of a round as soon as it is there, until the round is over. Returns their names in the order in which
-/// they were made, and the status. Never are there two that are not over.
+/// Ends each LoadTest of a round as soon as it is there, until the round is over. Returns their names in the order in
+/// which they were made, and the status. Never are there two that are not over.
 pub async fn play(
     namespace: &Namespace,
     experiment: &str,

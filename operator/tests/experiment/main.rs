@@ -1,5 +1,5 @@
-//! Experiments against a real API server: what it refuses, and the whole way from `kubectl apply` to the table. The tests
-//! play the LoadTests, and in one of them only the producers.
+//! Experiments against a real API server: what it refuses, and the whole way from `kubectl apply` to the table. The
+//! tests play the LoadTests, and in one of them only the producers.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "the helpers of a test may fail it")]
 
 #[path = "../support/mod.rs"]

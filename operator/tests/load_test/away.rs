@@ -1,4 +1,5 @@
-//! The API server goes away and comes back, or forbids everything for a while: no test is lost, and nothing is made twice.
+//! The API server goes away and comes back, or forbids everything for a while: no test is lost, and nothing is made
+//! twice.
 
 use std::time::Duration;
 

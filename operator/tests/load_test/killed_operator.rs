@@ -15,8 +15,8 @@ use crate::{
     support::{Namespace, Operator},
 };
 
-/// Lock, account, role, binding, 2 reports, 2 Jobs, status and event of the acceptance, one of two ready, status and event
-/// of the common start, two more phases, the end and its event, 2 Jobs deleted, the lock released.
+/// Lock, account, role, binding, 2 reports, 2 Jobs, status and event of the acceptance, one of two ready, status and
+/// event of the common start, two more phases, the end and its event, 2 Jobs deleted, the lock released.
 const WRITES: usize = 20;
 
 fn runs() -> [Run; 2] {

@@ -1,4 +1,5 @@
-//! A Pipeline that is ready and a LoadTest that is over cost the API server nothing, also when they are looked at again.
+//! A Pipeline that is ready and a LoadTest that is over cost the API server nothing, also when they are looked at
+//! again.
 
 use std::{net::SocketAddr, time::Duration};
 

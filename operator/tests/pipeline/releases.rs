@@ -1,5 +1,5 @@
-//! Helm's own commands against a real API server: two releases beside each other, one taken away and installed again under
-//! another name; and kubectl where other products have kinds of the same names.
+//! Helm's own commands against a real API server: two releases beside each other, one taken away and installed again
+//! under another name; and kubectl where other products have kinds of the same names.
 
 use std::{fs, path::Path, process::Command};
 

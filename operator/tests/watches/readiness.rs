@@ -37,7 +37,8 @@ async fn an_operator_that_may_not_list_is_not_ready_until_it_may() {
     namespace.permit_everything("operator").await;
     until_ready(address, true, "ok").await;
 
-    // Watches that run go on when it is taken away: the API server ends them in minutes. A new operator sees it at once.
+    // Watches that run go on when it is taken away: the API server ends them in minutes. A new operator sees it at
+    // once.
     namespace.forbid_everything("operator").await;
     operator.kill().await;
     let (_operator, address) = Operator::serving(&as_operator).await;

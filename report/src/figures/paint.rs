@@ -17,7 +17,8 @@ pub const GRID: RGBColor = RGBColor(226, 231, 236);
 pub const AXIS: RGBColor = RGBColor(150, 162, 174);
 /// Of areas of counts.
 pub const BARS: RGBColor = RGBColor(141, 187, 222);
-/// Of the median. This and the next two are told apart with every kind of colour vision (Okabe and Ito, 2008, darkened).
+/// Of the median. This and the next two are told apart with every kind of colour vision (Okabe and Ito, 2008,
+/// darkened).
 pub const P50: RGBColor = RGBColor(0, 100, 165);
 /// Of the 90th percentile.
 pub const P90: RGBColor = RGBColor(0, 133, 98);

@@ -81,7 +81,8 @@ impl Run {
         self.result.messages.map_or(0, |messages| messages.scheduled)
     }
 
-    /// The latencies of all images in microseconds, ascending, and how many there are of each; none if they were not kept.
+    /// The latencies of all images in microseconds, ascending, and how many there are of each; none if they were not
+    /// kept.
     pub fn latencies(&self) -> Option<Vec<(u64, u64)>> {
         let mut sum = tailrace_measure::intervals::Buckets::default();
         self.intervals.as_ref()?.list().iter().for_each(|interval| sum += &interval.latency);

@@ -1,5 +1,5 @@
-//! An image of a registry that asks for a password: without the pull secret a Pipeline says what is wrong, with it three
-//! producers measure. `tests/end-to-end/registry` starts the registry and moves the image of the workers there.
+//! An image of a registry that asks for a password: without the pull secret a Pipeline says what is wrong, with it
+//! three producers measure. `tests/end-to-end/registry` starts the registry and moves the image of the workers there.
 
 use std::time::Duration;
 

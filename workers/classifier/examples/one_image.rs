@@ -1,8 +1,8 @@
-//! How long one image takes: a PNG file decoded and classified by the thread that has it. `bench/pipeline` adds it to the
-//! hops of Kafka.
+//! How long one image takes: a PNG file decoded and classified by the thread that has it. `bench/pipeline` adds it to
+//! the hops of Kafka.
 //!
-//! `one_image MODEL FOLDER` prints microseconds as JSON, medians over the PNG files of the folder: twenty a second, as in the
-//! measurement of the latency, and one right after the other.
+//! `one_image MODEL FOLDER` prints microseconds as JSON, medians over the PNG files of the folder: twenty a second, as
+//! in the measurement of the latency, and one right after the other.
 
 use std::{
     fs,

@@ -1,8 +1,8 @@
 //! What the threads behind a queue are to be: one a core, each with images of its own, or a single one that shares its
 //! images out over all cores. `bench/pipeline` prints both.
 //!
-//! `threads MODEL` prints a line of JSON for each design: how long one image that comes alone takes from the queue to its
-//! label, and the images a second where enough of them wait, taken one by one and eight by eight.
+//! `threads MODEL` prints a line of JSON for each design: how long one image that comes alone takes from the queue to
+//! its label, and the images a second where enough of them wait, taken one by one and eight by eight.
 
 use std::{
     path::Path,
@@ -71,7 +71,8 @@ fn images() -> anyhow::Result<Vec<Pixels>> {
     Ok((0..64).map(|number| Pixels::from_rgb(&image(number))).collect::<Result<_, _>>()?)
 }
 
-/// Seconds from the queue to the label of an image that comes alone to a thread that waits for it, in the middle of many.
+/// Seconds from the queue to the label of an image that comes alone to a thread that waits for it, in the middle of
+/// many.
 fn alone(design: Design, classifier: &Classifier, images: &[Pixels]) -> anyhow::Result<f64> {
     thread::scope(|scope| {
         let (queue, taken) = mpsc::channel();

@@ -1,8 +1,8 @@
 //! Times the classifier at the request of another program: `bench/classifier` runs it beside ONNX Runtime.
 //!
-//! `timing MODEL` prints its instruction set and the seconds from the start of loading to the first answer. For each line
-//! `BATCH CALLS THREADS` that it then reads it classifies a batch so many times, on one thread or on all cores, and prints
-//! the seconds of the middle call and of the fastest.
+//! `timing MODEL` prints its instruction set and the seconds from the start of loading to the first answer. For each
+//! line `BATCH CALLS THREADS` that it then reads it classifies a batch so many times, on one thread or on all cores,
+//! and prints the seconds of the middle call and of the fastest.
 
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! What a model's tensors say about its network: depth, widths, strides and shortcuts, batch norms folded into the
-//! convolutions. ResNets for CIFAR: He et al., "Deep Residual Learning for Image Recognition" (2015), section 4.2, and the
-//! ResNet-18 of its section 4.1 with the first convolution that CIFAR's small images need, and without the pooling after it.
+//! convolutions. ResNets for CIFAR: He et al., "Deep Residual Learning for Image Recognition" (2015), section 4.2, and
+//! the ResNet-18 of its section 4.1 with the first convolution that CIFAR's small images need, and without the pooling
+//! after it.
 
 use candle_core::Tensor;
 

@@ -65,8 +65,8 @@ impl Classifier {
         Ok(Self { model, network })
     }
 
-    /// The answers, in the order of the images, computed by the calling thread. Images that come together take less time
-    /// each than alone.
+    /// The answers, in the order of the images, computed by the calling thread. Images that come together take less
+    /// time each than alone.
     ///
     /// # Errors
     /// [`ClassifyError`] when a tensor operation fails.
@@ -81,8 +81,8 @@ impl Classifier {
         barrier_pool().n_workers() + 1
     }
 
-    /// As [`Self::classify`], with the images shared out over Candle's threads, one a physical core, which wait for work
-    /// already.
+    /// As [`Self::classify`], with the images shared out over Candle's threads, one a physical core, which wait for
+    /// work already.
     ///
     /// # Errors
     /// [`ClassifyError`] when a tensor operation fails.

@@ -31,7 +31,8 @@ impl Probabilities {
         &self.0
     }
 
-    /// The classes with their probabilities, the likeliest first; of two that are equal, the one with the smaller index.
+    /// The classes with their probabilities, the likeliest first; of two that are equal, the one with the smaller
+    /// index.
     #[must_use]
     pub fn best_first(&self) -> Vec<(usize, f32)> {
         let mut classes: Vec<_> = self.0.iter().copied().enumerate().collect();

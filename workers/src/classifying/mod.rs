@@ -2,8 +2,8 @@
 //!
 //! There is a thread for each core that the process is given. One thread whose images all cores share would answer an
 //! image alone later (0.87 ms instead of 0.67) and fewer a second (1,358 instead of 3,373 one by one, 2,778 instead of
-//! 3,127 eight by eight: `make bench-pipeline` on two cores). And there is no timer: a batch is what waits when a thread
-//! is free, at most `--max-batch` images, so that one image alone is never delayed.
+//! 3,127 eight by eight: `make bench-pipeline` on two cores). And there is no timer: a batch is what waits when a
+//! thread is free, at most `--max-batch` images, so that one image alone is never delayed.
 
 mod job;
 mod metrics;

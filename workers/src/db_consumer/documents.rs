@@ -7,8 +7,8 @@ use mongodb::bson::{Binary, DateTime, Document, doc, spec::BinarySubtype};
 use rdkafka::{Message, message::OwnedMessage};
 use tailrace_wire::{Answer, AnswerError, AnswerEvent, read_image};
 
-/// When a document was stored, by the db-consumer's clock: what is kept for a time is kept from then on, whatever the clock
-/// of a camera says.
+/// When a document was stored, by the db-consumer's clock: what is kept for a time is kept from then on, whatever the
+/// clock of a camera says.
 pub const STORED_AT: &str = "storedAt";
 
 /// The document of an image, whatever its bytes are: the picture itself and what came with it. `size` is in bytes.

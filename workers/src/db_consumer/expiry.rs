@@ -1,7 +1,7 @@
 //! Documents that have been kept for long enough.
 //!
-//! MongoDB deletes them by a TTL index. FerretDB has none; there the oldest are deleted in batches. In both, what was stored
-//! before documents had a time of storing is kept.
+//! MongoDB deletes them by a TTL index. FerretDB has none; there the oldest are deleted in batches. In both, what was
+//! stored before documents had a time of storing is kept.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ const INDEX: &str = "tailrace_retention";
 pub const BATCH: i64 = 500;
 /// See [`BATCH`].
 pub const PAUSE: Duration = Duration::from_millis(100);
-/// MongoDB's codes for an index or a collection that is not there, for one that is there with other options, and FerretDB's
-/// for what it has not.
+/// MongoDB's codes for an index or a collection that is not there, for one that is there with other options, and
+/// FerretDB's for what it has not.
 const NOT_FOUND: [i32; 2] = [26, 27];
 const OTHER_OPTIONS: [i32; 2] = [85, 86];
 const NOT_IMPLEMENTED: [i32; 2] = [59, 238];

@@ -43,7 +43,8 @@ pub struct Args {
     /// What is read, and as which group.
     #[command(flatten)]
     pub consuming: Consuming,
-    /// The database with the collections images and inferences; the environment's TAILRACE_MONGODB_URI says where it is.
+    /// The database with the collections images and inferences; the environment's TAILRACE_MONGODB_URI says where it
+    /// is.
     #[arg(long, env = "TAILRACE_DATABASE", default_value = "iot")]
     pub database: String,
     /// Where its health is shown.

@@ -24,8 +24,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 type Offsets = BTreeMap<(String, i32), i64>;
 
 /// Returns as soon as `group` has committed all records that the topics of images and answers hold now, or when it has
-/// committed nothing new for as long as `patience`: the markers of transactions at the end of a partition occupy offsets
-/// that nobody commits, and a db-consumer that stands still must not keep the documents that are there.
+/// committed nothing new for as long as `patience`: the markers of transactions at the end of a partition occupy
+/// offsets that nobody commits, and a db-consumer that stands still must not keep the documents that are there.
 pub fn wait_until_archived(cluster: &Cluster, group: &str, patience: Duration, deadline: Instant) {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
     let (mut ends, mut behind, mut got_on) = (None, None, Instant::now());

@@ -21,7 +21,8 @@ pub use server::{drained, listen, serve};
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Args {
-    /// Where images are taken: POST /predict, and the Open Inference Protocol under /v2. Also /livez, /readyz, /metrics.
+    /// Where images are taken: POST /predict, and the Open Inference Protocol under /v2. Also /livez, /readyz,
+    /// /metrics.
     #[arg(
         id = "http_address",
         long = "http-address",

@@ -1,8 +1,8 @@
 //! Images from one topic and their answers onto another, whoever finds the answers.
 //!
-//! One thread polls Kafka and brings the images; whoever answers them hands the answers to Kafka's producer. An offset is
-//! committed when its answer, and that of every image before it, was acknowledged: an image is answered at least once,
-//! whatever is killed.
+//! One thread polls Kafka and brings the images; whoever answers them hands the answers to Kafka's producer. An offset
+//! is committed when its answer, and that of every image before it, was acknowledged: an image is answered at least
+//! once, whatever is killed.
 
 mod answers;
 mod consumer;
@@ -95,8 +95,8 @@ pub trait Destination {
     fn push(&self, image: Image);
 }
 
-/// Brings the images of a group to their destination until asked to stop, then waits until what was brought is answered,
-/// to a deadline, commits and leaves the group.
+/// Brings the images of a group to their destination until asked to stop, then waits until what was brought is
+/// answered, to a deadline, commits and leaves the group.
 ///
 /// # Errors
 /// When Kafka or its topics are not there, or Kafka's consumer cannot go on.

@@ -33,8 +33,8 @@ use crate::{
     sentence::sentence,
 };
 
-/// So many images are taken from Kafka for each that may be at the server: enough to keep it busy, little enough to bound
-/// memory.
+/// So many images are taken from Kafka for each that may be at the server: enough to keep it busy, little enough to
+/// bound memory.
 const IMAGES_FOR_A_REQUEST: usize = 4;
 
 /// Clones are one bridge.
@@ -150,8 +150,8 @@ impl Parts {
 
     /// What becomes of an image, and how long it waited before it was sent.
     ///
-    /// The content type is judged here, in the classifier's own words: it may be one that no HTTP header can hold, or one
-    /// that HTTP knows as something else than an image, such as a form.
+    /// The content type is judged here, in the classifier's own words: it may be one that no HTTP header can hold, or
+    /// one that HTTP knows as something else than an image, such as a form.
     async fn reply(&self, image: &Image) -> (Reply, Duration) {
         let refused = |error: String| (Reply::Refused(error), image.arrived.elapsed());
         let file = match image.file() {

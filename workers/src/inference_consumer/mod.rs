@@ -1,5 +1,5 @@
-//! The bridge of the split topology: takes the images of a topic, asks an inference server over HTTP what is on each, and
-//! answers them on another topic.
+//! The bridge of the split topology: takes the images of a topic, asks an inference server over HTTP what is on each,
+//! and answers them on another topic.
 //!
 //! The same answers and the same promises as those of `inference`. Images with the same key are sent and answered one
 //! after the other, others side by side. What the server does not answer is sent again, for as long as it takes: see

@@ -14,8 +14,8 @@ pub struct Consuming {
     /// The consumer group: its members share the records.
     #[arg(long, env = "TAILRACE_GROUP")]
     pub group: String,
-    /// Where a group begins that has never read: with the oldest record that Kafka keeps, or with the first one that comes
-    /// after the group is made.
+    /// Where a group begins that has never read: with the oldest record that Kafka keeps, or with the first one that
+    /// comes after the group is made.
     #[arg(long, env = "TAILRACE_START_FROM", default_value = "earliest", ignore_case = true)]
     pub start_from: StartFrom,
     /// How many partitions the images' topic has at least; with fewer, this worker is not ready.
@@ -27,7 +27,8 @@ pub struct Consuming {
     /// How often the settings of the topics are compared with what this build can read.
     #[arg(long, env = "TAILRACE_PROBE_INTERVAL", default_value = "5m")]
     pub probe_interval: UserDuration,
-    /// The broker at the bootstrap address keeps its log on a volume of its own, whose use is reported. Only without TLS.
+    /// The broker at the bootstrap address keeps its log on a volume of its own, whose use is reported. Only without
+    /// TLS.
     #[arg(long, env = "TAILRACE_BROKER_VOLUME")]
     pub broker_volume: bool,
     /// How long errors of Kafka last before this worker is not ready.

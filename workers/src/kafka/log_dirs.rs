@@ -1,7 +1,8 @@
 //! How full the volume of a broker is.
 //!
-//! Kafka's client has no call for it, and this is the whole of the request: DescribeLogDirs (key 35, version 4, KIP-827), for no
-//! topic at all, so that only the directories are described. Without TLS and SASL: for the broker that the operator made.
+//! Kafka's client has no call for it, and this is the whole of the request: DescribeLogDirs (key 35, version 4,
+//! KIP-827), for no topic at all, so that only the directories are described. Without TLS and SASL: for the broker that
+//! the operator made.
 //! Source: <https://kafka.apache.org/protocol.html>.
 
 use std::{

@@ -1,10 +1,10 @@
 //! How far a member of a group has got: what waits, since when, and what Kafka deleted before it could be read.
 //!
-//! Kafka deletes the oldest segments of a partition when it is full, read or not. A record whose offset is higher than the
-//! one that was expected shows it, unless the offsets between are those of a transaction's markers or of compacted records:
-//! what lies before the beginning of the log was deleted, and only that is counted. The count of a partition is committed
-//! with its offset, as the metadata `skipped=N`, so that it outlives the members, and whoever may read the group's offsets
-//! can compare it before and after.
+//! Kafka deletes the oldest segments of a partition when it is full, read or not. A record whose offset is higher than
+//! the one that was expected shows it, unless the offsets between are those of a transaction's markers or of compacted
+//! records: what lies before the beginning of the log was deleted, and only that is counted. The count of a partition
+//! is committed with its offset, as the metadata `skipped=N`, so that it outlives the members, and whoever may read the
+//! group's offsets can compare it before and after.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,8 +29,8 @@ use crate::readiness::Readiness;
 
 /// How long the broker may take to say where a partition begins, or what is committed.
 const REQUEST_LIMIT: Duration = Duration::from_secs(2);
-/// How long the beginning of a partition holds, so that a camera that sends each image in a transaction of its own does not
-/// cost a request for each.
+/// How long the beginning of a partition holds, so that a camera that sends each image in a transaction of its own does
+/// not cost a request for each.
 const BEGIN_HOLDS: Duration = Duration::from_millis(100);
 /// The metadata of a committed offset: how many records of the partition were deleted before the group read them.
 const SKIPPED: &str = "skipped=";

@@ -1,10 +1,10 @@
 //! Where a group begins that has never read.
 //!
-//! A group that begins with the oldest record needs nothing: until it commits, its members begin there again. A group that
-//! begins with what comes next must know its place before it has read anything: a member that ended before its first commit
-//! would be followed by one that begins later, and what came between would be skipped. So the ends of all partitions are
-//! committed before the first member joins. Partitions that are added later have nothing committed and are read from their
-//! beginning.
+//! A group that begins with the oldest record needs nothing: until it commits, its members begin there again. A group
+//! that begins with what comes next must know its place before it has read anything: a member that ended before its
+//! first commit would be followed by one that begins later, and what came between would be skipped. So the ends of all
+//! partitions are committed before the first member joins. Partitions that are added later have nothing committed and
+//! are read from their beginning.
 
 use std::{collections::BTreeMap, thread, time::Duration};
 

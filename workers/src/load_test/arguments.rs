@@ -19,9 +19,9 @@ pub struct Args {
     /// The folder for the results. Those of an earlier test are replaced.
     #[arg(long, env = "TAILRACE_OUTPUT", default_value = "results")]
     pub output: PathBuf,
-    /// What the result has to keep, such as `P95<=50ms`, `UnansweredPercent<=0` or `AchievedRatePercent>=99`: P50, P90, P95, P99,
-    /// P999, Max, Mean, LostPercent, UnansweredPercent, AchievedRatePercent or AccuracyPercent. May be given several times,
-    /// or separated by commas.
+    /// What the result has to keep, such as `P95<=50ms`, `UnansweredPercent<=0` or `AchievedRatePercent>=99`: P50, P90,
+    /// P95, P99, P999, Max, Mean, LostPercent, UnansweredPercent, AchievedRatePercent or AccuracyPercent. May be given
+    /// several times, or separated by commas.
     #[arg(long = "slo", env = "TAILRACE_SLOS", value_delimiter = ',', value_name = "METRIC<=LIMIT")]
     pub slos: Vec<Slo>,
     /// A container image that takes part, for the results. May be given several times, or separated by commas.

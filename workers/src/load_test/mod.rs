@@ -26,8 +26,8 @@ use folder::Folder;
 use result::Measured;
 use together::Together;
 
-/// Runs the load, writes the results and says in the exit code what came of it: 0 if the test succeeded, 2 if its numbers
-/// do not mean what they say, 3 if an objective is missed, 4 if it was ended early.
+/// Runs the load, writes the results and says in the exit code what came of it: 0 if the test succeeded, 2 if its
+/// numbers do not mean what they say, 3 if an objective is missed, 4 if it was ended early.
 ///
 /// # Errors
 /// When there is no measurement, or it could not be written.

@@ -12,8 +12,8 @@ use tailrace_measure::accounting::{Counts, Ledger, Record, Windows};
 
 use super::clock::Clock;
 
-/// Shared by the thread that sends, the one that receives, and Kafka's own, which acknowledges. It is held for no longer
-/// than a few hash table operations.
+/// Shared by the thread that sends, the one that receives, and Kafka's own, which acknowledges. It is held for no
+/// longer than a few hash table operations.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     ledger: Arc<Mutex<Ledger>>,
@@ -34,8 +34,8 @@ impl Accounts {
         let _ = self.clock.set(clock);
     }
 
-    /// The measurement ends now. No answer that came earlier is taken for a later one, nor the other way round, since the
-    /// clock is read while nobody else can write.
+    /// The measurement ends now. No answer that came earlier is taken for a later one, nor the other way round, since
+    /// the clock is read while nobody else can write.
     pub fn end_now(&self) -> Duration {
         let mut ledger = self.ledger();
         let now = self.clock.get().map(Clock::now).unwrap_or_default();

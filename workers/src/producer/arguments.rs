@@ -77,8 +77,8 @@ pub struct TestArgs {
     /// The images.
     #[command(flatten)]
     pub dataset: DatasetArgs,
-    /// Keeps a line for each message. A producer prints them at the end of its log, as CSV, compressed with Zstandard and
-    /// written in base64.
+    /// Keeps a line for each message. A producer prints them at the end of its log, as CSV, compressed with Zstandard
+    /// and written in base64.
     #[arg(long, env = "TAILRACE_RAW_LOG")]
     pub raw_log: bool,
     /// The classifier's consumer group: it must have nothing left to do before a producer is ready.
@@ -87,8 +87,8 @@ pub struct TestArgs {
     /// The db-consumer's consumer group: what Kafka deletes before it was read is counted.
     #[arg(long = "archive-group-to-watch", env = "TAILRACE_ARCHIVE_GROUP")]
     pub archive_group: Option<String>,
-    /// The UID of the Pipeline that is measured: answers of others, on the same topics, are only counted. Without it all
-    /// answers are taken.
+    /// The UID of the Pipeline that is measured: answers of others, on the same topics, are only counted. Without it
+    /// all answers are taken.
     #[arg(long, env = "TAILRACE_PIPELINE_UID")]
     pub pipeline_uid: Option<String>,
 }

@@ -69,8 +69,8 @@ pub struct Ran {
 }
 
 impl Run {
-    /// Waits for the start and runs the load to the end of its drain time, or until all answers are there, or until it is
-    /// told to stop.
+    /// Waits for the start and runs the load to the end of its drain time, or until all answers are there, or until it
+    /// is told to stop.
     pub fn execute(&self, start: Timestamp, ending: &Ending) -> Ran {
         let replies = Replies::new(&self.connection, &self.dataset, &self.accounts, &self.clock);
         self.clock.sleep_until(Duration::ZERO);

@@ -10,8 +10,8 @@ use super::plan::Closed;
 /// How long after a failed send another image follows: a Kafka that refuses all of them at once is not flooded.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
 
-/// Each image that is answered, given up or could not be sent is followed by another one after the think time. All times count from the
-/// common start.
+/// Each image that is answered, given up or could not be sent is followed by another one after the think time. All
+/// times count from the common start.
 #[derive(Debug)]
 pub struct Outstanding {
     think_time: Duration,

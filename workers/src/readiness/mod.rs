@@ -1,7 +1,7 @@
 //! Whether this process can do its work, why not, and what else it says of itself.
 //!
-//! Each part of a process speaks for itself: the process is ready when no part is in trouble. `/readyz`, `/state`, the log
-//! and, on Kubernetes, the status of the Pipeline all say the same.
+//! Each part of a process speaks for itself: the process is ready when no part is in trouble. `/readyz`, `/state`, the
+//! log and, on Kubernetes, the status of the Pipeline all say the same.
 
 mod report;
 

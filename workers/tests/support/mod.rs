@@ -1,5 +1,5 @@
-//! What the worker tests stand on: a genuine Kafka, a genuine database and the worker itself, each a process on loopback
-//! that ends with its test.
+//! What the worker tests stand on: a genuine Kafka, a genuine database and the worker itself, each a process on
+//! loopback that ends with its test.
 #![allow(dead_code, unused_imports, reason = "no test uses all of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the helpers of a test may fail it")]
 

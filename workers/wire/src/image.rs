@@ -153,8 +153,8 @@ fn record_time<M: Message>(record: &M) -> Timestamp {
     millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or_else(Timestamp::now)
 }
 
-/// What a file without a content type is, by its first bytes: the signatures of PNG (RFC 2083, section 3.1) and of JPEG's
-/// first two segments (ITU-T T.81, annex B). All else is taken for raw pixels.
+/// What a file without a content type is, by its first bytes: the signatures of PNG (RFC 2083, section 3.1) and of
+/// JPEG's first two segments (ITU-T T.81, annex B). All else is taken for raw pixels.
 #[must_use]
 pub fn guess_content_type(value: &[u8]) -> &'static str {
     if value.starts_with(b"\x89PNG\r\n\x1a\n") {

@@ -22,7 +22,8 @@ fn begun(experiment: Experiment) -> Observation {
     seen.after(&first)
 }
 
-/// Decides, does it, and ends each LoadTest as `end` says, until nothing is to be done. Returns the names in their order.
+/// Decides, does it, and ends each LoadTest as `end` says, until nothing is to be done. Returns the names in their
+/// order.
 fn play(mut seen: Observation, end: impl Fn(&LoadTest) -> End) -> (Vec<String>, Observation) {
     let mut names = Vec::new();
     for _ in 0..1_000 {

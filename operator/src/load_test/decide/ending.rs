@@ -55,8 +55,8 @@ fn end_with(
     go_on(seen, steps, status::finished(seen, status, &judgement), Duration::ZERO)
 }
 
-/// After the end: no load, no documents that are not to be kept, no lock. A failed Job stays, since the log of its pod says
-/// why, and so does one whose log has the messages.
+/// After the end: no load, no documents that are not to be kept, no lock. A failed Job stays, since the log of its pod
+/// says why, and so does one whose log has the messages.
 pub(super) fn tidy_up(seen: &Observation) -> Decision {
     let spec = &seen.load_test.spec;
     let there = |index| seen.job(index).is_some_and(|job| job.metadata.deletion_timestamp.is_none());

@@ -26,8 +26,8 @@ use crate::conditions::find;
 const OBSTACLE_INTERVAL: Duration = Duration::from_secs(5);
 /// How far ahead the common start is: the producers must have seen it by then.
 pub(super) const START_AHEAD: Duration = Duration::from_millis(1_500);
-/// How much later than the drain time a producer may report. One that died is seen at once by its pod; this is for those
-/// on a node that is lost, and longer than a short absence of the API server.
+/// How much later than the drain time a producer may report. One that died is seen at once by its pod; this is for
+/// those on a node that is lost, and longer than a short absence of the API server.
 const REPORT_GRACE: Duration = Duration::from_secs(60);
 
 /// Until all producers are ready, and the Pipeline still is; then the common start is written.
@@ -60,7 +60,8 @@ pub(super) fn start(seen: &Observation) -> Decision {
     go_on(seen, steps.unwrap_or_default(), status, min(left, OBSTACLE_INTERVAL))
 }
 
-/// A Pipeline that something is changed about at once, or that has broken down, is not measured before it is ready again.
+/// A Pipeline that something is changed about at once, or that has broken down, is not measured before it is ready
+/// again.
 fn unready_pipeline(seen: &Observation) -> Option<String> {
     let status = seen.pipeline.as_ref().and_then(|pipeline| pipeline.status.as_ref());
     let ready = status.and_then(|status| find(&status.conditions, types::READY));

@@ -73,8 +73,8 @@ fn queued(seen: &Observation, reason: &'static str, message: &str) -> LoadTestSt
     LoadTestStatus { starting_since: None, ready_producers: None, ..status::queued(seen, reason, message) }
 }
 
-/// A test that waits has no producers and no Pipeline: what a start that was interrupted has left is removed. A report goes
-/// too, since the pod that has claimed it is the only one that may write into it.
+/// A test that waits has no producers and no Pipeline: what a start that was interrupted has left is removed. A report
+/// goes too, since the pod that has claimed it is the only one that may write into it.
 fn undo_start(seen: &Observation) -> Vec<Step> {
     let indices = || 0..seen.load_test.spec.producers;
     let is_there = |metadata: &ObjectMeta| metadata.deletion_timestamp.is_none();
@@ -88,8 +88,8 @@ fn undo_start(seen: &Observation) -> Vec<Step> {
     steps
 }
 
-/// What an earlier test of the same name has left is waited for, without the Pipeline, while others go before it. What is
-/// somebody else's will not go, so the test ends.
+/// What an earlier test of the same name has left is waited for, without the Pipeline, while others go before it. What
+/// is somebody else's will not go, so the test ends.
 pub(super) fn wait_for_name(seen: &Observation, taken: &Taken) -> Decision {
     if taken.holder == Holder::Stranger {
         return finish(seen, reasons::NAME_TAKEN, taken.sentence.clone());

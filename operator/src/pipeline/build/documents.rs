@@ -24,7 +24,8 @@ const PATIENCE: &str = "10m";
 pub const DEADLINE_SECONDS: i64 = 900;
 const RETRIES: i32 = 3;
 
-/// The Job that deletes what `load_test` has put into the database of its Pipeline, if that has one. It goes with the test.
+/// The Job that deletes what `load_test` has put into the database of its Pipeline, if that has one. It goes with the
+/// test.
 pub fn delete_documents(pipeline: &Validated, images: &Images, load_test: &LoadTest) -> Option<Job> {
     if matches!(pipeline.database, Database::None) {
         return None;

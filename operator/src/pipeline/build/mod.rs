@@ -50,8 +50,8 @@ pub struct Resources {
     pub archive: Option<Deployment>,
     /// Makes the topics. Its name lacks the number of the attempt.
     pub topics: Job,
-    /// Sends one image through. Its name, which lacks the number of the attempt, is one for each set of pods: with a new
-    /// model or a new image the check is a new one.
+    /// Sends one image through. Its name, which lacks the number of the attempt, is one for each set of pods: with a
+    /// new model or a new image the check is a new one.
     pub check: Job,
     /// Where Kafka answers.
     pub bootstrap_servers: String,
@@ -95,8 +95,8 @@ pub fn build(pipeline: &Validated, images: &Images) -> Resources {
 }
 
 impl Resources {
-    /// Names the Jobs after what they depend on besides the spec, such as the UIDs of the volumes that `topics` and `check`
-    /// are about: on a new one they run again.
+    /// Names the Jobs after what they depend on besides the spec, such as the UIDs of the volumes that `topics` and
+    /// `check` are about: on a new one they run again.
     pub fn name_jobs_after(&mut self, pipeline: &Validated, topics: &[String], check: &[String]) {
         for (component, job, uids) in
             [(Component::Topics, &mut self.topics, topics), (Component::Check, &mut self.check, check)]

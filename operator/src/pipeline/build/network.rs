@@ -70,8 +70,8 @@ fn protocol(server: Component) -> &'static str {
 }
 
 /// The broker takes whoever carries the Pipeline's label: its workers, its producers, and cameras that are given it.
-/// The database takes the pods that archive, check and delete. The workers show their health and metrics to the cluster; the
-/// Jobs listen to nobody.
+/// The database takes the pods that archive, check and delete. The workers show their health and metrics to the
+/// cluster; the Jobs listen to nobody.
 pub fn policies(pipeline: &Validated) -> Vec<NetworkPolicy> {
     let servers = managed_servers(pipeline).map(|(component, port)| {
         let from = match component {

@@ -19,8 +19,8 @@ use crate::{
 /// What a pod is given to end in good order; where its broker is gone already, it would wait in vain.
 const GRACE_SECONDS: i64 = 10;
 
-/// A pod of one container under the restricted level, without access to the API server, with a writable `/tmp`, and with
-/// what the Pipeline puts on the pods of `component`.
+/// A pod of one container under the restricted level, without access to the API server, with a writable `/tmp`, and
+/// with what the Pipeline puts on the pods of `component`.
 pub fn pod(pipeline: &Validated, component: Component, user: i64, mut container: Container) -> PodTemplateSpec {
     container.name = component.as_str().into();
     container.security_context = Some(pod_security::of_container());

@@ -165,7 +165,8 @@ fn deployment(pipeline: &Validated, component: Component, replicas: i32, pod: Po
     }
 }
 
-/// A pod makes room for its successor: a cluster that is full can be upgraded too, and Kafka keeps what comes meanwhile.
+/// A pod makes room for its successor: a cluster that is full can be upgraded too, and Kafka keeps what comes
+/// meanwhile.
 fn one_after_the_other() -> DeploymentStrategy {
     DeploymentStrategy {
         type_: Some("RollingUpdate".into()),

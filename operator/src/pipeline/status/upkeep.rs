@@ -1,5 +1,5 @@
-//! What a Pipeline can be Ready without, and somebody should look after: the room on its volumes, the records that Kafka
-//! deletes too early, and others on its topics.
+//! What a Pipeline can be Ready without, and somebody should look after: the room on its volumes, the records that
+//! Kafka deletes too early, and others on its topics.
 
 use jiff::Timestamp;
 use tailrace_crds::pipeline::{VolumeStatus, VolumeUse};

@@ -1,5 +1,5 @@
-//! The form before PyTorch 1.6: pickles one after the other (a magic number, a version, a description of the machine, the
-//! object, the keys of its storages), then each storage as its length and its elements.
+//! The form before PyTorch 1.6: pickles one after the other (a magic number, a version, a description of the machine,
+//! the object, the keys of its storages), then each storage as its length and its elements.
 
 use std::collections::HashMap;
 

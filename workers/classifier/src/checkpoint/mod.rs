@@ -1,7 +1,7 @@
 //! PyTorch checkpoints: a pickle that names tensors, and the bytes of the tensors beside it.
 //!
-//! Nothing in a checkpoint is run. Its pickle is read by [`pickle`], which knows dictionaries, lists, numbers, names and
-//! tensors, and takes whatever else it comes across for an opaque thing. Memory is bounded by the size of the file.
+//! Nothing in a checkpoint is run. Its pickle is read by [`pickle`], which knows dictionaries, lists, numbers, names
+//! and tensors, and takes whatever else it comes across for an opaque thing. Memory is bounded by the size of the file.
 
 mod archive;
 mod error;

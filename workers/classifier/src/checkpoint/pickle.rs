@@ -1,7 +1,7 @@
 //! What `torch.save` writes as a pickle: a small machine that builds objects on a stack, and runs nothing.
 //!
-//! The op-codes are those of protocol 2, described in `pickletools.py` of CPython. Objects refer to each other by number,
-//! so that one that is used many times, or contains itself, is there once.
+//! The op-codes are those of protocol 2, described in `pickletools.py` of CPython. Objects refer to each other by
+//! number, so that one that is used many times, or contains itself, is there once.
 
 use std::collections::HashMap;
 

@@ -14,8 +14,9 @@ thread_local! {
     static FREE: RefCell<Vec<(Frame, Tensor)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A tensor of (images, pixels, channels) in memory that its thread keeps from batch to batch. New memory would be filled
-/// with zeros for each layer, though a layer writes all but the border; here the border stays what it was at first, zeros.
+/// A tensor of (images, pixels, channels) in memory that its thread keeps from batch to batch. New memory would be
+/// filled with zeros for each layer, though a layer writes all but the border; here the border stays what it was at
+/// first, zeros.
 pub struct Batch {
     frame: Frame,
     images: Tensor,

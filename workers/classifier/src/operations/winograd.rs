@@ -1,9 +1,10 @@
 //! 3x3 convolution with stride 1 by Winograd's minimal filtering.
 //!
 //! The image is cut into tiles of M x M outputs. The N x N inputs of a tile, N = M + 2, and the kernel are transformed;
-//! at each of the N x N positions the transformed inputs (tiles, channels in) times the transformed kernel (channels in,
-//! channels out) is a matrix product; its results are transformed back. Lavin & Gray, "Fast Algorithms for Convolutional
-//! Neural Networks" (2015), section 4. A block of tiles goes through all three steps while it is in the cache.
+//! at each of the N x N positions the transformed inputs (tiles, channels in) times the transformed kernel (channels
+//! in, channels out) is a matrix product; its results are transformed back. Lavin & Gray, "Fast Algorithms for
+//! Convolutional Neural Networks" (2015), section 4. A block of tiles goes through all three steps while it is in the
+//! cache.
 
 use std::marker::PhantomData;
 

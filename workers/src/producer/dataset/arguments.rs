@@ -16,8 +16,8 @@ pub struct DatasetArgs {
     /// Where the images come from.
     #[arg(long, env = "TAILRACE_DATASET_SOURCE", default_value = "cifar10-test")]
     pub dataset_source: DatasetSource,
-    /// The folder with the images. For `cifar10-test` it has test_batch.png, and the classes, test_lables.json; by default
-    /// /usr/share/tailrace/cifar10-test.
+    /// The folder with the images. For `cifar10-test` it has test_batch.png, and the classes, test_lables.json; by
+    /// default /usr/share/tailrace/cifar10-test.
     #[arg(long, env = "TAILRACE_DATASET")]
     pub dataset: Option<PathBuf>,
     /// The most bytes that the images may take together, as they are sent.

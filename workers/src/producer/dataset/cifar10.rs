@@ -7,8 +7,8 @@ use tailrace_classifier::CIFAR_10;
 use super::{DatasetError, Memory, Picture, Selection};
 use crate::{encoding::Encoding, test_set::TestSet};
 
-/// The images of a selection in its order. They are read and encoded in the order of their file, one at a time: all their
-/// pixels together would take more memory than what is sent of them.
+/// The images of a selection in its order. They are read and encoded in the order of their file, one at a time: all
+/// their pixels together would take more memory than what is sent of them.
 ///
 /// # Errors
 /// A [`DatasetError`] that names the file.

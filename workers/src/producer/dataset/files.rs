@@ -57,8 +57,8 @@ fn encoded(path: &Path, encoding: Encoding, image: DynamicImage) -> Result<Vec<u
     encoding.encode(image).map_err(|source| DatasetError::Encode { path: path.to_owned(), source })
 }
 
-/// The files below a folder, sorted by their paths, so that their order is that of no file system. What begins with a dot
-/// is passed over.
+/// The files below a folder, sorted by their paths, so that their order is that of no file system. What begins with a
+/// dot is passed over.
 fn list(folder: &Path) -> Result<Vec<ImageFile>, DatasetError> {
     let mut files: Vec<ImageFile> = Vec::new();
     for entry in WalkDir::new(folder).min_depth(1).sort_by_file_name().into_iter().filter_entry(is_meant) {
