@@ -102,11 +102,10 @@ async fn documents_that_could_not_be_deleted_are_a_warning_and_hold_nothing_up()
     ready_pipeline(&namespace).await;
     is_over(&namespace, "stuck", false).await;
     let _operator = operator(&namespace);
-    let job: Job = namespace.until("stuck-documents", "there", |_| true).await;
+    namespace.until::<Job>("stuck-documents", "there", |_| true).await;
     // Instead of four pods that fail one after the other.
-    let mut failing = job.clone();
-    failing.spec.as_mut().unwrap().backoff_limit = Some(0);
-    namespace.api::<Job>().replace("stuck-documents", &Default::default(), &failing).await.unwrap();
+    let once = Patch::Merge(json!({ "spec": { "backoffLimit": 0 } }));
+    namespace.api::<Job>().patch("stuck-documents", &PatchParams::default(), &once).await.unwrap();
     pod_ends(&namespace, "stuck-documents", 1, "the database does not answer").await;
     let (documents, status) = told(&namespace, "stuck").await;
     assert!(!documents.deleted);
