@@ -1,5 +1,8 @@
 //! One test for each way from one state to another.
 
+mod baselines;
+mod queued;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde_json::json;
 use tailrace_crds::{
@@ -42,119 +45,6 @@ fn finished(decision: &Decision) -> (&'static str, String) {
     .into_iter()
     .find(|reason| *reason == condition.reason);
     (reason.unwrap(), condition.message.clone())
-}
-
-#[test]
-fn without_a_pipeline_it_waits_and_says_so_once() {
-    let seen = new_test();
-    let decision = decide(&seen);
-    assert_eq!(decision.status.phase, Phase::Queued);
-    assert_eq!(decision.status.waiting_since, Some(MicroTime(begin())));
-    assert_eq!(decision.announcements.len(), 1);
-    assert!(decision.announcements[0].warning);
-    assert_eq!(decision.announcements[0].reason, reasons::PIPELINE_NOT_FOUND);
-    assert!(decision.steps.is_empty());
-
-    let again = decide(&seen.after(5.0, &decision));
-    assert_eq!(again.status, decision.status, "nothing new, so nothing is written");
-    assert!(again.announcements.is_empty());
-}
-
-#[test]
-fn after_start_timeout_it_fails_with_the_reason_why_it_waited() {
-    let seen = new_test();
-    let seen = seen.clone().after(59.0, &decide(&seen));
-    assert_eq!(decide(&seen).status.phase, Phase::Queued);
-    assert_eq!(decide(&seen).look_again, Some(Duration::from_secs(1)));
-    let decision = decide(&seen.later(1.0));
-    assert_eq!(decision.status.phase, Phase::Failed);
-    assert_eq!(finished(&decision).0, reasons::PIPELINE_NOT_FOUND);
-}
-
-#[test]
-fn a_pipeline_that_was_changed_and_not_looked_at_is_not_ready() {
-    let mut seen = new_test().with_pipeline();
-    seen.pipeline.as_mut().unwrap().metadata.generation = Some(4);
-    assert_eq!(decide(&seen).announcements[0].reason, reasons::PIPELINE_NOT_READY);
-}
-
-#[test]
-fn the_first_in_line_takes_the_pipeline_before_it_starts_anything_and_after_it_has_its_names() {
-    let decision = decide(&new_test().with_pipeline());
-    let expected = [Step::PrepareProducers(vec![0, 1]), Step::TakePipeline, Step::StartProducers(vec![0, 1])];
-    assert_eq!(decision.steps, expected);
-    assert_eq!(decision.status.phase, Phase::Starting);
-    assert!(is_true(&decision.status.conditions, types::ACCEPTED));
-}
-
-#[test]
-fn killed_after_the_lock_it_goes_on_without_taking_it_again() {
-    let decision = decide(&new_test().with_pipeline().with_lock());
-    assert_eq!(decision.steps, [Step::PrepareProducers(vec![0, 1]), Step::StartProducers(vec![0, 1])]);
-}
-
-#[test]
-fn killed_between_two_jobs_it_makes_the_missing_one() {
-    let mut seen = new_test().with_pipeline().with_lock().with_producers();
-    seen.jobs.truncate(1);
-    assert_eq!(decide(&seen).steps, [Step::PrepareProducers(vec![1]), Step::StartProducers(vec![1])]);
-}
-
-fn taken(holder: Holder) -> Taken {
-    Taken { holder, sentence: "Job \"test-producer-0\" stands there".into() }
-}
-
-#[test]
-fn what_an_earlier_test_has_left_is_waited_for_without_the_pipeline_and_not_for_ever() {
-    let mut seen = new_test().with_pipeline().with_lock();
-    seen.taken = Some(taken(Holder::Orphan));
-    let waiting = decide(&seen);
-    assert_eq!((waiting.status.phase, &waiting.steps[..]), (Phase::Queued, &[Step::ReleasePipeline][..]));
-    assert_eq!(waiting.announcements[0].reason, reasons::NAME_TAKEN);
-    let end = decide(&seen.after(60.0, &waiting));
-    assert_eq!(end.status.phase, Phase::Failed);
-    let message = end.status.message.unwrap();
-    assert_eq!(message, "Job \"test-producer-0\" stands there; gave up after startTimeout (60s)");
-}
-
-#[test]
-fn others_go_before_a_test_that_waits_for_a_name() {
-    let mut seen = new_test().with_pipeline();
-    seen.taken = Some(taken(Holder::Leaving));
-    let waits = LoadTest { status: Some(decide(&seen).status), ..load_test("older", 0) };
-    let mut other = new_test().with_pipeline();
-    other.others = vec![waits.into()];
-    assert!(decide(&other).steps.contains(&Step::TakePipeline));
-}
-
-#[test]
-fn a_name_of_somebody_else_ends_the_test_at_once() {
-    let mut seen = new_test().with_pipeline();
-    seen.taken = Some(taken(Holder::Stranger));
-    assert_eq!(decide(&seen).status.phase, Phase::Failed);
-}
-
-#[test]
-fn behind_another_test_its_start_timeout_does_not_run() {
-    let mut seen = new_test();
-    seen.others.push(load_test("older", 0).into());
-    let seen = seen.clone().after(1_000.0, &decide(&seen));
-    let decision = decide(&seen);
-    assert_eq!(decision.status.phase, Phase::Queued);
-    assert_eq!(decision.status.waiting_since, None);
-    let message = "waits for LoadTest \"older\" on Pipeline \"cifar\": 2 of 2 in line";
-    assert_eq!(decision.status.message.as_deref(), Some(message));
-}
-
-#[test]
-fn while_the_pods_of_another_test_run_it_waits() {
-    let (mut seen, _) = accepted();
-    let job = seen.jobs.remove(0);
-    let mut foreign = Observation { jobs: vec![job], ..new_test().with_pipeline() };
-    foreign.jobs[0].metadata.owner_references.as_mut().unwrap()[0].uid = "uid-of-a-deleted-test".into();
-    let decision = decide(&foreign);
-    assert_eq!(decision.announcements[0].reason, reasons::PIPELINE_BUSY);
-    assert!(decision.steps.is_empty());
 }
 
 #[test]
@@ -345,18 +235,6 @@ fn a_change_that_is_held_back_changes_nothing() {
     assert_eq!(decide(&seen).status.phase, Phase::WarmingUp);
 }
 
-#[test]
-fn the_next_test_waits_until_what_was_held_back_is_applied() {
-    let mut seen = new_test().with_pipeline();
-    let status = seen.pipeline.as_mut().unwrap().status.as_mut().unwrap();
-    let mut held = status.conditions[0].clone();
-    held.type_ = types::ROLLOUT_HELD.into();
-    status.conditions.push(held);
-    let decision = decide(&seen);
-    assert_eq!((decision.steps.len(), decision.announcements[0].reason.as_str()), (0, reasons::PIPELINE_NOT_READY));
-    assert!(decision.status.message.unwrap().ends_with("a change that was held back is applied first"));
-}
-
 /// Suspended at any moment before the common start.
 fn suspended(mut seen: Observation) -> Decision {
     seen.load_test.spec.suspend = true;
@@ -384,15 +262,6 @@ fn a_test_suspended_while_it_starts_gives_everything_back() {
 }
 
 #[test]
-fn a_test_that_has_to_wait_again_keeps_no_pipeline_from_others() {
-    let mut seen = new_test().with_pipeline().with_lock().with_producers();
-    seen.pipeline.as_mut().unwrap().metadata.generation = Some(4);
-    let decision = decide(&seen);
-    assert_eq!(decision.announcements[0].reason, reasons::PIPELINE_NOT_READY);
-    assert_eq!(decision.steps.last(), Some(&Step::ReleasePipeline));
-}
-
-#[test]
 fn a_pod_on_a_lost_node_is_not_waited_for_and_the_result_says_so() {
     let (mut foreign, _) = accepted();
     foreign = foreign.with_pod(0, json!({ "phase": "Running" }));
@@ -412,57 +281,6 @@ fn a_pod_on_a_lost_node_is_not_waited_for_and_the_result_says_so() {
     let start = decide(&seen);
     let seen = seen.after(27.0, &start).with_result(0, 10).with_result(1, 20);
     assert_eq!(decide(&seen).status.result.warnings[0].reason, "NodeLost");
-}
-
-fn with_baseline(status: serde_json::Value) -> Observation {
-    let mut test = load_test("main", 0);
-    test.status = serde_json::from_value(status).unwrap();
-    let mut seen = new_test().with_pipeline();
-    seen.load_test.spec.baseline_ref = serde_json::from_value(json!({ "name": "main" })).unwrap();
-    let baseline = crate::load_test::observation::Baseline {
-        name: "main".into(),
-        test: Some(test),
-        waits_for_this: false,
-        files: None,
-    };
-    Observation { baseline: Some(baseline), ..seen }
-}
-
-fn valid_baseline() -> Observation {
-    let valid = json!({ "type": "ResultsValid", "status": "True", "reason": "Valid", "message": "", "lastTransitionTime": begin() });
-    let histograms = json!({ "configMap": "main-histograms", "intervalSeconds": 1 });
-    with_baseline(json!({ "phase": "Succeeded", "conditions": [valid], "histograms": histograms }))
-}
-
-#[test]
-fn a_baseline_that_will_never_be_one_fails_the_test_at_once() {
-    let mut in_a_circle = with_baseline(json!({ "phase": "Queued" }));
-    in_a_circle.baseline.as_mut().unwrap().waits_for_this = true;
-    let mut pruned = valid_baseline();
-    let annotations = &mut pruned.baseline.as_mut().unwrap().test.as_mut().unwrap().metadata.annotations;
-    annotations.get_or_insert_default().insert(PRUNED_ANNOTATION.into(), PRUNED_HISTOGRAMS.into());
-    for (seen, why) in [
-        (with_baseline(json!({ "phase": "Failed" })), "has no valid result: name another one"),
-        (with_baseline(json!({ "phase": "Aborted" })), "has no valid result"),
-        (in_a_circle, "waits for this one"),
-        (pruned, "has no histograms any more, since its Experiment keeps those of its newest LoadTests alone"),
-    ] {
-        let (reason, message) = finished(&decide(&seen));
-        assert_eq!(reason, reasons::BASELINE_NOT_USABLE);
-        assert!(message.contains(why), "{message}");
-    }
-}
-
-#[test]
-fn a_baseline_that_may_become_one_is_waited_for() {
-    for phase in ["Queued", "Starting", "WarmingUp", "Running", "Draining"] {
-        let decision = decide(&with_baseline(json!({ "phase": phase })));
-        assert_eq!((decision.status.phase, decision.status.waiting_since), (Phase::Queued, None), "{phase}");
-    }
-    let mut missing = valid_baseline();
-    missing.baseline.as_mut().unwrap().test = None;
-    assert_eq!(decide(&missing).status.waiting_since, Some(MicroTime(begin())), "but not for longer than startTimeout");
-    assert_eq!(decide(&valid_baseline()).status.phase, Phase::Starting);
 }
 
 #[test]

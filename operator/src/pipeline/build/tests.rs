@@ -1,5 +1,8 @@
 //! From the YAML of a Pipeline to its objects.
 
+mod pod_templates;
+mod volumes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Parser;
@@ -131,16 +134,6 @@ fn everything_is_owned_by_the_pipeline_and_carries_its_labels() {
 }
 
 #[test]
-fn a_broker_bounds_its_disk_by_the_size_of_its_volume() {
-    let properties = |spec| variable(container(&pods(&built(spec))[0]), "SERVER_PROPERTIES").unwrap();
-    let small = properties("{kafka: {managed: {storage: {size: 1Gi}}}}");
-    assert!(small.contains("log.segment.bytes=7516192\nlog.retention.bytes=15032385\n"), "{small}");
-    assert!(small.contains("advertised.listeners=PLAINTEXT://cifar-kafka.demo.svc:9092\n"), "{small}");
-    let large = properties("{kafka: {managed: {storage: {size: 1Ti}}}}");
-    assert!(large.contains("log.segment.bytes=134217728\n"), "{large}");
-}
-
-#[test]
 fn the_heap_follows_from_the_memory_limit() {
     let heap = |spec| variable(container(&pods(&built(spec))[0]), "KAFKA_HEAP_OPTS").unwrap();
     assert_eq!(heap("{}"), "-Xms512m -Xmx512m");
@@ -152,29 +145,6 @@ fn a_broker_restarts_when_its_configuration_changes_and_not_otherwise() {
     let pod = |spec| pods(&built(spec))[0].clone();
     assert_eq!(pod("{}"), pod("{inference: {replicas: 3}}"));
     assert_ne!(pod("{}"), pod("{topics: {images: {partitions: 24}}}"));
-}
-
-#[test]
-fn a_pipeline_made_anew_opens_the_volume_that_the_first_one_left() {
-    let mut second = pipeline("{}");
-    second.metadata.uid = Some("9b1c".into());
-    let second = build(&validated(&second).unwrap(), &images());
-    let first = built("{}");
-    let id = |resources: &Resources| variable(container(&pods(resources)[0]), "CLUSTER_ID").unwrap();
-    assert_eq!(id(&first), id(&second));
-    assert_eq!(id(&first).len(), 22);
-    assert_ne!(first.check.name_any(), second.check.name_any());
-}
-
-#[test]
-fn ferretdb_keeps_its_databases_on_the_volume() {
-    let database = built("{mongodb: {managed: {engine: FerretDB}}}").database.unwrap().spec.unwrap().template;
-    let container = container(&database);
-    assert_eq!(container.image.as_deref(), Some("ferretdb:1.24"));
-    assert_eq!(variable(container, "FERRETDB_HANDLER").as_deref(), Some("sqlite"));
-    assert_eq!(variable(container, "FERRETDB_SQLITE_URL").as_deref(), Some("file:/state/"));
-    let data = container.volume_mounts.as_ref().unwrap().iter().find(|mount| mount.name == "data").unwrap();
-    assert_eq!(data.mount_path, "/state");
 }
 
 #[test]
@@ -258,53 +228,6 @@ fn the_names_of_jobs_fit_into_a_label() {
 }
 
 #[test]
-fn volumes_stay_or_go_with_the_pipeline_as_the_policy_says() {
-    let owners = |spec: &str| -> Vec<_> {
-        let claims = built(spec).claims.into_iter();
-        claims.map(|(_, claim)| claim.metadata.owner_references.unwrap_or_default().len()).collect()
-    };
-    assert_eq!(owners("{}"), [0, 0]);
-    assert_eq!(owners("{deletionPolicy: Delete}"), [1, 1]);
-    assert_eq!(owners("{archive: {enabled: false}}"), [0]);
-}
-
-#[test]
-fn a_server_mounts_the_claim_that_bears_its_name() {
-    let resources = built("{}");
-    for (set, (_, claim)) in [resources.kafka, resources.database].into_iter().zip(&resources.claims) {
-        let set = set.unwrap().spec.unwrap();
-        let volumes = set.template.spec.unwrap().volumes.unwrap();
-        let data = volumes.iter().find(|volume| volume.name == "data").unwrap();
-        let mounted = &data.persistent_volume_claim.as_ref().unwrap().claim_name;
-        assert_eq!((mounted, set.volume_claim_templates), (&claim.name_any(), None));
-    }
-}
-
-#[test]
-fn jobs_are_named_after_the_volumes_they_are_about() {
-    let names = |topics: &[&str], check: &[&str]| {
-        let owned = |uids: &[&str]| uids.iter().map(|&uid| uid.to_owned()).collect::<Vec<_>>();
-        let validated = validated(&pipeline("{}")).unwrap();
-        let mut resources = build(&validated, &images());
-        resources.name_jobs_after(&validated, &owned(topics), &owned(check));
-        (resources.topics.name_any(), resources.check.name_any())
-    };
-    let (topics, check) = names(&["kafka-1"], &["kafka-1", "database-1"]);
-    assert_eq!(names(&["kafka-1"], &["kafka-1", "database-2"]).0, topics);
-    assert_ne!(names(&["kafka-1"], &["kafka-1", "database-2"]).1, check);
-    assert_ne!(names(&["kafka-2"], &["kafka-2", "database-1"]).0, topics);
-}
-
-#[test]
-fn what_the_users_resources_leave_out_is_a_memory_limit() {
-    let spec = "{inference: {resources: {requests: {cpu: '2', memory: 1Gi}}}}";
-    let classifier = built(spec).inference.remove(0).1.spec.unwrap().template;
-    let resources = container(&classifier).resources.clone().unwrap();
-    assert_eq!(resources.limits.unwrap()["memory"].0, "1Gi");
-    assert_eq!(resources.requests.unwrap()["cpu"].0, "2");
-}
-
-#[test]
 fn a_broker_with_too_little_memory_is_refused_with_what_to_write() {
     let refused = validated(&pipeline("{kafka: {managed: {resources: {limits: {memory: 128Mi}}}}}")).unwrap_err();
     assert!(refused.to_string().ends_with("write at least 384Mi"), "{refused}");
@@ -353,132 +276,5 @@ fn consumers_begin_where_the_pipeline_says_and_know_whose_answers_are_theirs() {
         assert_eq!(variable(container(&check), "TAILRACE_PIPELINE_UID").as_deref(), Some("7d3a"));
         let group = variable(container(&check), "TAILRACE_ARCHIVE_GROUP");
         assert_eq!(group.as_deref(), Some("tailrace-demo-cifar-archive"));
-    }
-}
-
-#[test]
-fn every_field_of_every_pod_template_reaches_the_pods_of_its_part() {
-    let templates = pod_templates("pipelines");
-    let mark = |path: &[String]| path.join("-").to_lowercase();
-    let mut reached = BTreeSet::new();
-    for (topology, left_out) in [("Fused", "serviceAccountName"), ("Split", "serviceAccountAnnotations")] {
-        let mut wanted = pipeline("{}");
-        let mut spec = json!({ "inference": { "topology": topology } });
-        let mut marks_of = BTreeMap::new();
-        for (path, schema) in &templates {
-            let mut template = sample(schema, &mark(path));
-            template.as_object_mut().unwrap().remove(left_out);
-            marks_of.insert(mark(path), marks(&template, &mark(path)));
-            write(&mut spec, path, template);
-        }
-        wanted.spec = serde_json::from_value(spec).unwrap();
-        let resources = build(&validated(&wanted).unwrap(), &images());
-        let accounts: BTreeMap<_, _> =
-            resources.permissions.accounts.iter().map(|account| (account.name_any(), account)).collect();
-        for pod in pods(&resources) {
-            let account = pod.spec.as_ref().unwrap().service_account_name.as_ref().and_then(|name| accounts.get(name));
-            let text = serde_json::to_string(&(&pod, account)).unwrap();
-            let name = &container(&pod).name;
-            let found: Vec<_> = marks_of.iter().filter(|(mark, _)| text.contains(&format!("\"{mark}."))).collect();
-            let [(mark, marks)] = found[..] else { panic!("{name} has {} templates, not one", found.len()) };
-            let missing: Vec<_> = marks.iter().filter(|mark| !text.contains(&format!("\"{mark}\""))).collect();
-            assert!(missing.is_empty(), "{name}: {missing:?} did not reach {text}");
-            reached.insert(mark.clone());
-        }
-    }
-    let all: BTreeSet<_> = templates.iter().map(|(path, _)| mark(path)).collect();
-    assert_eq!(reached, all, "every template is that of a part");
-}
-
-#[test]
-fn the_workers_may_report_under_whichever_accounts_they_run() {
-    for spec in [
-        "{}",
-        SPLIT,
-        "{inference: {podTemplate: {serviceAccountName: gpu}}}",
-        "{archive: {podTemplate: {serviceAccountAnnotations: {role: a}}}, inference: {topology: Split}}",
-    ] {
-        let resources = built(spec);
-        let subjects = resources.permissions.binding.subjects.clone().unwrap();
-        let permitted: BTreeSet<_> = subjects.into_iter().map(|subject| subject.name).collect();
-        let with_token =
-            |pod: &PodTemplateSpec| pod.spec.as_ref().unwrap().automount_service_account_token == Some(true);
-        let reporters = pods(&resources).into_iter().filter(with_token);
-        let accounts: BTreeSet<_> = reporters.map(|pod| pod.spec.unwrap().service_account_name.unwrap()).collect();
-        assert_eq!(permitted, accounts, "{spec}");
-    }
-}
-
-#[test]
-fn what_is_written_beside_a_template_reaches_the_same_pods() {
-    let resources = "resources: {requests: {cpu: 700m}, limits: {memory: 900Mi}}";
-    let nodes = "nodeSelector: {disk: fast}, tolerations: [{key: gpu, operator: Exists}]";
-    for (beside, within) in [
-        (
-            format!("{{kafka: {{managed: {{{resources}}}}}}}"),
-            format!("{{kafka: {{managed: {{podTemplate: {{{resources}}}}}}}}}"),
-        ),
-        (
-            format!("{{mongodb: {{managed: {{{resources}}}}}}}"),
-            format!("{{mongodb: {{managed: {{podTemplate: {{{resources}}}}}}}}}"),
-        ),
-        (
-            format!("{{inference: {{{resources}, {nodes}}}}}"),
-            format!("{{inference: {{podTemplate: {{{resources}, {nodes}}}}}}}"),
-        ),
-    ] {
-        assert_eq!(pods(&built(&beside)), pods(&built(&within)), "{beside}");
-        assert_ne!(pods(&built(&beside)), pods(&built("{}")), "{beside}");
-    }
-}
-
-#[test]
-fn pods_have_what_all_pods_inherit_and_workers_log_as_the_operator_does() {
-    let mut settings = settings();
-    settings.pods =
-        serde_json::from_value(json!({ "labels": { "team": "vision" }, "priorityClassName": "low" })).unwrap();
-    settings.log.level = "debug".into();
-    let spec = "{archive: {podTemplate: {priorityClassName: high}}}";
-    let resources = build(&validate(&pipeline(spec), &settings).unwrap(), &settings.images);
-    for pod in pods(&resources) {
-        let container = container(&pod);
-        let name = container.name.as_str();
-        assert_eq!(pod.metadata.as_ref().unwrap().labels.as_ref().unwrap()["team"], "vision", "{name}");
-        let priority = if name == "archive" { "high" } else { "low" };
-        assert_eq!(pod.spec.as_ref().unwrap().priority_class_name.as_deref(), Some(priority), "{name}");
-        let level = (!["kafka", "database"].contains(&name)).then(|| "debug".to_owned());
-        assert_eq!(variable(container, "RUST_LOG"), level, "{name}");
-        let format = level.map(|_| "text".to_owned());
-        assert_eq!(variable(container, "TAILRACE_LOG_FORMAT"), format, "{name}");
-    }
-}
-
-#[test]
-fn a_pipeline_with_its_jobs_and_three_producers_fits_into_three_quarters_of_a_cpu() {
-    for spec in ["{}", SPLIT] {
-        let of_pipeline: u64 = pods(&built(spec)).iter().map(cpu_request).sum();
-        let producers = 3 * Defaults::of(Component::Producer).cpu_request;
-        let bridge = if spec == SPLIT { Defaults::of(Component::InferenceConsumer).cpu_request } else { 0 };
-        assert!(of_pipeline + producers <= 750 + bridge, "{spec}: {of_pipeline}m and {producers}m of CPU");
-    }
-}
-
-/// In thousandths of a CPU.
-fn cpu_request(pod: &PodTemplateSpec) -> u64 {
-    let requests = container(pod).resources.clone().unwrap().requests.unwrap();
-    requests["cpu"].0.strip_suffix('m').unwrap().parse().unwrap()
-}
-
-#[test]
-fn a_quantity_that_is_none_is_named_where_it_is_written() {
-    for (spec, field) in [
-        (
-            "{archive: {podTemplate: {resources: {limits: {cpu: much}}}}}",
-            "spec.archive.podTemplate.resources.limits.cpu",
-        ),
-        ("{inference: {resources: {requests: {cpu: 2 cores}}}}", "spec.inference.resources.requests.cpu"),
-    ] {
-        let refusal = validated(&pipeline(spec)).unwrap_err().to_string();
-        assert!(refusal.starts_with(field), "{refusal}");
     }
 }
