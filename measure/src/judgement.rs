@@ -33,7 +33,7 @@ pub mod reasons {
     pub const VALID: &str = "Valid";
 }
 
-/// What came of a LoadTest.
+/// The outcome of a LoadTest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Its numbers are valid, keep all SLOs and are not slower than the baseline.
@@ -51,9 +51,9 @@ pub enum Verdict {
 /// The verdict on a LoadTest, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// What came of it.
+    /// The outcome.
     pub verdict: Verdict,
-    /// One word, of [`reasons`] or of whoever made the test.
+    /// A reason in CamelCase: one of [`reasons`], or that of [`Circumstances::defect`].
     pub reason: &'static str,
     /// One sentence.
     pub message: String,
@@ -175,7 +175,7 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
-    /// So many images, one a millisecond, of which the last `lost` were not answered, and the others after 50 ms.
+    /// `images` images, one per millisecond. The last `lost` are never answered, the others after 50 ms.
     fn sum(images: u32, lost: u32) -> Sum {
         let measured = MILLISECOND * images;
         let mut ledger = Ledger::new(Duration::ZERO, measured);
@@ -241,7 +241,7 @@ mod tests {
         let defective = judged(&sum(1_000, 1_000), &["P95<=10ms"], &Circumstances { defect, ..comparison });
         assert_eq!((defective.verdict, defective.reason), (Verdict::Invalid, "PipelineChanged"));
         assert_eq!(defective.message, "a pod was restarted");
-        assert_eq!(defective.slos, nothing.slos, "what was observed is shown all the same");
+        assert_eq!(defective.slos, nothing.slos, "the observed values are shown anyway");
     }
 
     #[test]

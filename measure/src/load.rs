@@ -12,7 +12,7 @@ use crate::validity::Target;
 pub enum Load {
     /// On a schedule that does not wait for answers.
     Open {
-        /// Images a second of each producer.
+        /// Images per second of each producer.
         rate_per_producer: u32,
         /// How the images of a producer follow each other.
         arrivals: Arrivals,
@@ -43,7 +43,7 @@ impl Load {
         matches!(self, Self::Closed { .. })
     }
 
-    /// Images a second of so many producers together; none of a closed load.
+    /// Images per second of all producers together; absent for a closed load.
     pub fn images_per_second(&self, producers: u32) -> Option<u64> {
         match self {
             Self::Open { rate_per_producer, .. } => Some(u64::from(*rate_per_producer) * u64::from(producers)),
@@ -51,7 +51,7 @@ impl Load {
         }
     }
 
-    /// What so many producers are to send together; none of a closed load.
+    /// The target of all producers together; absent for a closed load.
     pub fn target(&self, producers: u32) -> Option<Target> {
         match self {
             Self::Open { arrivals: Arrivals::Poisson, .. } => Some(Target::Scheduled),

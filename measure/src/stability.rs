@@ -129,8 +129,8 @@ mod tests {
         assert_eq!(growing_backlog(&seconds(slow)), None);
     }
 
-    /// What came of `scheduled` images a second for so many seconds, where so many a second are answered in turn, each after
-    /// `latency` at least, until the drain of 30 s is over.
+    /// The outcome of `scheduled` images per second over `seconds`, answered in order at `capacity` per second and each
+    /// after at least `latency`, until the end of a drain time of 30 s.
     fn queue(scheduled: u32, capacity: u32, latency: Duration, seconds: u32) -> Sum {
         let mut ledger = Ledger::new(Duration::ZERO, Duration::from_secs(seconds.into()));
         let drain_end = Duration::from_secs((seconds + 30).into());

@@ -10,8 +10,8 @@ use kube::{Resource, runtime::reflector::ObjectRef};
 
 use crate::writer::Error;
 
-/// An error that comes so often in a row is about the object and not about the API server.
-const ERRORS_THAT_LAST: u32 = 3;
+/// After so many errors in a row the reason is the object and not the API server.
+const PERMANENT_AFTER: u32 = 3;
 
 /// How often in a row the reconciliation of each object has failed.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Retries {
     /// has answered 500 again and again, as it does to quantities that it cannot read, or 404.
     pub fn is_lasting<K: Resource<DynamicType = ()>>(&self, object: &K, error: &Error) -> bool {
         let failures = || self.counts().get(&Key::of(&ObjectRef::from_obj(object))).copied().unwrap_or_default();
-        error.is_refusal() || (error.may_last() && failures() >= ERRORS_THAT_LAST)
+        error.is_refusal() || (error.may_be_permanent() && failures() >= PERMANENT_AFTER)
     }
 
     /// A panic while the lock was held leaves counts that are as good as any.
@@ -140,7 +140,7 @@ mod tests {
         let object = pipeline("a");
         let repeated = [answer(500, "InternalError"), not_found("Role")];
         assert!(retries.is_lasting(&object, &answer(403, "Forbidden")));
-        for _ in 0..ERRORS_THAT_LAST {
+        for _ in 0..PERMANENT_AFTER {
             assert!(!repeated.iter().any(|error| retries.is_lasting(&object, error)));
             retries.failed(&object);
         }

@@ -71,9 +71,9 @@ impl Error {
         })
     }
 
-    /// Whether the API server could not handle the request, or misses another object that this one needs. It may pass,
-    /// or be about the object: see [`Retries::is_lasting`](crate::retries::Retries::is_lasting).
-    pub fn may_last(&self) -> bool {
+    /// Whether the API server could not handle the request, or misses another object that this one needs. That is
+    /// temporary, or about the object: see [`Retries::is_lasting`](crate::retries::Retries::is_lasting).
+    pub fn may_be_permanent(&self) -> bool {
         matches!(self.api_status(), Some(status) if status.code == 500 || status.code == 404)
     }
 

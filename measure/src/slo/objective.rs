@@ -130,11 +130,11 @@ impl SloResult {
         let in_limits_unit = |observed: &str| {
             let millis: f64 = observed.strip_suffix("ms")?.parse().ok()?;
             let limit = self.written().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-            let value = match limit {
-                "s" => millis / 1_000.0,
-                "us" => millis * 1_000.0,
-                _ => return None,
-            };
+            if !limit.chars().all(char::is_alphabetic) {
+                return None;
+            }
+            let in_nanos = duration::parse(&format!("1{limit}")).ok()?.as_nanos();
+            let value = millis * 1e6 / in_nanos as f64;
             Some(format!("{}{limit}", (value * 1e6).round() / 1e6))
         };
         self.observed.as_ref().map_or_else(
@@ -255,7 +255,12 @@ mod tests {
         for (slo, said) in [
             ("P95<=0.01s", "P95 is 0.050431s and was to be at most 0.01s"),
             ("P95<=100us", "P95 is 50431us and was to be at most 100us"),
+            ("P95<=100µs", "P95 is 50431µs and was to be at most 100µs"),
+            ("P95<=0.0001m", "P95 is 0.000841m and was to be at most 0.0001m"),
+            ("P95<=0.00001h", "P95 is 0.000014h and was to be at most 0.00001h"),
+            ("P95<=1000ns", "P95 is 50431000ns and was to be at most 1000ns"),
             ("P95<=50ms", "P95 is 50.431ms and was to be at most 50ms"),
+            ("P95<=0s50ms", "P95 is 50.431ms and was to be at most 0s50ms"),
             ("Max<=1s", "Max is >30s and was to be at most 1s"),
         ] {
             assert_eq!(sentence(slo), said);

@@ -21,8 +21,8 @@ use crate::{
 /// The field manager of this controller.
 pub const MANAGER: &str = "tailrace-load-test";
 
-/// How many writes of one test are under way at the same time.
-const WRITES_AT_ONCE: usize = 8;
+/// How many writes of one LoadTest are sent concurrently.
+const CONCURRENT_WRITES: usize = 8;
 
 /// What could not be done of a decision.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ async fn prepare_producers(
     };
     let missing = indices.iter().copied().filter(|index| seen.report(*index).is_none());
     let reports: Vec<_> = missing.map(|index| build::report(test, index)).collect();
-    let reports = at_once(reports.iter().map(|report| writer.create(report).map_ok(drop)).collect());
+    let reports = concurrently(reports.iter().map(|report| writer.create(report).map_ok(drop)).collect());
     // A binding is admitted only if its role is known to permit no more than the operator may do itself.
     let role_and_binding = async {
         writer.apply(&permissions.role).await?;
@@ -137,24 +137,25 @@ async fn start_producers(context: &Context, writer: &Writer, seen: &Observation,
     let Some(pipeline) = &seen.pipeline else { return Ok(()) };
     let missing = indices.iter().copied().filter(|index| seen.job(*index).is_none());
     let jobs: Vec<_> = missing.map(|index| build::job(&seen.load_test, pipeline, &context.settings, index)).collect();
-    at_once(jobs.iter().map(|job| writer.create(job).map_ok(drop)).collect()).await
+    concurrently(jobs.iter().map(|job| writer.create(job).map_ok(drop)).collect()).await
 }
 
-/// Writes that do not need each other, some at once: the API server syncs each to its disk.
-async fn at_once(writes: Vec<impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
-    stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await
+/// Writes that do not depend on each other. The API server syncs each to its disk, which takes most of the time.
+async fn concurrently(writes: Vec<impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
+    stream::iter(writes).buffer_unordered(CONCURRENT_WRITES).try_collect().await
 }
 
 async fn remove_jobs(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
-    at_once(indices.iter().filter_map(|index| seen.job(*index)).map(|job| writer.delete(job)).collect()).await
+    concurrently(indices.iter().filter_map(|index| seen.job(*index)).map(|job| writer.delete(job)).collect()).await
 }
 
 async fn drop_results(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
     let summed = json!({ "result": null, "summed": true });
     let reports = indices.iter().filter_map(|index| seen.report(*index));
-    at_once(reports.map(|report| writer.merge_status(report, summed.clone())).collect()).await
+    concurrently(reports.map(|report| writer.merge_status(report, summed.clone())).collect()).await
 }
 
 async fn remove_reports(writer: &Writer, seen: &Observation, indices: &[i32]) -> Result<(), Error> {
-    at_once(indices.iter().filter_map(|index| seen.report(*index)).map(|report| writer.delete(report)).collect()).await
+    concurrently(indices.iter().filter_map(|index| seen.report(*index)).map(|report| writer.delete(report)).collect())
+        .await
 }

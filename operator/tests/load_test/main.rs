@@ -5,7 +5,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod away;
 #[allow(dead_code, reason = "the tests of Pipelines use the rest")]
 #[path = "../pipeline/cluster.rs"]
 mod cluster;
@@ -16,6 +15,7 @@ mod failures;
 mod interrupted;
 mod killed_operator;
 mod names;
+mod outages;
 mod permissions;
 mod pods;
 mod producers;

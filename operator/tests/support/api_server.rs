@@ -37,7 +37,7 @@ pub struct ApiServer {
     folder: PathBuf,
     etcd: u16,
     port: u16,
-    /// Nothing while it is away.
+    /// Nothing while it is stopped.
     server: Mutex<Option<Process>>,
     _processes: Vec<Process>,
 }
@@ -99,12 +99,12 @@ impl ApiServer {
     }
 
     /// Kills it: every connection breaks, and new ones are refused.
-    pub fn go_away(&self) {
+    pub fn stop(&self) {
         self.server.lock().unwrap().take().unwrap().kill();
     }
 
     /// Starts it again, with all that it had stored.
-    pub async fn come_back(&self) {
+    pub async fn restart(&self) {
         *self.server.lock().unwrap() = Some(start_kube_apiserver(&self.folder, self.etcd, self.port));
         wait_until_ready(&self.folder, &self.client().await).await;
     }

@@ -79,8 +79,8 @@ async fn an_api_server_that_goes_away_and_comes_back_is_told_and_found_again() {
     let server = ApiServer::start().await;
     let (_operator, address) = Operator::serving(&server.namespace().await).await;
     until_ready(address, true, "ok").await;
-    server.go_away();
+    server.stop();
     until_ready(address, false, "cannot list or watch loadtests: ").await;
-    server.come_back().await;
+    server.restart().await;
     until_ready(address, true, "ok").await;
 }

@@ -165,11 +165,11 @@ fn likeness(one: &str, other: &str) -> usize {
 fn prefix(tensors: &HashMap<String, StoredTensor<'_>>) -> Result<String, LoadError> {
     let mut before_first: Vec<_> = tensors.keys().filter_map(|name| name.strip_suffix(ANCHORS[0])).collect();
     before_first.retain(|prefix| prefix.is_empty() || prefix.ends_with('.'));
+    before_first.sort_unstable();
     let has_both = |prefix: &&str| tensors.contains_key(&format!("{prefix}{}", ANCHORS[1]));
     let has_all = |prefix: &&str| tensors.keys().all(|name| name.starts_with(prefix));
 
     let mut prefixes: Vec<_> = before_first.iter().copied().filter(has_both).map(ToOwned::to_owned).collect();
-    prefixes.sort();
     match prefixes.len() {
         0 => Ok(before_first.into_iter().find(has_all).unwrap_or_default().to_owned()),
         1 => Ok(prefixes.remove(0)),
